@@ -1,0 +1,74 @@
+# The only commands anyone needs. `make help` lists them.
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+TOOLS := .tools
+UV := $(TOOLS)/bin/uv
+BIN := .venv/bin
+ARGS ?=
+SECONDS ?= 60
+SEED ?= 1
+export UV_PYTHON_DOWNLOADS := never
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; on Debian: apt install python3 python3-venv" >&2; exit 1; }
+	@$(PYTHON) -m venv $(TOOLS) || { echo "Python's venv module is needed; on Debian: apt install python3-venv" >&2; exit 1; }
+	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+.venv/stamp: $(UV) pyproject.toml uv.lock
+	$(UV) sync --quiet --frozen --extra embedded --python $(PYTHON)
+	@touch $@
+
+.venv/stamp-run: $(UV) pyproject.toml uv.lock
+	$(UV) sync --quiet --frozen --no-default-groups --extra embedded --inexact --python $(PYTHON)
+	@touch $@
+
+.PHONY: setup
+setup: .venv/stamp ## Install everything, development tools included, into .venv
+
+.PHONY: demo
+demo: .venv/stamp-run ## Run the whole service with a sample workload until Ctrl-C; ARGS="--executions 300 --exit --json"
+	@$(BIN)/taskexec demo $(ARGS)
+
+.PHONY: test
+test: setup lint ## Everything that must pass before a change lands
+	rm -f .coverage .coverage.*
+	$(BIN)/coverage run -m pytest --ignore=tests/chaos -n 2 --dist loadfile
+	$(BIN)/pytest tests/chaos -p no:randomly
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --fail-under=90
+	$(BIN)/coverage report --fail-under=100 --include='service/domain/*'
+
+.PHONY: lint
+lint: setup ## Style, types and the import contracts
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+.PHONY: format
+format: setup ## Put the code into shape
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+.PHONY: asyncapi
+asyncapi: setup ## Write asyncapi.yaml anew from the code
+	$(BIN)/python -m service.contracts.asyncapi > asyncapi.yaml
+
+.PHONY: chaos
+chaos: setup ## The chaos run for longer, or with another seed: SECONDS=600 SEED=7
+	$(BIN)/python -m bench.chaos --seconds $(SECONDS) --seed $(SEED) $(ARGS)
+
+.PHONY: bench
+bench: setup ## Commands per second and latency; ARGS="--peers DIR" measures the peers beside it
+	$(BIN)/python -m bench.write_side $(ARGS)
+
+.PHONY: clean
+clean: ## Remove what the other targets made
+	rm -rf .venv $(TOOLS) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.*

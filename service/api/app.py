@@ -1,0 +1,71 @@
+"""Builds the HTTP application."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from importlib.metadata import version
+from typing import Any, Final
+
+from fastapi import FastAPI
+
+from service.api.commands import command_routes
+from service.api.describe import describe
+from service.api.errors import translate_errors
+from service.api.operations import operation_routes
+from service.api.ports import Check, CommandGateway, Queries
+from service.api.queries import query_routes
+
+PREFIX: Final = "/api/v1"
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+_DESCRIPTION: Final = """\
+The system of record for every run of every task.
+
+- **Sending again is safe** with an `Idempotency-Key`: the same command is carried out once, and always answered alike.
+- **Reading what you wrote**: queries are answered from a projection that follows within moments. Every command's answer
+  has the header `Task-Execution-Position`; a query given it as `minPosition` waits until the projection has passed it.
+- **Every error** is an RFC 9457 problem (`application/problem+json`). Its `code` is stable; `detail` says what was
+  wrong and what to do; `errors` lists each flaw with a JSON pointer into the body, `#/query/…`,
+  `#/path/…` or `#/header/…`.
+- **Bodies are strict JSON**: duplicate keys, NaN, integers over 64 bits and unknown fields are refused.
+"""
+
+
+def create_app(
+    commands: CommandGateway, queries: Queries, checks: Mapping[str, Check], lifespan: Lifespan | None = None
+) -> FastAPI:
+    """The application: nothing in it is global, and nothing connects before `lifespan` is entered.
+
+    Args:
+        commands: where commands go.
+        queries: who answers queries.
+        checks: by name, the parts that must answer for `/readyz` to say so.
+        lifespan: opens and closes what the app needs.
+    """
+    app = FastAPI(
+        title="Task execution service",
+        version=version("task-execution-service"),
+        summary="Starts, follows and counts the executions of tasks.",
+        description=_DESCRIPTION,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        openapi_tags=[
+            {"name": "Commands", "description": "Change a task execution."},
+            {"name": "Queries", "description": "Find, follow and count task executions."},
+            {"name": "Operations", "description": "For those who run the service."},
+        ],
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+    )
+    app.include_router(command_routes(commands), prefix=PREFIX)
+    app.include_router(query_routes(queries), prefix=PREFIX)
+    app.include_router(operation_routes(checks))
+    translate_errors(app)
+
+    def openapi() -> dict[str, Any]:
+        app.openapi_schema = app.openapi_schema or describe(app)
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
+    return app

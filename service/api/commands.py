@@ -1,0 +1,88 @@
+"""Commands over HTTP: each is sent to the write side, and its reply is the answer."""
+
+from http import HTTPStatus
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Header, Path, Request, Response
+from uuid_utils.compat import uuid7
+
+from service.api.describe import command_route
+from service.api.errors import problem_response
+from service.api.names import ALL, IDEMPOTENCY_KEY, ONE, POSITION, REPLAYED
+from service.api.ports import CommandGateway
+from service.api.requests import NoParameters, query, read_command, trace_of
+from service.contracts.commands import (
+    Command,
+    ExecuteTask,
+    FailTaskExecution,
+    LifecycleCommand,
+    SkipTaskExecution,
+    StartTaskExecution,
+    StopTaskExecution,
+    SucceedTaskExecution,
+)
+from service.contracts.envelope import JSON
+from service.contracts.model import ExecutionId
+from service.contracts.replies import CommandReply, Outcome
+
+SOURCE: Final = "/task-execution-service/api"
+"""The CloudEvents source of commands that come over HTTP: with the Idempotency-Key, their identity."""
+
+ACTIONS: Final[dict[str, type[LifecycleCommand]]] = {
+    "start": StartTaskExecution,
+    "succeed": SucceedTaskExecution,
+    "fail": FailTaskExecution,
+    "stop": StopTaskExecution,
+    "skip": SkipTaskExecution,
+}
+"""The last step of the path, and the command that it stands for."""
+
+PathId = Annotated[ExecutionId, Path(alias="executionId", description="The `id` that ExecuteTask returned.")]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias=IDEMPOTENCY_KEY,
+        description="Makes sending again safe: one key, one command. Without it, every request is a new command.",
+        pattern=r"^[!-~]{1,255}$",
+    ),
+]
+
+
+def command_routes(commands: CommandGateway) -> APIRouter:
+    """The routes that change something."""
+    router = APIRouter(tags=["Commands"], dependencies=[Depends(query(NoParameters))])
+
+    @router.post(ALL, **command_route(ExecuteTask))
+    async def execute(request: Request, key: IdempotencyKey = None) -> Response:
+        reply = await _submit(commands, request, await read_command(request, ExecuteTask), key)
+        return _answer(reply, HTTPStatus.CREATED, str(request.url.path))
+
+    for action, kind in ACTIONS.items():
+        _add(router, action, kind, commands)
+    return router
+
+
+def _add(router: APIRouter, action: str, kind: type[LifecycleCommand], commands: CommandGateway) -> None:
+    @router.post(f"{ONE}/{action}", **command_route(kind))
+    async def advance(request: Request, execution_id: PathId, key: IdempotencyKey = None) -> Response:
+        command = await read_command(request, kind, execution_id)
+        return _answer(await _submit(commands, request, command, key), HTTPStatus.OK)
+
+
+async def _submit(commands: CommandGateway, request: Request, command: Command, key: str | None) -> CommandReply:
+    return await commands.submit(command, id_=key or str(uuid7()), source=SOURCE, trace=trace_of(request))
+
+
+def _answer(reply: CommandReply, accepted: HTTPStatus, collection: str | None = None) -> Response:
+    """The reply in HTTP. `collection` is the path below which a new execution is found, if this made one."""
+    if reply.problem is not None:
+        return problem_response(reply.problem)
+    if reply.task_execution is None:
+        raise ValueError(f"the reply holds neither a problem nor an execution: {reply!r}")
+    headers = {POSITION: str(reply.position)} if reply.position else {}
+    status = accepted
+    if reply.outcome is Outcome.DUPLICATE:
+        status, headers[REPLAYED] = HTTPStatus.OK, "true"
+    if collection:
+        headers["Location"] = f"{collection}/{reply.task_execution.id}"
+    return Response(reply.task_execution.model_dump_json(exclude_none=True), status, headers, JSON)

@@ -1,0 +1,184 @@
+"""What OpenAPI says of the routes: they read raw bodies, so what FastAPI would infer from signatures stands here."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from http import HTTPStatus
+from inspect import getdoc
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
+from pydantic_core.core_schema import NullableSchema, WithDefaultSchema
+
+from service.api import examples
+from service.api.errors import PROBLEM_JSON
+from service.api.names import LOCATION, PARAMETERS, POSITION, REPLAYED, RESPONSE_HEADERS, RETRY_AFTER
+from service.contracts.commands import COMMANDS, Command, ExecuteTask
+from service.contracts.envelope import JSON
+from service.contracts.executions import TaskExecution
+from service.contracts.model import Contract
+from service.contracts.problems import Code, Problem, problem
+from service.queries.answers import TaskExecutionAnswer, TaskExecutionHistory, TaskExecutionPage, TaskExecutionStats
+
+_CITATION: Final = r" \(spec[^)]*\)"
+_REF: Final = "#/components/schemas/{model}"
+
+_ANSWERS: Final = (
+    TaskExecution, TaskExecutionAnswer, TaskExecutionPage, TaskExecutionHistory, TaskExecutionStats, Problem,
+)  # fmt: skip
+_EVERY_COMMAND: Final = (
+    Code.INVALID_JSON, Code.PAYLOAD_TOO_LARGE, Code.UNSUPPORTED_MEDIA_TYPE, Code.INVALID_REQUEST, Code.INVALID_COMMAND,
+    Code.IDEMPOTENCY_CONFLICT, Code.UNAVAILABLE, Code.INTERNAL_ERROR,
+)  # fmt: skip
+_LIFECYCLE: Final = (*_EVERY_COMMAND, Code.EXECUTION_NOT_FOUND, Code.INVALID_TRANSITION)
+_CODES: Final[dict[str, tuple[Code, ...]]] = {
+    "ExecuteTask": (
+        *_EVERY_COMMAND, Code.DEFINITION_NOT_FOUND, Code.DEFINITION_NOT_PUBLISHED, Code.INVALID_INPUTS,
+    ),
+    "StartTaskExecution": (*_LIFECYCLE, Code.SPARK_NOT_ALLOWED),
+    "SucceedTaskExecution": (*_LIFECYCLE, Code.INVALID_OUTPUTS),
+    "FailTaskExecution": _LIFECYCLE,
+    "StopTaskExecution": _LIFECYCLE,
+    "SkipTaskExecution": _LIFECYCLE,
+}  # fmt: skip
+
+
+def command_route(kind: type[Command]) -> dict[str, Any]:
+    """FastAPI's arguments for the route of this command."""
+    name = kind.__name__
+    headers = (POSITION, REPLAYED)
+    done = _answer(TaskExecution, "The command says what is already so.", headers, examples.EXECUTION)
+    responses: dict[int | str, dict[str, Any]] = {HTTPStatus.OK: done}
+    if kind is ExecuteTask:
+        made = _answer(TaskExecution, "A new task execution.", (LOCATION, POSITION), examples.EXECUTION)
+        responses[HTTPStatus.OK]["headers"] = _headers((LOCATION, *headers))
+        responses[HTTPStatus.CREATED] = made
+    else:
+        done["description"] = "The task execution after the command. Its inputs are not repeated: get it to see them."
+    schema = _command_schema(kind)
+    body = {"schema": {"$ref": _REF.format(model=name)}, "example": examples.COMMANDS[name]}
+    return {
+        "operation_id": name,
+        "summary": examples.SUMMARIES[name],
+        "description": _meaning(kind),
+        "status_code": HTTPStatus.CREATED if kind is ExecuteTask else HTTPStatus.OK,
+        "responses": responses | _problems(_CODES[name]),
+        "openapi_extra": {"requestBody": {"required": bool(schema.get("required")), "content": {JSON: body}}},
+    }
+
+
+def query_route(
+    name: str, summary: str, answer: type[Contract], parameters: type[Contract], *codes: Code
+) -> dict[str, Any]:
+    """FastAPI's arguments for the route of a query."""
+    every = (*codes, Code.INVALID_REQUEST, Code.PROJECTION_BEHIND, Code.UNAVAILABLE, Code.INTERNAL_ERROR)
+    return {
+        "operation_id": name,
+        "summary": summary,
+        "responses": {HTTPStatus.OK: _answer(answer, _meaning(answer))} | _problems(every),
+        "openapi_extra": {"parameters": _parameters(parameters)},
+    }
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document of the app."""
+    document = get_openapi(
+        title=app.title, version=app.version, summary=app.summary, description=app.description,
+        routes=app.routes, tags=app.openapi_tags, license_info=app.license_info,
+    )  # fmt: skip
+    commands = {name: _command_schema(model) for name, model in COMMANDS.items()}
+    shared: dict[str, Any] = {}
+    for schema in commands.values():
+        shared |= schema.pop("$defs", {})
+    _, sent = models_json_schema(
+        [(model, "validation") for model in _ANSWERS], ref_template=_REF, schema_generator=_AnswerSchema
+    )
+    schemas = shared | commands | sent["$defs"]
+    for schema in schemas.values():
+        schema["description"] = re.sub(_CITATION, "", schema.get("description", ""))
+    document["components"] = {"schemas": dict(sorted(schemas.items()))}
+    return document
+
+
+class _Schema(GenerateJsonSchema):
+    """Field names say enough: no titles that repeat them."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ANN401, ARG002 - as in pydantic
+        return False
+
+
+class _AnswerSchema(_Schema):
+    """The schema of what we write: a field without a value is left out, it is never null."""
+
+    def nullable_schema(self, schema: NullableSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+    def default_schema(self, schema: WithDefaultSchema) -> JsonSchemaValue:
+        described = super().default_schema(schema)
+        return {key: value for key, value in described.items() if key != "default" or value is not None}
+
+
+def _command_schema(kind: type[Command]) -> dict[str, Any]:
+    """The schema of the body; the executionId is in the path."""
+    schema = kind.model_json_schema(ref_template=_REF, schema_generator=_Schema)
+    schema["properties"].pop("executionId", None)
+    schema["required"] = [name for name in schema["required"] if name != "executionId"]
+    if not schema["required"]:
+        del schema["required"]
+    return schema
+
+
+def _meaning(model: type[Contract]) -> str:
+    """The model's docstring for those who have our document, but not the specification it cites."""
+    return re.sub(_CITATION, "", getdoc(model) or "")
+
+
+def _parameters(model: type[Contract]) -> list[dict[str, Any]]:
+    schema = model.model_json_schema(ref_template=_REF, schema_generator=_AnswerSchema)
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": name in schema.get("required", ()),
+            "description": PARAMETERS[name],
+            "schema": field,
+        }
+        for name, field in schema.get("properties", {}).items()
+    ]
+
+
+def _answer(
+    model: type[Contract], description: str, headers: Iterable[str] = (), example: object = None
+) -> dict[str, Any]:
+    content: dict[str, Any] = {"schema": {"$ref": _REF.format(model=model.__name__)}}
+    if example is not None:
+        content["example"] = example
+    return {"description": description, "headers": _headers(headers), "content": {JSON: content}}
+
+
+def _problems(codes: Iterable[Code]) -> dict[int | str, dict[str, Any]]:
+    by_status: dict[int, list[Problem]] = defaultdict(list)
+    for code in codes:
+        example = problem(code, "What was wrong this time, and what to do.")
+        by_status[example.status].append(example)
+    return {
+        status: {
+            "description": "; ".join(f"`{example.code}`: {example.title}" for example in kinds),
+            "headers": _headers([RETRY_AFTER] if status == HTTPStatus.SERVICE_UNAVAILABLE else []),
+            "content": {
+                PROBLEM_JSON: {
+                    "schema": {"$ref": _REF.format(model=Problem.__name__)},
+                    "examples": {
+                        kind.code: {"value": kind.model_dump(mode="json", exclude_none=True)} for kind in kinds
+                    },
+                }
+            },
+        }
+        for status, kinds in sorted(by_status.items())
+    }
+
+
+def _headers(names: Iterable[str]) -> dict[str, Any]:
+    return {name: RESPONSE_HEADERS[name] for name in names}

@@ -1,0 +1,64 @@
+"""Where errors become HTTP answers, once for all routes: always RFC 9457, never a stack trace."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from service.api.names import IDEMPOTENCY_KEY, RETRY_AFTER
+from service.contracts.codec import pointer
+from service.contracts.problems import Code, FieldError, Problem, RejectedError, problem
+from service.contracts.replies import CommandUnansweredError
+
+PROBLEM_JSON: Final = "application/problem+json"
+
+_RETRY_AFTER: Final = {Code.PROJECTION_BEHIND: "1", Code.UNAVAILABLE: "5"}
+_METHOD_NOT_ALLOWED: Final = 405
+
+
+def problem_response(answer: Problem, headers: Mapping[str, str] | None = None) -> Response:
+    """The problem as an HTTP answer, with Retry-After where trying again later can help."""
+    retry = {RETRY_AFTER: _RETRY_AFTER[answer.code]} if answer.code in _RETRY_AFTER else {}
+    return Response(
+        answer.model_dump_json(exclude_none=True), answer.status, {**retry, **(headers or {})}, PROBLEM_JSON
+    )
+
+
+def translate_errors(app: FastAPI) -> None:
+    """Answer every error of this app as a problem. An unforeseen one is also passed on to the server, which logs it."""
+    for kind in (RejectedError, CommandUnansweredError, RequestValidationError, HTTPException, ClientDisconnect):
+        app.add_exception_handler(kind, _answer)
+    app.add_exception_handler(Exception, _answer)
+
+
+async def _answer(request: Request, error: Exception) -> Response:
+    headers: Mapping[str, str] | None = None
+    match error:
+        case RejectedError():
+            answer = error.problem
+        case CommandUnansweredError():
+            answer = problem(
+                Code.UNAVAILABLE,
+                "No answer to the command came in time: it may still be carried out. Send the same request again with "
+                f"the header {IDEMPOTENCY_KEY}: {error.id}, and it will not be carried out twice.",
+            )
+            headers = {IDEMPOTENCY_KEY: error.id or ""}
+        case RequestValidationError():
+            errors = tuple(FieldError(pointer=pointer("#", *e["loc"]), detail=e["msg"]) for e in error.errors())
+            answer = problem(Code.INVALID_REQUEST, "The request is not valid: see errors.", errors)
+        case HTTPException(status_code=status) if status == _METHOD_NOT_ALLOWED:
+            headers = error.headers or {}
+            detail = f"{request.url.path} does not support {request.method}; it supports {headers.get('Allow')}."
+            answer = problem(Code.METHOD_NOT_ALLOWED, detail)
+        case HTTPException():
+            detail = f"There is nothing at {request.url.path}. /openapi.json describes all that there is."
+            answer = problem(Code.NOT_FOUND, detail)
+        case ClientDisconnect():
+            answer = problem(Code.INVALID_REQUEST, "The connection ended before the whole body had come.")
+        case _:
+            detail = "The service met an error that it did not foresee. Its log says more; tell its operators."
+            answer = problem(Code.INTERNAL_ERROR, detail)
+    return problem_response(answer, headers)

@@ -1,0 +1,38 @@
+"""The summaries and examples in the OpenAPI document. A test checks that each example fits its schema."""
+
+from typing import Any, Final
+
+EXECUTION_ID: Final = "0f2c1d9e-7b0a-5a64-9c3b-2f6b1c0d9e11"
+
+SUMMARIES: Final = {
+    "ExecuteTask": "Run one version of a task",
+    "StartTaskExecution": "It began to run",
+    "SucceedTaskExecution": "It ended well",
+    "FailTaskExecution": "It ended badly",
+    "StopTaskExecution": "End it early",
+    "SkipTaskExecution": "It will never run",
+}
+
+COMMANDS: Final[dict[str, dict[str, Any]]] = {
+    "ExecuteTask": {
+        "taskId": "sales:daily_report",
+        "taskVersion": "1.2.0",
+        "inputs": {"day": "2026-03-01", "top": 10},
+        "createdBy": "scheduler",
+        "tags": ["nightly"],
+    },
+    "StartTaskExecution": {"sparkApplicationId": "application_1700000000000_0042"},
+    "SucceedTaskExecution": {"outputs": {"rows": 1832}},
+    "FailTaskExecution": {"errorMessage": "disk full on node 7"},
+    "StopTaskExecution": {"reason": "superseded by a newer run", "requestedBy": "anna"},
+    "SkipTaskExecution": {"reason": "upstream_failed", "node": "collect_data"},
+}
+
+EXECUTION: Final[dict[str, Any]] = {
+    "id": EXECUTION_ID,
+    "taskId": "sales:daily_report",
+    "taskVersion": "1.2.0",
+    "status": "PENDING",
+    "resolvedInputs": {"day": "2026-03-01", "top": 10},
+    "metadata": {"createdAt": "2026-03-02T04:00:00.125000Z", "createdBy": "scheduler", "tags": ["nightly"]},
+}

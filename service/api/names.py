@@ -1,0 +1,45 @@
+"""The names of paths, headers and query parameters, and what OpenAPI says of them."""
+
+from typing import Any, Final
+
+ALL: Final = "/task-executions"
+ONE: Final = ALL + "/{executionId}"
+
+IDEMPOTENCY_KEY: Final = "Idempotency-Key"
+"""A request's: makes sending again safe. With the API's CloudEvents source, it is the command's identity."""
+
+POSITION: Final = "Task-Execution-Position"
+"""A command's answer: the place of its event. A query given it as `minPosition` shows what the command did."""
+
+REPLAYED: Final = "Idempotent-Replayed"
+"""A command's answer: `true` where the command says what is already so, and nothing changed."""
+
+LOCATION: Final = "Location"
+RETRY_AFTER: Final = "Retry-After"
+
+RESPONSE_HEADERS: Final[dict[str, dict[str, Any]]] = {
+    POSITION: {
+        "description": "Where the command's event is: `partition:offset`. Give it to a query as `minPosition` to read "
+        "what you wrote.",
+        "schema": {"type": "string", "examples": ["3:1207"]},
+    },
+    REPLAYED: {
+        "description": "`true` where the command says what is already so: nothing changed.",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
+    LOCATION: {"description": "The path of the task execution.", "schema": {"type": "string"}},
+    RETRY_AFTER: {"description": "Seconds after which to try again.", "schema": {"type": "string"}},
+}
+"""Response headers as OpenAPI header objects."""
+
+PARAMETERS: Final = {
+    "taskId": "Only executions of this task.",
+    "status": "Only executions in this status.",
+    "createdBy": "Only executions that this principal asked for.",
+    "tag": "Only executions that have this tag.",
+    "pageNumber": "Counted from 1; not beside `cursor`.",
+    "pageSize": "How many executions are on a page.",
+    "cursor": "The `nextCursor` of the page before: goes on from there, equally fast however deep.",
+    "minPosition": f"Read what you wrote: the {POSITION} of a command's answer. Waits until the answer includes it.",
+}
+"""Query parameters, by name."""

@@ -1,0 +1,68 @@
+"""Queries over HTTP: the parameters are those of `service.queries`, so are the answers."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Response
+
+from service.api.commands import PathId
+from service.api.describe import query_route
+from service.api.names import ALL, ONE
+from service.api.ports import Queries
+from service.api.requests import query
+from service.contracts.envelope import JSON
+from service.contracts.model import Contract
+from service.contracts.problems import Code
+from service.queries.answers import TaskExecutionAnswer, TaskExecutionHistory, TaskExecutionPage, TaskExecutionStats
+from service.queries.requests import GetTaskExecutionStats, ListTaskExecutions, MinPosition
+
+
+class Freshness(Contract):
+    """What a query of one execution takes besides its id."""
+
+    min_position: MinPosition | None = None
+
+
+Fresh = Annotated[Freshness, Depends(query(Freshness))]
+Listing = Annotated[ListTaskExecutions, Depends(query(ListTaskExecutions))]
+Counting = Annotated[GetTaskExecutionStats, Depends(query(GetTaskExecutionStats))]
+
+
+def query_routes(queries: Queries) -> APIRouter:
+    """The routes that only read."""
+    router = APIRouter(tags=["Queries"])
+    one = (Freshness, Code.EXECUTION_NOT_FOUND)
+
+    @router.get(
+        ALL,
+        **query_route("ListTaskExecutions", "List, newest first", TaskExecutionPage, ListTaskExecutions),
+    )
+    async def list_(wanted: Listing) -> Response:
+        # only what was given, so that the defaults are those of the queries, and a cursor can do without a page number
+        return _answer(await queries.list(**{name: getattr(wanted, name) for name in wanted.model_fields_set}))
+
+    @router.get(
+        ONE,
+        **query_route("GetTaskExecution", "The whole record", TaskExecutionAnswer, *one),
+    )
+    async def get(execution_id: PathId, fresh: Fresh) -> Response:
+        return _answer(await queries.get(execution_id, min_position=fresh.min_position))
+
+    @router.get(
+        f"{ONE}/history",
+        **query_route("GetTaskExecutionHistory", "Everything that happened to it", TaskExecutionHistory, *one),
+    )
+    async def history(execution_id: PathId, fresh: Fresh) -> Response:
+        return _answer(await queries.history(execution_id, min_position=fresh.min_position))
+
+    @router.get(
+        "/task-execution-stats",
+        **query_route("GetTaskExecutionStats", "Counts by status", TaskExecutionStats, GetTaskExecutionStats),
+    )
+    async def stats(wanted: Counting) -> Response:
+        return _answer(await queries.stats(wanted.task_id, min_position=wanted.min_position))
+
+    return router
+
+
+def _answer(answer: Contract) -> Response:
+    return Response(answer.model_dump_json(exclude_none=True), media_type=JSON, headers={"Cache-Control": "no-store"})

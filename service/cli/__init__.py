@@ -1,0 +1,1 @@
+"""The command line. It only calls: the rules are in the service."""

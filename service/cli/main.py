@@ -1,0 +1,37 @@
+"""The `taskexec` command line: one app, to which each module adds its commands."""
+
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from service.cli import commands, definitions, demo, queries, serve
+from service.cli.exits import EXIT_CODES, CommandError
+from service.cli.output import write_error
+
+
+class _Group(TyperGroup):
+    """Turns a CommandError of any command into its lines on stderr and its exit code."""
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - typer keeps its type private
+        try:
+            return super().invoke(ctx)
+        except CommandError as error:
+            write_error(error.lines)
+            raise typer.Exit(error.exit_code) from None
+
+
+app = typer.Typer(
+    name="taskexec",
+    cls=_Group,
+    help="Runs tasks and keeps the record of every run.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+serve.register(app)
+demo.register(app)
+commands.register(app)
+queries.register(app)
+app.add_typer(definitions.app, name="definitions", rich_help_panel="Definitions")

@@ -1,0 +1,124 @@
+"""`taskexec get|list|stats|history`: queries, over HTTP."""
+
+from typing import Annotated, Any, Final
+
+import typer
+
+from service.cli.options import DEFAULT_URL, AsJson, Id, Url, examples
+from service.cli.output import write_json, write_note, write_table
+from service.cli.remote import STATS, Remote, path_of
+from service.cli.show import show_execution, show_history, show_page
+from service.contracts.status import Status
+
+_COUNTS: Final = ("total", *(status.value.lower() for status in Status))
+
+Position = Annotated[
+    str | None,
+    typer.Option(
+        "--min-position",
+        metavar="PARTITION:OFFSET",
+        show_default=False,
+        help="Wait until the answer includes this: the Task-Execution-Position of a command.",
+    ),
+]
+
+
+def get(id_: Id, *, min_position: Position = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """Show an execution: all that is known of it."""
+    answer = Remote(url).get(path_of(id_), {"minPosition": min_position}).body
+    if as_json:
+        write_json(answer)
+    else:
+        show_execution(answer)
+
+
+def history(id_: Id, *, min_position: Position = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """Show what happened to an execution, event by event."""
+    answer = Remote(url).get(path_of(id_, "history"), {"minPosition": min_position}).body
+    if as_json:
+        write_json(answer)
+    else:
+        show_history(answer)
+
+
+def list_(  # noqa: PLR0913 - every argument is an option
+    *,
+    task_id: Annotated[
+        str | None, typer.Option(metavar="TASK_ID", show_default=False, help="Only this task's.")
+    ] = None,
+    status: Annotated[
+        Status | None,
+        typer.Option(
+            metavar="STATUS", show_default=False, case_sensitive=False, help=f"Only those in it: {', '.join(Status)}."
+        ),
+    ] = None,
+    created_by: Annotated[
+        str | None, typer.Option(metavar="NAME", show_default=False, help="Only those that NAME asked for.")
+    ] = None,
+    tag: Annotated[
+        str | None, typer.Option(metavar="TAG", show_default=False, help="Only those with this tag.")
+    ] = None,
+    page_number: Annotated[int, typer.Option(min=1, help="Counted from 1.")] = 1,
+    page_size: Annotated[int, typer.Option(min=1, help="Executions on a page.")] = 20,
+    cursor: Annotated[
+        str | None, typer.Option(metavar="CURSOR", show_default=False, help="Where the page before ended.")
+    ] = None,
+    min_position: Position = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """List executions, newest first. Filters combine."""
+    wanted = {
+        "taskId": task_id,
+        "status": status,
+        "createdBy": created_by,
+        "tag": tag,
+        "pageNumber": None if cursor else page_number,
+        "pageSize": page_size,
+        "cursor": cursor,
+        "minPosition": min_position,
+    }
+    answer = Remote(url).get(path_of(), wanted).body
+    if as_json:
+        write_json(answer)
+        return
+    show_page(answer["items"])
+    write_note(f"{len(answer['items'])} of {answer['total']}{_more(answer)}")
+
+
+def stats(
+    task_id: Annotated[
+        str | None, typer.Argument(metavar="TASK_ID", help="Without it: all.", show_default=False)
+    ] = None,
+    *,
+    min_position: Position = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Count executions by status."""
+    answer = Remote(url).get(STATS, {"taskId": task_id, "minPosition": min_position}).body
+    if as_json:
+        write_json(answer)
+    else:
+        write_table([name.upper() for name in ("task", *_COUNTS)], [[task_id or "all", *(answer[n] for n in _COUNTS)]])
+
+
+def register(app: typer.Typer) -> None:
+    """Add the queries."""
+    group = "Look at executions"
+    id_ = "0f2c1d9e-7b0a-5a64-9c3b-2f6b1c0d9e11"
+    for name, function, lines in (
+        ("get", get, (f"taskexec get {id_}", f"taskexec get {id_} --json | jq -r .status")),
+        (
+            "list",
+            list_,
+            ("taskexec list --task-id sales:daily_report --status FAILURE", "taskexec list --json"),
+        ),
+        ("stats", stats, ("taskexec stats", "taskexec stats sales:daily_report")),
+        ("history", history, (f"taskexec history {id_}",)),
+    ):
+        app.command(name, rich_help_panel=group, epilog=examples(*lines))(function)
+
+
+def _more(page: dict[str, Any]) -> str:
+    return f"; the next page: --cursor {page['nextCursor']}" if "nextCursor" in page else ""

@@ -1,0 +1,104 @@
+"""The HTTP API as the command line calls it. Heavy imports wait until something is really asked."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+from service.cli.exits import CommandError, Exit
+
+if TYPE_CHECKING:
+    from httpx2 import Response
+
+_LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+_PROBLEM_JSON: Final = "application/problem+json"
+_EXITS: Final = {404: Exit.NOT_FOUND, 503: Exit.UNAVAILABLE}
+
+
+STATS: Final = "/api/v1/task-execution-stats"
+
+
+def path_of(*steps: str) -> str:
+    """The path of the executions, or of what is below them."""
+    return "/".join(["/api/v1/task-executions", *(quote(step, safe="") for step in steps)])
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A JSON answer of the API, and the place of the command's event, if it was a command."""
+
+    body: Any
+    position: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """The service at `url`. Every call raises CommandError if the service cannot be reached or says no."""
+
+    url: str
+    timeout: float = 60.0
+
+    def get(self, path: str, parameters: Mapping[str, object | None] | None = None) -> Answer:
+        """Ask a query; parameters that are None are left out."""
+        given = {name: str(value) for name, value in (parameters or {}).items() if value is not None}
+        return self._call("GET", path, params=given)
+
+    def post(self, path: str, body: Mapping[str, object | None], key: str | None) -> Answer:
+        """Send a command; fields that are None are left out. Without an idempotency key, it gets a new one."""
+        from uuid_utils import uuid7  # noqa: PLC0415 - only what sends commands pays for it
+
+        given = {name: value for name, value in body.items() if value is not None}
+        headers = {"Idempotency-Key": key or str(uuid7())}
+        return self._call("POST", path, json=given, headers=headers)
+
+    def _call(self, method: str, path: str, **arguments: Any) -> Answer:  # noqa: ANN401 - passed on to httpx2
+        import httpx2  # noqa: PLC0415 - only what asks the service pays for it
+
+        try:
+            url = httpx2.URL(self.url.rstrip("/") + path)
+            with httpx2.Client(timeout=self.timeout, trust_env=url.host not in _LOOPBACK) as client:
+                response = client.request(method, url, **arguments)
+        except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
+            raise CommandError(
+                Exit.USAGE, f"--url {self.url} is not an address: {error}", "It looks like http://127.0.0.1:8080"
+            ) from None
+        except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
+            raise CommandError(
+                Exit.UNAVAILABLE,
+                f"The service is not reachable at {self.url} ({error}). Start it with `taskexec up`, or name another "
+                "one with --url or TASKEXEC_URL.",
+            ) from None
+        except httpx2.TransportError as error:
+            raise CommandError(Exit.UNAVAILABLE, *_interrupted(self.url, error, arguments)) from None
+        return self._read(response)
+
+    def _read(self, response: "Response") -> Answer:
+        if response.headers.get("content-type") == _PROBLEM_JSON:
+            raise _refusal(response.json())
+        try:
+            if response.is_success:
+                return Answer(response.json(), response.headers.get("Task-Execution-Position"))
+        except json.JSONDecodeError:
+            pass
+        raise CommandError(
+            Exit.UNAVAILABLE,
+            f"{self.url} answered {response.status_code} with {response.headers.get('content-type')}: that is not a "
+            "task execution service. Check --url and TASKEXEC_URL.",
+        )
+
+
+def _interrupted(url: str, error: Exception, arguments: Mapping[str, Any]) -> list[str]:
+    lines = [f"The connection to {url} broke before the answer came ({type(error).__name__}: {error})."]
+    if key := arguments.get("headers", {}).get("Idempotency-Key"):
+        lines.append(f"The command may still be carried out. Repeat it safely with --idempotency-key {key}")
+    return lines
+
+
+def _refusal(problem: Mapping[str, Any]) -> CommandError:
+    return CommandError(
+        _EXITS.get(problem["status"], Exit.REFUSED),
+        f"{problem['title']} ({problem['code']})",
+        problem["detail"],
+        *(f"{error['pointer']}: {error['detail']}" for error in problem.get("errors", ())),
+    )

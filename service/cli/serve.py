@@ -1,0 +1,125 @@
+"""The commands that run the service: everything at once with parts of its own (`up`), or one role in production."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from service.cli.exits import EXIT_CODES, CommandError, Exit
+from service.cli.output import write_note
+from service.logs import configure_logs
+
+if TYPE_CHECKING:
+    from service.app import Running
+    from service.settings import Settings
+
+PANEL: Final = "Running the service"
+
+DataDirOption = Annotated[
+    Path | None,
+    typer.Option("--data-dir", envvar="TASKEXEC_DATA_DIR", metavar="DIR", show_default=False, help="Where data are."),
+]
+KafkaPort = Annotated[
+    int, typer.Option("--kafka-port", min=0, max=65_535, help="The embedded broker's port; 0: any that is free.")
+]
+HttpPort = Annotated[int, typer.Option("--http-port", min=0, max=65_535, help="The API's port; 0: any that is free.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the app."""
+    app.command(rich_help_panel=PANEL, epilog=EXIT_CODES)(up)
+    for role in (handler, projector, api):
+        app.command(rich_help_panel=PANEL, epilog=EXIT_CODES)(role)
+
+
+def up(data_dir: DataDirOption = None, kafka_port: KafkaPort = 9092, http_port: HttpPort = 8080) -> None:
+    """Run the whole service here, with a Kafka broker and a ClickHouse engine of its own, until Ctrl-C.
+
+    Everything is kept in the data directory and found again at the next start.
+    """
+    from service.app import run_embedded  # noqa: PLC0415 - loads everything
+
+    configure_logs()
+    directory = data_dir or default_data_dir()
+    run(run_embedded(directory, read_settings(http_port=http_port), kafka_port, announce))
+
+
+def handler() -> None:
+    """Handle commands (KAFKA_BOOTSTRAP_SERVERS). Start as many of these as you like: they share the partitions."""
+    _run_role("handler")
+
+
+def projector() -> None:
+    """Write events into ClickHouse (KAFKA_BOOTSTRAP_SERVERS, CLICKHOUSE_DSN)."""
+    _run_role("projector")
+
+
+def api() -> None:
+    """Serve the HTTP API (KAFKA_BOOTSTRAP_SERVERS, CLICKHOUSE_DSN, TASKEXEC_HTTP_HOST, TASKEXEC_HTTP_PORT)."""
+    _run_role("api")
+
+
+def _run_role(name: str) -> None:
+    from service.app import Role, run_roles  # noqa: PLC0415 - loads everything
+
+    settings = read_settings()
+    configure_logs(settings.log_level)
+    run(run_roles(settings, {Role(name)}, announce))
+
+
+def announce(running: "Running") -> None:
+    """Say on stderr that everything is up, and where."""
+    write_note(f"Ready. {running.summary}")
+
+
+def default_data_dir() -> Path:
+    """Where data are kept if nobody says."""
+    from platformdirs import user_data_path  # noqa: PLC0415 - seldom needed
+
+    return user_data_path("task-execution-service")
+
+
+def read_settings(**overrides: object) -> "Settings":
+    """The environment as settings.
+
+    Raises:
+        CommandError: a variable is not valid, or unknown.
+    """
+    from pydantic import ValidationError  # noqa: PLC0415 - seldom needed
+
+    from service.settings import Settings  # noqa: PLC0415 - seldom needed
+
+    if unknown := Settings.unknown(dict(os.environ)):
+        known = ", ".join(sorted(Settings.variables()))
+        raise CommandError(Exit.USAGE, f"Unknown environment variables: {', '.join(unknown)}.", f"There are: {known}.")
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]  # checked by pydantic
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, item['loc'])) or 'settings'}: {item['msg']}" for item in error.errors()]
+        raise CommandError(Exit.USAGE, "The settings are not valid.", *lines) from None
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    """Run until it ends, or until SIGINT or SIGTERM cancels it; errors that an operator can mend become one clear line.
+
+    Raises:
+        CommandError: what went wrong and what to do.
+    """
+    from service.app import OPERATOR_ERRORS  # noqa: PLC0415 - loaded already by whoever made the work
+
+    async def until_terminated() -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - we are one
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        await work
+
+    try:
+        asyncio.run(until_terminated())
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return
+    except OPERATOR_ERRORS as error:
+        raise CommandError(Exit.UNAVAILABLE, str(error)) from None

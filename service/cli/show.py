@@ -1,0 +1,97 @@
+"""How the API's answers look as tables."""
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from service.cli.output import write_record, write_table
+
+Json = Mapping[str, Any]
+
+
+def show_execution(execution: Json) -> None:
+    """One execution, a line per field; what its status does not have is left out."""
+    metadata = execution["metadata"]
+    write_record({
+        "id": execution["id"],
+        "task": f"{execution['taskId']} {execution['taskVersion']}",
+        "status": execution["status"],
+        "created": f"{metadata['createdAt']} by {metadata['createdBy']}",
+        "started": execution.get("startedAt"),
+        "completed": execution.get("completedAt"),
+        "took": _duration(execution),
+        "tags": ", ".join(metadata["tags"]) or None,
+        "spark": metadata.get("sparkApplicationId"),
+        "inputs": execution.get("resolvedInputs"),
+        "outputs": execution.get("outputs"),
+        "error": execution.get("errorMessage"),
+        "skipped": execution.get("skipReason"),
+    })  # fmt: skip
+
+
+def show_page(executions: Iterable[Json]) -> None:
+    """Executions, a line each."""
+    write_table(
+        ("ID", "STATUS", "TASK", "VERSION", "CREATED", "BY", "TOOK", "WHY"),
+        (
+            (
+                execution["id"],
+                execution["status"],
+                execution["taskId"],
+                execution["taskVersion"],
+                execution["metadata"]["createdAt"],
+                execution["metadata"]["createdBy"],
+                _duration(execution),
+                execution.get("errorMessage") or execution.get("skipReason"),
+            )
+            for execution in executions
+        ),
+    )
+
+
+def show_history(history: Json) -> None:
+    """The events of an execution, a line each."""
+    write_table(
+        ("TIME", "EVENT", "STATUS", "POSITION", "WHAT"),
+        (
+            (
+                event["time"],
+                event["type"],
+                event["status"],
+                f"{event['position']['partition']}:{event['position']['offset']}",
+                _what(event["data"]),
+            )
+            for event in history["items"]
+        ),
+    )
+
+
+def _what(event: Json) -> str | None:
+    """What the event says beyond its type."""
+    match event:
+        case {"resolvedInputs": inputs}:
+            return f"by {event['createdBy']}: {json.dumps(inputs, ensure_ascii=False)}"
+        case {"outputs": outputs}:
+            return json.dumps(outputs, ensure_ascii=False)
+        case {"errorMessage": str(text)} | {"skipReason": str(text)}:
+            return text
+        case {"requestedBy": who}:
+            return ": ".join([f"by {who}", *([event["reason"]] if "reason" in event else [])])
+        case {"previousStatus": "PENDING", "sparkApplicationId": application}:
+            return f"as {application}"
+        case _:
+            return None
+
+
+def _duration(execution: Json) -> str | None:
+    """How long it has run, or ran."""
+    if "startedAt" not in execution:
+        return None
+    end = _time(execution["completedAt"]) if "completedAt" in execution else datetime.now(UTC)
+    seconds = max((end - _time(execution["startedAt"])).total_seconds(), 0)
+    return f"{seconds:.1f} s"
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)

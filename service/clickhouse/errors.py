@@ -1,0 +1,50 @@
+"""What can go wrong with ClickHouse, by the action it asks for."""
+
+from typing import Final
+
+from clickhouse_connect.driver.exceptions import DatabaseError, Error, OperationalError
+
+__all__ = ["ClickHouseSetupError", "UnavailableError", "is_unavailable"]
+
+
+class UnavailableError(Exception):
+    """ClickHouse did not answer, or cannot now (down, overloaded, disk full). The action: try again later.
+
+    An insert that ended so may or may not have happened; the same insert with the same token can be repeated.
+    """
+
+
+class ClickHouseSetupError(Exception):
+    """The DSN, the installation or the tables are not what the service needs. The action: stop; a person must act."""
+
+
+_TEMPORARY: Final = frozenset(
+    {
+        74,  # CANNOT_READ_FROM_FILE_DESCRIPTOR
+        75,  # CANNOT_WRITE_TO_FILE_DESCRIPTOR: the disk is full
+        159,  # TIMEOUT_EXCEEDED
+        202,  # TOO_MANY_SIMULTANEOUS_QUERIES
+        203,  # NO_FREE_CONNECTION
+        209,  # SOCKET_TIMEOUT
+        210,  # NETWORK_ERROR
+        236,  # ABORTED: the server shuts down
+        241,  # MEMORY_LIMIT_EXCEEDED
+        242,  # TABLE_IS_READ_ONLY
+        243,  # NOT_ENOUGH_SPACE
+        252,  # TOO_MANY_PARTS
+        319,  # UNKNOWN_STATUS_OF_INSERT
+        394,  # QUERY_WAS_CANCELLED
+        439,  # CANNOT_SCHEDULE_TASK
+        473,  # DEADLOCK_AVOIDED
+        999,  # KEEPER_EXCEPTION
+    }
+)
+"""ClickHouse's error codes that pass without a change on our side."""
+
+
+def is_unavailable(error: Error | OSError) -> bool:
+    """Whether trying again later can help. Everything else is a mistake in our SQL or in the setup."""
+    if isinstance(error, OSError) or error.code in _TEMPORARY:
+        return True
+    # No code: the answer did not come from ClickHouse itself, but from the network or a proxy.
+    return error.code is None and (isinstance(error, OperationalError) or type(error) is DatabaseError)

@@ -1,0 +1,215 @@
+"""Sends commands over Kafka and awaits their replies."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AsyncExitStack, suppress
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Final, Self
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from pydantic import ValidationError
+from uuid_utils.compat import uuid7
+
+from service.client.messages import Message, command_message, execution_id
+from service.client.replies import ClientClosedError, ReplyInbox
+from service.contracts import topics
+from service.contracts.commands import Command
+from service.contracts.envelope import CORRELATION_ID, REPLY_TO, Headers
+from service.contracts.problems import Code, reject
+from service.contracts.replies import CommandReply, CommandUnansweredError
+
+_MAX_REQUEST_BYTES: Final = topics.MAX_COMMAND_BYTES + 65_536
+_BATCH_BYTES: Final = 131_072
+_STOP_TIMEOUT: Final = 5.0
+
+
+class CommandClient:
+    """One producer and one reply consumer, shared by any number of concurrent commands.
+
+    Args:
+        bootstrap_servers: where Kafka is, `host:port[,host:port…]`.
+        source: the CloudEvents source of commands that name none. With a command's id it is the command's identity:
+            two programs that could use the same ids need sources of their own.
+        timeout: seconds to wait for a reply, where a call does not say.
+        start_timeout: seconds to wait for Kafka at the start, and for each of its answers later.
+        max_in_flight: commands that may be unanswered at once; more wait for their turn, within their own timeout.
+
+    Raises:
+        ConnectionError: on entering: Kafka does not answer, or the service's topics are not there.
+    """
+
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        source: str,
+        *,
+        timeout: float = 30.0,
+        start_timeout: float = 30.0,
+        max_in_flight: int = 1_000,
+    ) -> None:
+        self._servers, self._source = bootstrap_servers, source
+        self._timeout, self._start_timeout = timeout, start_timeout
+        self._slots = asyncio.Semaphore(max_in_flight)
+        self._inbox = ReplyInbox()
+        self._producer: AIOKafkaProducer | None = None
+        self._resources = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(self._start_timeout):
+                    await self._open(stack)
+            except (KafkaError, TimeoutError) as error:
+                raise ConnectionError(_start_failure(self._servers, error)) from error
+            self._resources = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._resources.aclose()
+
+    @property
+    def closed(self) -> str | None:
+        """Why nothing can be submitted; None while it can."""
+        return self._inbox.closed
+
+    async def submit(
+        self,
+        command: Command,
+        *,
+        id_: str | None = None,
+        source: str | None = None,
+        trace: Iterable[tuple[str, bytes]] = (),
+        timeout: float | None = None,  # noqa: ASYNC109 - its expiry has an error of its own
+    ) -> CommandReply:
+        """Send the command and wait for its reply; that it was rejected is a reply too.
+
+        `id_` is the CloudEvents id (a new one if not given); `trace` are W3C trace headers to pass on.
+
+        Raises:
+            CommandUnansweredError: no reply came; send the same command with the same id again.
+            RejectedError: the command is too large to be sent.
+            ClientClosedError: the client can read no replies, so the command was not sent.
+            ValueError: inputs or outputs hold what cannot be written as JSON.
+        """
+        return await self._ask(self._message(command, id_, source, trace), timeout)
+
+    async def submit_raw(
+        self,
+        value: bytes | None,
+        *,
+        headers: Headers,
+        key: bytes | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - its expiry has an error of its own
+    ) -> CommandReply:
+        """Send a record as it stands and wait for its reply. Errors as of `submit`; one of key and value is needed."""
+        return await self._ask(Message(key, value, headers), timeout)
+
+    async def publish(
+        self,
+        command: Command,
+        *,
+        id_: str | None = None,
+        source: str | None = None,
+        trace: Iterable[tuple[str, bytes]] = (),
+    ) -> str:
+        """Send the command without asking for a reply; the executionId it is about, once Kafka has stored it.
+
+        Raises:
+            KafkaError: it may or may not have been stored; publish the same command with the same id again.
+            RejectedError, ClientClosedError, ValueError: as of `submit`.
+        """
+        message = self._message(command, id_, source, trace)
+        await (await self._send(message))
+        return execution_id(command, message.id or "", message.source or "")
+
+    async def _open(self, stack: AsyncExitStack) -> None:
+        request_timeout_ms = int(self._start_timeout * 1_000)
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=self._servers,
+            enable_idempotence=True,
+            acks="all",
+            max_batch_size=_BATCH_BYTES,
+            max_request_size=_MAX_REQUEST_BYTES,
+            request_timeout_ms=request_timeout_ms,
+        )
+        stack.push_async_callback(_stop, self._producer.stop)
+        await self._producer.start()
+        await self._producer.partitions_for(topics.COMMANDS)
+        consumer = AIOKafkaConsumer(
+            topics.REPLIES,
+            bootstrap_servers=self._servers,
+            group_id=None,
+            auto_offset_reset="latest",
+            isolation_level="read_committed",
+            request_timeout_ms=request_timeout_ms,
+        )
+        stack.push_async_callback(_stop, consumer.stop)
+        await consumer.start()
+        stack.push_async_callback(self._inbox.close)
+        await self._inbox.open(consumer)
+
+    def _message(
+        self, command: Command, id_: str | None, source: str | None, trace: Iterable[tuple[str, bytes]]
+    ) -> Message:
+        id_, source = id_ or str(uuid7()), source or self._source
+        return command_message(command, id_=id_, source=source, at=datetime.now(UTC), trace=trace)
+
+    async def _ask(self, message: Message, timeout: float | None) -> CommandReply:  # noqa: ASYNC109 - as of submit
+        timeout = self._timeout if timeout is None else timeout
+        with self._inbox.expecting() as (correlation_id, reply):
+            asking = (REPLY_TO, topics.REPLIES.encode()), (CORRELATION_ID, correlation_id)
+            try:
+                async with asyncio.timeout(timeout), self._slots:
+                    delivery = await self._send(message, asking)
+                    delivery.add_done_callback(lambda sent: _fail(reply, sent))
+                    return CommandReply.model_validate_json(await reply)
+            except (TimeoutError, KafkaError, ClientClosedError, ValidationError) as error:
+                raise CommandUnansweredError(_why(error, timeout), id_=message.id, source=message.source) from error
+
+    async def _send(self, message: Message, more: Iterable[tuple[str, bytes]] = ()) -> asyncio.Future[object]:
+        if self._producer is None or self.closed:
+            raise ClientClosedError(self.closed or "The client is not open.")
+        try:
+            return await self._producer.send(  # type: ignore[no-any-return]  # aiokafka is untyped
+                topics.COMMANDS, message.value, message.key, headers=[*message.headers, *more]
+            )
+        except MessageSizeTooLargeError:
+            size = len(message.value or b"")
+            raise reject(
+                Code.PAYLOAD_TOO_LARGE,
+                f"The command has {size} bytes; at most {topics.MAX_COMMAND_BYTES} are allowed. "
+                "Pass large data by reference: a file.",
+            ) from None
+
+
+def _fail(reply: asyncio.Future[bytes], sent: asyncio.Future[object]) -> None:
+    if not sent.cancelled() and (error := sent.exception()) and not reply.done():
+        reply.set_exception(error)
+
+
+async def _stop(stop: Callable[[], Awaitable[None]]) -> None:
+    # What waits for a broker that is gone would wait for long; nobody awaits its outcome any more.
+    with suppress(TimeoutError, KafkaError):
+        async with asyncio.timeout(_STOP_TIMEOUT):
+            await stop()
+
+
+def _why(error: Exception, timeout: float) -> str:
+    match error:
+        case TimeoutError():
+            return f"No reply came within {timeout:g} s"
+        case ValidationError():
+            return f"The reply could not be read, perhaps because this client is too old: {error}"
+        case _:
+            return f"The reply cannot be awaited: {error!r}"
+
+
+def _start_failure(servers: str, error: Exception) -> str:
+    return (
+        f"Kafka at {servers} did not answer, or has no topics {topics.COMMANDS} and {topics.REPLIES}: {error!r}. "
+        "Check the address, and that the service has been started: it creates its topics."
+    )

@@ -1,0 +1,44 @@
+"""Publishes task definitions as the service that owns them does."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from aiokafka import AIOKafkaProducer
+from uuid_utils.compat import uuid7
+
+from service.contracts import topics
+from service.contracts.definitions import DEFINITION_TYPE, TaskDefinition
+from service.contracts.envelope import envelope_headers
+
+SOURCE: Final = "/task-definitions"
+"""The CloudEvents source of definitions that name none."""
+
+
+async def publish_definitions(
+    bootstrap_servers: str, definitions: Sequence[TaskDefinition], *, source: str = SOURCE
+) -> None:
+    """Write them, in order, to the definitions topic; on return Kafka has stored all of them.
+
+    The handlers read them a moment later: a command sent at once may still be rejected with `definition_not_found`.
+
+    Raises:
+        KafkaError: some may not have been stored; publish them again.
+    """
+    async with AIOKafkaProducer(
+        bootstrap_servers=bootstrap_servers,
+        enable_idempotence=True,
+        acks="all",
+        max_request_size=topics.MAX_RECORD_BYTES,
+    ) as producer:
+        stored = [await producer.send(topics.DEFINITIONS, **_record(item, source)) for item in definitions]
+        await asyncio.gather(*stored)
+
+
+def _record(definition: TaskDefinition, source: str) -> dict[str, object]:
+    return {
+        "key": definition.key.encode(),
+        "value": definition.model_dump_json(exclude_none=True).encode(),
+        "headers": envelope_headers(DEFINITION_TYPE, str(uuid7()), definition.key, datetime.now(UTC), source=source),
+    }

@@ -1,0 +1,1 @@
+"""What other services see: topics, the CloudEvents envelope, commands, events, replies, problems. Pure."""

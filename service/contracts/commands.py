@@ -1,0 +1,89 @@
+"""The commands, imperative: what a client may ask. Their CloudEvents type is the class name."""
+
+from enum import StrEnum
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field, StringConstraints
+
+from service.contracts.model import Contract, ExecutionId, Name, Tag, TaskId, TaskVersion
+
+Message = Annotated[str, StringConstraints(min_length=1, max_length=65_536)]
+
+
+class ExecuteTask(Contract):
+    """Run one version of a task: makes a new TaskExecution in `PENDING`."""
+
+    task_id: TaskId
+    task_version: TaskVersion
+    inputs: dict[str, Any]
+    created_by: Name | None = Field(default=None, description="Who asks; the CloudEvents source where absent.")
+    tags: tuple[Tag, ...] = Field(default=(), max_length=64)
+
+
+class StartTaskExecution(Contract):
+    """The execution began to run: `PENDING` to `RUNNING`."""
+
+    execution_id: ExecutionId
+    spark_application_id: Name | None = Field(
+        default=None, description="Only where the definition is a pyspark_operator."
+    )
+
+
+class SucceedTaskExecution(Contract):
+    """The execution ended well: `RUNNING` to `SUCCESS`. `outputs` are checked against the definition."""
+
+    execution_id: ExecutionId
+    outputs: dict[str, Any]
+
+
+class FailTaskExecution(Contract):
+    """The execution ended badly: `RUNNING` to `FAILURE`."""
+
+    execution_id: ExecutionId
+    error_message: Message
+
+
+class StopTaskExecution(Contract):
+    """Somebody ends the execution early: `PENDING` or `RUNNING` to `STOPPED`."""
+
+    execution_id: ExecutionId
+    reason: Message | None = None
+    requested_by: Name | None = Field(default=None, description="Who asks; the CloudEvents source where absent.")
+
+
+class SkipCause(StrEnum):
+    """Why an execution is skipped."""
+
+    UPSTREAM_FAILED = "upstream_failed"
+    UPSTREAM_STOPPED = "upstream_stopped"
+    UPSTREAM_SKIPPED = "upstream_skipped"
+    CONDITION_FALSE = "condition_false"
+
+
+class SkipTaskExecution(Contract):
+    """The execution will never run: `PENDING` to `SKIPPED`. `skipReason` becomes `<reason>: <node>`."""
+
+    execution_id: ExecutionId
+    reason: SkipCause
+    node: Name = Field(description="The upstream or condition node that is the cause.")
+
+
+LifecycleCommand = StartTaskExecution | SucceedTaskExecution | FailTaskExecution | StopTaskExecution | SkipTaskExecution
+Command = ExecuteTask | LifecycleCommand
+
+CommandType = Literal[
+    "ExecuteTask",
+    "StartTaskExecution",
+    "SucceedTaskExecution",
+    "FailTaskExecution",
+    "StopTaskExecution",
+    "SkipTaskExecution",
+]
+
+COMMANDS: Final[dict[str, type[Command]]] = {
+    model.__name__: model
+    for model in (
+        ExecuteTask, StartTaskExecution, SucceedTaskExecution, FailTaskExecution, StopTaskExecution, SkipTaskExecution,
+    )
+}  # fmt: skip
+"""Every command by its CloudEvents type."""

@@ -1,0 +1,37 @@
+"""What the rejections topic holds: the problem, and the refused record so that nothing is lost."""
+
+from service.contracts.model import Contract, Timestamp
+from service.contracts.problems import Problem
+
+
+class OriginalHeader(Contract):
+    """A header of the refused record; the value in base64, for it may be any bytes."""
+
+    name: str
+    value: str
+
+
+class OriginalRecord(Contract):
+    """The refused record. Binary parts are base64. A value too large to repeat is given by its SHA-256 and its head."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: Timestamp
+    headers: tuple[OriginalHeader, ...]
+    key: str | None = None
+    value: str | None = None
+    value_size: int
+    value_sha256: str | None = None
+    value_head: str | None = None
+
+
+class CommandRejected(Contract):
+    """A command was refused: why (`problem`) and what it was (`record`)."""
+
+    problem: Problem
+    record: OriginalRecord
+
+
+REJECTION_TYPE = "TaskCommandRejected"
+"""The CloudEvents type of a rejection."""

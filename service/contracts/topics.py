@@ -1,0 +1,63 @@
+"""Every Kafka topic of the service: its name, what it holds, and how the broker must keep it."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Final
+
+MAX_COMMAND_BYTES: Final = 1_048_576
+"""The largest command body that is handled; a larger one (compression can hide it from the broker) is rejected."""
+
+MAX_RECORD_BYTES: Final = 4 * MAX_COMMAND_BYTES
+"""The largest record we write: a command's inputs with defaults filled in and escapes written out."""
+
+COMMANDS: Final = "task-execution.commands"
+EVENTS: Final = "task-execution.events"
+STATE: Final = "task-execution.state"
+REJECTIONS: Final = "task-execution.rejections"
+REPLIES: Final = "task-execution.replies"
+DEFINITIONS: Final = "task-definitions"
+
+REPLY_TOPIC: Final = re.compile(r"task-execution\.replies(\.[A-Za-z0-9._-]{1,200})?")
+"""The only topics a command may name in `reply_to`; anything else could forge events or wreck the state topic."""
+
+HANDLER_GROUP: Final = "task-execution.handlers"
+"""The consumer group of the command handlers."""
+
+DAY_MS: Final = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic as it must exist.
+
+    `owned` topics share the service's partition count: partition n of commands, events, state and rejections has one
+    owner. `config` holds broker topic settings by their Kafka names.
+    """
+
+    name: str
+    description: str
+    owned: bool
+    config: dict[str, str] = field(default_factory=dict[str, str])
+
+
+_KEPT_DAYS: Final = {COMMANDS: 7, REJECTIONS: 30, REPLIES: 1}
+
+
+def _kept(name: str, description: str, *, owned: bool, limit: int = MAX_RECORD_BYTES) -> Topic:
+    retention = str(_KEPT_DAYS[name] * DAY_MS) if name in _KEPT_DAYS else "-1"
+    config = {"cleanup.policy": "delete", "retention.ms": retention, "retention.bytes": "-1"}
+    return Topic(name, description, owned, {**config, "max.message.bytes": str(limit)})
+
+
+def _compacted(name: str, description: str, *, owned: bool) -> Topic:
+    return Topic(name, description, owned, {"cleanup.policy": "compact", "max.message.bytes": str(MAX_RECORD_BYTES)})
+
+
+TOPICS: Final = (
+    _kept(COMMANDS, "Commands from any client, under any key.", owned=True, limit=MAX_COMMAND_BYTES + 65_536),
+    _kept(EVENTS, "Domain events, keyed by executionId. The record: kept for ever.", owned=True),
+    _kept(REJECTIONS, "Commands that were refused: an RFC 9457 problem with the original record.", owned=True),
+    _kept(REPLIES, "Answers to commands that carry reply_to and correlation_id.", owned=False),
+    _compacted(STATE, "The handlers' changelog: the newest snapshot per executionId. Private.", owned=True),
+    _compacted(DEFINITIONS, "Task definitions by taskId@version, from the definition service.", owned=False),
+)

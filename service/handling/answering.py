@@ -1,0 +1,131 @@
+"""One command record in, one answer out, in memory: nothing is written here (see `transaction`)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from service.contracts.commands import ExecuteTask
+from service.contracts.envelope import CORRELATION_ID, REPLY_TO, Envelope, read_envelope
+from service.contracts.events import Event
+from service.contracts.problems import Code, Problem, RejectedError, reject
+from service.contracts.topics import MAX_COMMAND_BYTES, REPLY_TOPIC
+from service.domain.definitions import Definition
+from service.domain.execution import Execution, Request, decide, evolve
+from service.domain.identity import command_hash, command_id
+from service.domain.parsing import parse_command
+from service.kafka.murmur2 import partition_of
+from service.kafka.records import Record
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyAddress:
+    """Where the asker wants the reply: a topic, and the correlation id as it came."""
+
+    topic: str
+    correlation_id: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The command made something happen: `event`, and `state` after it."""
+
+    record: Record
+    reply_to: ReplyAddress | None
+    envelope: Envelope
+    event: Event
+    state: Execution
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """The command says what is already so."""
+
+    record: Record
+    reply_to: ReplyAddress | None
+    request: Request
+    state: Execution
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The command is not valid, or not possible now."""
+
+    record: Record
+    reply_to: ReplyAddress | None
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Misplaced:
+    """The execution belongs to another partition: the record is passed on to it as it is."""
+
+    record: Record
+    owner: int
+
+
+Answer = Accepted | Repeated | Refused | Misplaced
+DefinitionOf = Callable[[str, str], Definition | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What answering needs to know, beside the states of the executions.
+
+    `reply_flaw` says why a reply topic cannot be written, or None if it can.
+    """
+
+    partition: int
+    partitions: int
+    definition_of: DefinitionOf
+    reply_flaw: Callable[[str], str | None]
+
+    def answer(self, record: Record, state_of: Callable[[str], Execution | None], at: datetime) -> Answer:
+        """Read, check and decide one command; never raises for anything that a client can send."""
+        reply_to = None
+        try:
+            size, reply_topic, correlation_id = _transport(record)
+            reply_to = self._reply_address(reply_topic, correlation_id) if reply_topic else None
+            if size > MAX_COMMAND_BYTES:
+                detail = f"The command has {size} bytes, headers included; at most {MAX_COMMAND_BYTES} are allowed."
+                raise reject(Code.PAYLOAD_TOO_LARGE, detail)
+            envelope = read_envelope(record)
+            command = parse_command(envelope, self.definition_of)
+            identity = command_id(envelope.source, envelope.id)
+            execution_id = identity if isinstance(command, ExecuteTask) else command.execution_id
+            state = state_of(execution_id)
+            if state is None and (owner := partition_of(execution_id.encode(), self.partitions)) != self.partition:
+                return Misplaced(record, owner)
+            task = command if isinstance(command, ExecuteTask) else state
+            definition = self.definition_of(task.task_id, task.task_version) if task else None
+            request = Request(command, identity, command_hash(envelope.type, envelope.data), envelope.source, at)
+            events = decide(state, request, definition)
+        except RejectedError as error:
+            return Refused(record, reply_to, error.problem)
+        if state is not None and not events:
+            return Repeated(record, reply_to, request, state)
+        (event,) = events
+        return Accepted(record, reply_to, envelope, event, evolve(state, event))
+
+    def _reply_address(self, topic: bytes, correlation_id: bytes | None) -> ReplyAddress:
+        name = topic.decode(errors="replace")
+        flaw = "it is not a reply topic" if REPLY_TOPIC.fullmatch(name) is None else self.reply_flaw(name)
+        if flaw:
+            raise reject(
+                Code.INVALID_REPLY_TO,
+                f"No reply can be sent to {name!r}: {flaw}. Use task-execution.replies or an existing topic "
+                "task-execution.replies.<name>.",
+            )
+        return ReplyAddress(name, correlation_id)
+
+
+def _transport(record: Record) -> tuple[int, bytes | None, bytes | None]:
+    """The size of the record in bytes, and its reply topic and correlation id."""
+    size = len(record.value or b"") + len(record.key or b"")
+    topic = correlation_id = None
+    for name, value in record.headers:
+        size += len(name) + len(value or b"")
+        if name == REPLY_TO:
+            topic = value
+        elif name == CORRELATION_ID:
+            correlation_id = value
+    return size, topic, correlation_id

@@ -1,0 +1,129 @@
+"""The handlers' consumer group: who owns which partition, and the gate that drops what an older opening fetched."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.client import ConnectionGroup
+from aiokafka.errors import KafkaError
+from aiokafka.protocol.group import HeartbeatRequest
+
+from service.handling.partition import MAX_BATCH_RECORDS, PartitionOwner
+from service.kafka.records import Record
+
+MAX_QUEUED = 4 * MAX_BATCH_RECORDS
+
+log = structlog.get_logger(__name__)
+
+OwnerFactory = Callable[[AIOKafkaConsumer, int, asyncio.Task[None] | None], PartitionOwner]
+
+
+class PartitionGroup(ConsumerRebalanceListener):
+    """Opens, parks and closes the owners as the group moves partitions about, and hands records to them."""
+
+    def __init__(
+        self, consumer: Callable[[], AIOKafkaConsumer], make_owner: OwnerFactory, revoke_seconds: float
+    ) -> None:
+        self._consumer_now, self._make_owner, self._revoke_seconds = consumer, make_owner, revoke_seconds
+        self._consumer: AIOKafkaConsumer | None = None
+        self._owners: dict[int, PartitionOwner] = {}
+        self._closing: dict[int, asyncio.Task[None]] = {}
+        self._stamp: dict[int, int] = {}
+
+    # -- rebalances: aiokafka sends no heartbeat while these run, so they only park and start tasks
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:  # noqa: ARG002 - aiokafka revokes all
+        """Stop taking records and let the transactions in flight end, within their deadline."""
+        for owner in self._owners.values():
+            owner.park()
+        waits = [asyncio.create_task(owner.settled()) for owner in self._owners.values()]
+        if waits:
+            _, late = await asyncio.wait(waits, timeout=self._revoke_seconds)
+            for wait in late:
+                wait.cancel()
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """Keep what came straight back, give up what is gone, open what is new in tasks of their own."""
+        consumer = self._adopt(self._consumer_now())
+        mine = {tp.partition: tp for tp in assigned}
+        for partition in [*self._owners]:
+            if partition not in mine or not self._owners[partition].unpark():
+                self._drop(partition)
+        for partition, tp in mine.items():
+            if partition not in self._owners:
+                consumer.pause(tp)
+                consumer.seek(
+                    tp, 0
+                )  # a valid position keeps auto_offset_reset="none" quiet; the opening seeks for real
+                before = self._closing.get(partition)
+                self._owners[partition] = self._make_owner(consumer, partition, before)
+        log.info("partitions_assigned", partitions=sorted(mine))
+
+    def _drop(self, partition: int) -> None:
+        task = asyncio.create_task(self._owners.pop(partition).close(), name=f"closing-{partition}")
+        self._closing[partition] = task
+        task.add_done_callback(lambda done: self._closing.get(partition) is done and self._closing.pop(partition))
+
+    def _adopt(self, consumer: AIOKafkaConsumer) -> AIOKafkaConsumer:
+        """Stamp every batch with the epochs in which it was fetched, the moment getmany() returns.
+
+        Between getmany() and the handler FastStream yields to the loop, and a partition may be opened anew.
+        """
+        if consumer is self._consumer:
+            return consumer
+        self._consumer, getmany = consumer, consumer.getmany
+
+        async def stamped(*partitions: TopicPartition, **options: Any) -> dict[TopicPartition, list[Record]]:  # noqa: ANN401 - aiokafka's own signature
+            try:
+                fetched: dict[TopicPartition, list[Record]] = await getmany(*partitions, **options)
+            except KafkaError as error:
+                # FastStream would sleep 5 s for all partitions.
+                log.warning("fetch_failed", error=repr(error))
+                await asyncio.sleep(0.2)
+                return {}
+            self._stamp = {number: owner.epoch for number, owner in self._owners.items() if owner.is_open}
+            return fetched
+
+        consumer.getmany = stamped  # type: ignore[method-assign]  # this one instance only
+        return consumer
+
+    # -- records
+
+    async def dispatch(self, records: Iterable[Record]) -> None:
+        """Hand the batch that getmany() returned last to the owners; wait while too much is queued. Never raises."""
+        by_partition: dict[int, list[Record]] = defaultdict(list)
+        for record in records:
+            by_partition[record.partition].append(record)
+        for partition, batch in by_partition.items():
+            owner = self._owners.get(partition)
+            if owner is not None and self._stamp.get(partition) == owner.epoch:
+                owner.put(batch)
+        while sum(owner.queued for owner in self._owners.values()) > MAX_QUEUED:  # noqa: ASYNC110 - owners come and go
+            await asyncio.sleep(0.002)
+
+    async def prove_membership(self) -> None:
+        """Return once the coordinator accepts a heartbeat: a zombie must not fence the rightful owner."""
+        while True:
+            # A request of our own: aiokafka's _do_heartbeat() would start a rejoin.
+            coordinator = self._consumer._coordinator if self._consumer else None  # noqa: SLF001 - no public heartbeat
+            if coordinator is not None and coordinator.coordinator_id is not None and coordinator.generation > 0:
+                request = HeartbeatRequest(coordinator.group_id, coordinator.generation, coordinator.member_id)
+                try:
+                    answer = await coordinator._client.send(  # noqa: SLF001 - no public heartbeat
+                        coordinator.coordinator_id, request, group=ConnectionGroup.COORDINATION
+                    )
+                except KafkaError:
+                    answer = None
+                if answer is not None and answer.error_code == 0:
+                    return
+            await asyncio.sleep(0.2)
+
+    async def close(self) -> None:
+        """Close all owners. aiokafka does not call on_partitions_revoked when it stops."""
+        for partition in [*self._owners]:
+            self._drop(partition)
+        if self._closing:
+            await asyncio.wait([*self._closing.values()])

@@ -1,0 +1,150 @@
+"""The command handler: a FastStream application around the partition group."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker, KafkaMessage
+
+from service.contracts.topics import COMMANDS, HANDLER_GROUP
+from service.handling.definitions_table import DefinitionsTable
+from service.handling.group import MAX_QUEUED, PartitionGroup
+from service.handling.partition import PartitionOwner, Surroundings
+from service.handling.replies import ReplyTopics
+from service.handling.timeouts import Timeouts
+from service.kafka.records import Record
+
+
+def utc_now() -> datetime:
+    """The clock of the write side: UTC in whole milliseconds, as ClickHouse keeps it."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerOptions:
+    """`partitions` is the partition count of the owned topics; `window` how long finished executions are remembered."""
+
+    bootstrap_servers: str
+    partitions: int
+    window: timedelta = timedelta(hours=24)
+    transactional_id_prefix: str = HANDLER_GROUP
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    clock: Callable[[], datetime] = utc_now
+
+
+@asynccontextmanager
+async def running_handler(options: HandlerOptions) -> AsyncIterator[asyncio.Task[None]]:
+    """Handle commands while the context is open. The task it gives ends only by an error that must end the process."""
+    definitions = DefinitionsTable(options.bootstrap_servers)
+    await definitions.start()
+    failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    following = asyncio.create_task(definitions.run(), name="definitions")
+    broker, group = _build(options, definitions, failure)
+    watch = asyncio.create_task(_first_failure(failure, following), name="handler")
+    try:
+        await definitions.catch_up()
+        await broker.start()
+        yield watch
+    finally:
+        await group.close()
+        await broker.stop()
+        watch.cancel()
+        following.cancel()
+        await asyncio.gather(watch, following, return_exceptions=True)
+        await definitions.stop()
+
+
+async def _first_failure(failure: asyncio.Future[None], following: asyncio.Task[None]) -> None:
+    done, _ = await asyncio.wait([failure, following], return_when=asyncio.FIRST_COMPLETED)
+    done.pop().result()
+
+
+def _build(
+    options: HandlerOptions, definitions: DefinitionsTable, failure: asyncio.Future[None]
+) -> tuple[KafkaBroker, PartitionGroup]:
+    timeouts = options.timeouts
+
+    def consumer() -> AIOKafkaConsumer:
+        assert subscriber.consumer is not None  # noqa: S101 - FastStream has made it when it calls us
+        return subscriber.consumer
+
+    def failed(error: BaseException) -> None:
+        if not failure.done():
+            failure.set_exception(error)
+
+    def make_owner(consumer: AIOKafkaConsumer, partition: int, before: asyncio.Task[None] | None) -> PartitionOwner:
+        return PartitionOwner(around, consumer, partition, before)
+
+    async def all_topics() -> set[str]:
+        topics: set[str] = await consumer().topics()
+        return topics
+
+    group = PartitionGroup(consumer, make_owner, timeouts.revoke)
+    around = Surroundings(
+        bootstrap_servers=options.bootstrap_servers,
+        partitions=options.partitions,
+        transactional_id_prefix=options.transactional_id_prefix,
+        window=options.window,
+        clock=options.clock,
+        definitions=definitions,
+        reply_topics=ReplyTopics(all_topics),
+        prove_membership=group.prove_membership,
+        failed=failed,
+        timeouts=timeouts,
+    )
+    broker = KafkaBroker(
+        options.bootstrap_servers,
+        consumer_only=True,
+        request_timeout_ms=15_000,
+        retry_backoff_ms=50,
+        graceful_timeout=timeouts.revoke,
+        logger=None,
+    )
+    subscriber = broker.subscriber(
+        COMMANDS,
+        batch=True,
+        max_records=MAX_QUEUED,
+        batch_timeout_ms=20,
+        ack_policy=AckPolicy.MANUAL,
+        no_reply=True,
+        listener=group,
+        parser=_as_it_is,
+        decoder=_undecoded,
+        group_id=HANDLER_GROUP,
+        isolation_level="read_committed",
+        auto_offset_reset="none",
+        session_timeout_ms=int(timeouts.session * 1000),
+        heartbeat_interval_ms=int(timeouts.heartbeat * 1000),
+        rebalance_timeout_ms=int(timeouts.rebalance * 1000),
+        max_poll_interval_ms=int(timeouts.max_poll_interval * 1000),
+        max_partition_fetch_bytes=4 << 20,
+        partition_assignment_strategy=(StickyPartitionAssignor,),
+    )
+
+    @subscriber
+    async def handle(message: KafkaMessage) -> None:
+        await group.dispatch(cast("tuple[Record, ...]", message.raw_message))
+
+    return broker, group
+
+
+async def _as_it_is(records: tuple[Record, ...]) -> KafkaMessage:
+    """Leave the records as they are: FastStream's own parser fails on headers that are not UTF-8."""
+    return KafkaMessage(
+        body=b"", raw_message=records, headers={}, message_id="", correlation_id="-", consumer=_unused_consumer()
+    )
+
+
+async def _undecoded(message: Any) -> None:  # noqa: ANN401, ARG001 - FastStream's own signature
+    return None
+
+
+def _unused_consumer() -> Any:  # noqa: ANN401 - acknowledging is the transaction's business, not the message's
+    return None

@@ -1,0 +1,31 @@
+"""The write side's metrics. Names and labels are part of the contract with dashboards and alarms."""
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+COMMANDS: Final = Counter(
+    "taskexec_commands_total", "Commands answered, by outcome (accepted, duplicate, rejected, forwarded).", ["outcome"]
+)
+TRANSACTION_SECONDS: Final = Histogram(
+    "taskexec_transaction_seconds",
+    "From taking a batch to its committed transaction.",
+    buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
+)
+PARTITIONS_OPEN: Final = Gauge("taskexec_partitions_open", "Command partitions that this process owns and has opened.")
+EXECUTIONS_KNOWN: Final = Gauge(
+    "taskexec_executions_known", "Executions in memory: open ones, and finished ones inside the idempotency window.",
+    ["partition"],
+)  # fmt: skip
+PARTITION_RESETS: Final = Counter(
+    "taskexec_partition_resets_total", "Partitions thrown away and opened again after an error, by error.", ["error"]
+)
+OFFSETS_LOST: Final = Counter(
+    "taskexec_offsets_lost_total", "Openings that found the group's offset and the state's position apart. Alarm on it."
+)
+COMMANDS_EXPIRED: Final = Counter(
+    "taskexec_commands_expired_total", "Commands deleted by retention before they were handled. Alarm on it."
+)
+DEFINITIONS_UNREADABLE: Final = Counter(
+    "taskexec_definitions_unreadable_total", "Records on the definitions topic that could not be read. Alarm on it."
+)

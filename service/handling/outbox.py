@@ -1,0 +1,188 @@
+"""What one transaction writes, made from its answers: records by topic and partition, nothing sent yet."""
+
+from base64 import b64encode
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import NamedTuple, assert_never
+
+from service.contracts.codec import encode
+from service.contracts.commands import ExecuteTask, FailTaskExecution, SkipTaskExecution, SucceedTaskExecution
+from service.contracts.envelope import ORIGIN, TRACE_HEADERS, Headers, envelope_headers
+from service.contracts.executions import TaskExecution
+from service.contracts.rejections import REJECTION_TYPE, CommandRejected, OriginalHeader, OriginalRecord
+from service.contracts.replies import REPLY_TYPE, CommandReply, Outcome, Position
+from service.contracts.topics import COMMANDS, EVENTS, MAX_COMMAND_BYTES, REJECTIONS, STATE
+from service.domain.execution import Execution, Request, as_of, repeated_sequence, resolve_inputs
+from service.domain.view import describe, view
+from service.handling.answering import Accepted, Answer, DefinitionOf, Misplaced, Refused, Repeated
+from service.handling.snapshots import encode_snapshot
+from service.kafka.records import Record
+
+_HEAD_BYTES = 4096
+_MAX_HEADERS = 100
+MAX_REPLY_BYTES = 900_000
+"""A reply that would be larger goes without its payloads: a client's topic has the broker's default limit."""
+
+
+class Outgoing(NamedTuple):
+    """A record to be written; `timestamp` in epoch milliseconds."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    timestamp: int
+
+
+@dataclass
+class Outbox:
+    """The records of one transaction. Replies come second: they name the offsets that the events got."""
+
+    partition: int
+    records: dict[tuple[str, int], list[Outgoing]] = field(default_factory=lambda: defaultdict(list))
+
+    def add(self, answers: Iterable[Answer], at: datetime) -> None:
+        """Take in everything but the replies and the states."""
+        for answer in answers:
+            match answer:
+                case Accepted():
+                    self._put(EVENTS, event_record(answer))
+                case Refused():
+                    self._put(REJECTIONS, rejection_record(answer, at))
+                case Misplaced():
+                    self.records[COMMANDS, answer.owner].append(forwarded_record(answer.record))
+                case Repeated():
+                    pass
+                case _:
+                    assert_never(answer)
+
+    def add_states(self, states: Iterable[Execution], forgotten: Iterable[str], at: datetime) -> None:
+        """The newest snapshot of every execution that changed, and a tombstone for every one to forget."""
+        now = epoch_ms(at)
+        for state in states:
+            self._put(STATE, Outgoing(state.execution_id.encode(), encode_snapshot(state), [], now))
+        for execution_id in forgotten:
+            self._put(STATE, Outgoing(execution_id.encode(), None, [], now))
+
+    def _put(self, topic: str, record: Outgoing) -> None:
+        self.records[topic, self.partition].append(record)
+
+
+def event_record(answer: Accepted) -> Outgoing:
+    """The event, keyed by executionId; `ce_id` is `<executionId>/<sequence>`."""
+    event, cause = answer.event, answer.envelope
+    id_ = f"{event.execution_id}/{event.sequence}"
+    headers = envelope_headers(type(event).__name__, id_, event.execution_id, event.at, trace=cause.trace)
+    headers += [("ce_causationid", cause.id.encode()), ("ce_causationsource", cause.source.encode())]
+    value = event.__pydantic_serializer__.to_json(event, by_alias=True, exclude_none=True)
+    return Outgoing(event.execution_id.encode(), value, headers, epoch_ms(event.at))
+
+
+def forwarded_record(record: Record) -> Outgoing:
+    """The record as its client wrote it, for another partition; its first place stays its identity."""
+    headers = list(record.headers)
+    if all(name != ORIGIN for name, _ in headers):
+        headers.append((ORIGIN, f"{record.topic}/{record.partition}/{record.offset}".encode()))
+    return Outgoing(record.key, record.value, headers, record.timestamp)
+
+
+def rejection_record(answer: Refused, at: datetime) -> Outgoing:
+    """The problem with the original record, which is thereby not lost."""
+    record = answer.record
+    id_ = f"{record.topic}/{record.partition}/{record.offset}"
+    headers = envelope_headers(REJECTION_TYPE, id_, id_, at, trace=_trace(record))
+    body = CommandRejected(problem=answer.problem, record=_original(record))
+    return Outgoing(record.key[:_HEAD_BYTES] if record.key else None, _json(body), headers, epoch_ms(at))
+
+
+def reply_record(
+    answer: Accepted | Repeated | Refused, position: Position, definition_of: DefinitionOf, at: datetime
+) -> Outgoing:
+    """The answer for the asker; `position` is where its event stands, or one that is not before it."""
+    match answer:
+        case Accepted():
+            reply = CommandReply(outcome=Outcome.ACCEPTED, task_execution=view([answer.event]), position=position)
+        case Repeated():
+            execution = _told_before(answer.state, answer.request, definition_of)
+            reply = CommandReply(outcome=Outcome.DUPLICATE, task_execution=execution, position=position)
+        case Refused():
+            reply = CommandReply(outcome=Outcome.REJECTED, problem=answer.problem)
+        case _:
+            assert_never(answer)
+    record, value = answer.record, _json(reply)
+    if len(value) > MAX_REPLY_BYTES:
+        value = _json(_without_payloads(reply))
+    id_ = f"{record.topic}/{record.partition}/{record.offset}/reply"
+    subject = reply.task_execution.id if reply.task_execution else id_
+    headers = envelope_headers(REPLY_TYPE, id_, subject, at, trace=_trace(record))
+    correlation_id = answer.reply_to.correlation_id if answer.reply_to else None
+    if correlation_id is not None:
+        headers.append(("correlation_id", correlation_id))
+    return Outgoing(correlation_id, value, headers, epoch_ms(at))
+
+
+def epoch_ms(at: datetime) -> int:
+    """An aware time in epoch milliseconds."""
+    return round(at.timestamp() * 1000)
+
+
+def _told_before(state: Execution, request: Request, definition_of: DefinitionOf) -> TaskExecution:
+    """What the first asker was told: the payloads come from the duplicate itself, which is equal."""
+    then = as_of(state, repeated_sequence(state, request) or state.sequence)
+    match request.command:
+        case ExecuteTask() as command:
+            definition = definition_of(command.task_id, command.task_version)
+            return describe(then, resolved_inputs=resolve_inputs(command, definition) if definition else command.inputs)
+        case SucceedTaskExecution() as command:
+            return describe(then, outputs=command.outputs)
+        case FailTaskExecution() as command:
+            return describe(then, error_message=command.error_message)
+        case SkipTaskExecution() as command:
+            return describe(then, skip_reason=f"{command.reason}: {command.node}")
+        case _:
+            return describe(then)
+
+
+def _without_payloads(reply: CommandReply) -> CommandReply:
+    execution = reply.task_execution
+    if execution is not None:
+        execution = execution.model_copy(update={"resolved_inputs": None, "outputs": None})
+    problem = reply.problem
+    if problem is not None:
+        problem = problem.model_copy(update={"errors": ()})
+    return reply.model_copy(update={"task_execution": execution, "problem": problem})
+
+
+def _original(record: Record) -> OriginalRecord:
+    value = record.value or b""
+    whole = len(value) <= MAX_COMMAND_BYTES
+    headers = (
+        OriginalHeader(name=name[:_HEAD_BYTES], value=_base64((content or b"")[:_HEAD_BYTES]))
+        for name, content in list(record.headers)[:_MAX_HEADERS]
+    )
+    return OriginalRecord(
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        timestamp=datetime.fromtimestamp(max(record.timestamp, 0) / 1000, UTC),
+        headers=tuple(headers),
+        key=_base64(record.key[:_HEAD_BYTES]) if record.key is not None else None,
+        value=_base64(value) if whole and record.value is not None else None,
+        value_size=len(value),
+        value_sha256=None if whole else sha256(value).hexdigest(),
+        value_head=None if whole else _base64(value[:_HEAD_BYTES]),
+    )
+
+
+def _trace(record: Record) -> Headers:
+    return [(name, value) for name, value in record.headers if name in TRACE_HEADERS and value is not None]
+
+
+def _base64(raw: bytes) -> str:
+    return b64encode(raw).decode()
+
+
+def _json(body: CommandReply | CommandRejected) -> bytes:
+    return encode(body.model_dump(mode="json", by_alias=True, exclude_none=True))

@@ -1,0 +1,42 @@
+"""Which reply topics can be written. A topic that does not exist would stall a transaction for ever."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+_RETRY_SECONDS: Final = 2.0
+_BROKEN_SECONDS: Final = 60.0
+
+
+class ReplyTopics:
+    """Knows the topics of the cluster, and those that failed. `fetch_topics` asks the cluster for all of them."""
+
+    def __init__(self, fetch_topics: Callable[[], Awaitable[set[str]]]) -> None:
+        self._fetch_topics = fetch_topics
+        self._existing: frozenset[str] = frozenset()
+        self._broken: dict[str, tuple[float, str]] = {}
+        self._asked = float("-inf")
+
+    async def learn(self, names: set[str]) -> None:
+        """Make sure that `flaw` can speak of these; asks the cluster at most every two seconds."""
+        now = asyncio.get_running_loop().time()
+        if names <= self._existing or now - self._asked < _RETRY_SECONDS:
+            return
+        self._existing = frozenset(await self._fetch_topics())
+        self._asked = now
+
+    def flaw(self, name: str) -> str | None:
+        """Why the topic cannot be written, or None."""
+        if name not in self._existing:
+            return "the topic does not exist"
+        until, reason = self._broken.get(name, (0.0, ""))
+        return reason if asyncio.get_running_loop().time() < until else None
+
+    def failed(self, name: str, error: Exception) -> None:
+        """A reply to this topic was refused by the broker for good: for a minute, none is tried."""
+        until = asyncio.get_running_loop().time() + _BROKEN_SECONDS
+        self._broken[name] = until, f"the broker refused the last reply ({type(error).__name__})"
+
+    def forget(self) -> None:
+        """Ask the cluster again: a topic may have been deleted."""
+        self._existing, self._asked = frozenset(), float("-inf")

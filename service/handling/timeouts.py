@@ -1,0 +1,26 @@
+"""How long the write side waits, in seconds: the values that held under chaos (docs/adr, a producer per partition)."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Each is shorter than the one that would turn its overrun into damage."""
+
+    session: float = 6
+    """Without a heartbeat for this long, the group gives the partitions to somebody else."""
+    heartbeat: float = 1.5
+    max_poll_interval: float = 60
+    rebalance: float = 10
+    transaction: float = 8
+    """Our own deadline for one transaction; less than `request`."""
+    request: float = 10
+    """The producer's deadline for one request; less than `transaction_broker`."""
+    transaction_broker: float = 20
+    """The coordinator aborts a transaction that is open for longer."""
+    opening: float = 30
+    revoke: float = 3
+    """A transaction in flight may take this long to end when the partition is revoked."""
+    stop: float = 3
+    """producer.stop() waits for unsendable batches for ever; we don't."""
+    retry_backoff: float = 0.02

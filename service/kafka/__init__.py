@@ -1,0 +1,1 @@
+"""What every part that speaks Kafka shares: records, partitioning, topics."""

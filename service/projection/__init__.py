@@ -1,0 +1,1 @@
+"""Read side, writing: the events and rejections topics into ClickHouse, exactly, by replayable inserts."""

@@ -1,0 +1,106 @@
+"""The projector: reads the topics from where ClickHouse stands, inserts, and only then moves the position."""
+
+import asyncio
+from typing import Final
+
+import stamina
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from service.clickhouse.client import ClickHouse
+from service.clickhouse.errors import UnavailableError
+from service.clickhouse.positions import PartitionPosition, read_positions, write_positions
+from service.projection import metrics
+from service.projection.batch import TARGETS, Batch, make_batch
+from service.projection.reading import open_consumer
+
+log = structlog.get_logger(__name__)
+
+MAX_ROWS: Final = 20_000
+CHECK_IN_MS: Final = 1_000
+LINGER_SECONDS: Final = 0.1
+"""Between inserts of few rows: each is a part that ClickHouse must merge."""
+
+_FEW_ROWS: Final = 2_000
+_LONGEST_WAIT_SECONDS: Final = 5.0
+
+
+class Projector:
+    """Keeps ClickHouse equal to the events and rejections topics.
+
+    It owns its consumer; the ClickHouse port and its tables (`create_schema`) are the caller's. Whatever fails, there
+    is one way on: throw the consumer away, read the position from ClickHouse and begin again from there. Rows that
+    were written already change nothing. Several projectors on one ClickHouse are safe, and wasteful.
+    """
+
+    def __init__(self, clickhouse: ClickHouse, bootstrap_servers: str, partitions: int) -> None:
+        self._clickhouse = clickhouse
+        self._bootstrap_servers = bootstrap_servers
+        self._partitions = [TopicPartition(topic, number) for topic in TARGETS for number in range(partitions)]
+
+    async def run(self) -> None:
+        """Project until cancelled. While Kafka or ClickHouse is down: wait, alarm, and skip nothing.
+
+        Raises:
+            ProjectionAheadError: ClickHouse holds events that Kafka does not.
+            Exception: what should never happen; the process must not live on without its projector.
+        """
+        again = stamina.retry_context(
+            on=(KafkaError, UnavailableError), attempts=None, timeout=None, wait_max=_LONGEST_WAIT_SECONDS
+        )
+        async for attempt in again:
+            with attempt:
+                await self._project_and_report()
+
+    async def _project_and_report(self) -> None:
+        try:
+            await self._project()
+        except (KafkaError, UnavailableError) as error:
+            metrics.INTERRUPTIONS.labels(type(error).__name__).inc()
+            log.error("projection_interrupted", error=str(error), attempt_again_within_seconds=_LONGEST_WAIT_SECONDS)  # noqa: TRY400 - the parts are down, our code is not
+            raise
+
+    async def _project(self) -> None:
+        known = {TopicPartition(p.topic, p.partition): p.offset for p in await read_positions(self._clickhouse)}
+        next_offsets = {partition: known.get(partition, -1) + 1 for partition in self._partitions}
+        async with open_consumer(self._bootstrap_servers, next_offsets) as consumer:
+            live = set(self._partitions)
+            for partition in live:
+                metrics.BLOCKED.labels(*partition).set(0)
+            while True:
+                records = await consumer.getmany(timeout_ms=CHECK_IN_MS, max_records=MAX_ROWS)
+                batch = await asyncio.to_thread(make_batch, records)
+                await self._insert(batch)
+                await self._check_in(consumer, live, batch)
+                for partition, (_, error) in batch.unreadable.items():
+                    live.discard(partition)
+                    consumer.pause(partition)
+                    metrics.BLOCKED.labels(*partition).set(1)
+                    log.error("partition_blocked", flaw=str(error), advice="upgrade to a version that can read it.")
+                if 0 < sum(map(len, records.values())) < _FEW_ROWS:
+                    await asyncio.sleep(LINGER_SECONDS)
+
+    async def _insert(self, batch: Batch) -> None:
+        for topic, insert in batch.inserts.items():
+            target = TARGETS[topic]
+            with metrics.INSERT_SECONDS.time():
+                await self._clickhouse.insert(target.table, target.columns, insert.rows, insert.token)
+            metrics.RECORDS.labels(topic).inc(len(insert.rows))
+
+    async def _check_in(self, consumer: AIOKafkaConsumer, live: set[TopicPartition], batch: Batch) -> None:
+        """Write how far the projection is. A blocked partition checks in no more: its `asOf` grows old."""
+        positions = []
+        for partition in live:
+            fetched_at = consumer.last_poll_timestamp(partition)
+            if fetched_at is None:
+                continue
+            next_offset = await consumer.position(partition)
+            if partition in batch.unreadable:
+                next_offset = batch.unreadable[partition][0]
+            end = max(next_offset, consumer.last_stable_offset(partition))
+            position = PartitionPosition(*partition, offset=next_offset - 1, end=end, as_of=fetched_at)
+            metrics.LAG.labels(*partition).set(position.lag)
+            positions.append(position)
+        await write_positions(self._clickhouse, positions)
+        metrics.CHECKED_IN.set_to_current_time()

@@ -1,0 +1,149 @@
+"""Consumed records to ClickHouse rows. Pure.
+
+A record that this version cannot read as the event or rejection it must be makes its partition stop before it:
+`UnreadableRecordError`. Only our own transactional producer writes these topics, so such a record is a newer
+version's or a defect; skipping it would make every later answer about its execution silently wrong, whereas Kafka
+keeps it until a version that can read it goes on from there.
+"""
+
+from base64 import b64decode
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from pydantic import ValidationError
+
+from service.contracts.codec import MalformedJsonError, decode
+from service.contracts.envelope import CONTENT_TYPE, STRUCTURED
+from service.contracts.events import EVENTS, Event
+from service.contracts.problems import field_errors
+from service.contracts.rejections import REJECTION_TYPE, CommandRejected, OriginalRecord
+from service.kafka.records import Record
+
+Row = tuple[Any, ...]
+
+EVENT_COLUMNS: Final = (
+    "executionId", "sequence", "type", "status", "eventTime", "taskId", "taskVersion", "createdAt", "startedAt",
+    "completedAt", "createdBy", "tags", "payload", "topic", "partition", "offset",
+)  # fmt: skip
+REJECTION_COLUMNS: Final = (
+    "topic", "partition", "offset", "time", "code", "detail", "executionId", "commandType", "commandSource", "problem",
+)  # fmt: skip
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
+_SEQUENCES: Final = range(1, 256)
+
+
+class UnreadableRecordError(Exception):
+    """This record is not what its topic holds. The action: stop its partition here, and alarm."""
+
+    def __init__(self, record: Record, flaw: str) -> None:
+        super().__init__(f"{record.topic}/{record.partition}/{record.offset}: {flaw}")
+        self.flaw = flaw
+
+
+def event_row(record: Record) -> Row:
+    """The row of `task_execution_events`; the payload is the body as it was published.
+
+    Raises:
+        UnreadableRecordError: see above.
+    """
+    type_ = _header(record.headers, "ce_type")
+    model = EVENTS.get(type_)
+    if model is None:
+        raise UnreadableRecordError(record, f"the type is {type_!r}, none of {', '.join(EVENTS)}")
+    try:
+        body = record.value or b""
+        event: Event = model.model_validate(decode(body))
+        return (
+            UUID(event.execution_id),
+            _sequence(event.sequence),
+            type_,
+            event.status.value,
+            _epoch_ms(event.at),
+            event.task_id,
+            event.task_version,
+            _epoch_ms(event.created_at),
+            event.started_at and _epoch_ms(event.started_at),
+            event.completed_at and _epoch_ms(event.completed_at),
+            event.created_by,
+            list(event.tags),
+            body.decode(),
+            record.topic,
+            record.partition,
+            record.offset,
+        )
+    except ValueError as error:
+        raise UnreadableRecordError(record, _flaw(error)) from error
+
+
+def rejection_row(record: Record) -> Row:
+    """The row of `task_command_rejections`; of the refused command, what can be read.
+
+    Raises:
+        UnreadableRecordError: see above.
+    """
+    type_ = _header(record.headers, "ce_type")
+    if type_ != REJECTION_TYPE:
+        raise UnreadableRecordError(record, f"the type is {type_!r}, not {REJECTION_TYPE}")
+    try:
+        rejected = CommandRejected.model_validate(decode(record.value or b""))
+        command = _refused_command(rejected.record)
+    except ValueError as error:
+        raise UnreadableRecordError(record, _flaw(error)) from error
+    problem = rejected.problem
+    return (
+        record.topic, record.partition, record.offset, record.timestamp, problem.code.value, problem.detail, *command,
+        problem.model_dump_json(exclude_none=True),
+    )  # fmt: skip
+
+
+def _flaw(error: ValueError) -> str:
+    """What is wrong, without the values: a log is no place for payloads."""
+    if isinstance(error, ValidationError):
+        return "; ".join(f"{flaw.pointer}: {flaw.detail}" for flaw in field_errors(error, ()))
+    return str(error)
+
+
+def _refused_command(record: OriginalRecord) -> tuple[UUID | None, str, str]:
+    """What the refused record says of itself, where it says it: executionId, type and source."""
+    headers = [(header.name.lower(), b64decode(header.value)) for header in record.headers]
+    body = _json_object(b64decode(record.value)) if record.value is not None else {}
+    attributes: dict[str, Any] = {"type": _header(headers, "ce_type"), "source": _header(headers, "ce_source")}
+    if _header(headers, CONTENT_TYPE).startswith(STRUCTURED):
+        attributes, data = body, body.get("data")
+        body = data if isinstance(data, dict) else {}
+    return _uuid(body.get("executionId")), str(attributes.get("type", "")), str(attributes.get("source", ""))
+
+
+def _json_object(raw: bytes) -> dict[str, Any]:
+    try:
+        value = decode(raw)
+    except MalformedJsonError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _uuid(value: object) -> UUID | None:
+    try:
+        return UUID(str(value))
+    except ValueError:
+        return None
+
+
+def _header(headers: Iterable[tuple[str, bytes | None]], wanted: str) -> str:
+    return next(((value or b"").decode(errors="replace") for name, value in headers if name == wanted), "")
+
+
+def _sequence(number: int) -> int:
+    if number not in _SEQUENCES:
+        raise ValueError(f"the sequence is {number}; allowed are 1 to 255")
+    return number
+
+
+def _epoch_ms(at: datetime) -> int:
+    if at.tzinfo is None:
+        raise ValueError(f"the time {at} has no zone")
+    return (at - _EPOCH) // _MILLISECOND

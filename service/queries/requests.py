@@ -1,0 +1,110 @@
+"""What a query may ask, and the one check of it, whoever asks."""
+
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, TypeVar
+from uuid import UUID
+
+from pydantic import AfterValidator, Field, StringConstraints, ValidationError
+from pydantic.alias_generators import to_camel
+
+from service.contracts.model import Contract, ExecutionId, Name, Tag, TaskId
+from service.contracts.problems import Code, field_errors, reject
+from service.contracts.replies import Position
+from service.contracts.status import Status
+
+MAX_PAGE_SIZE: Final = 1_000
+MAX_PAGE_NUMBER: Final = 1_000_000_000
+
+_CURSOR: Final = re.compile(r"(-?\d{1,15}):([0-9a-f-]{36})")
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """The place after an execution in the order of the list."""
+
+    created_ms: int
+    execution_id: str
+
+    def __str__(self) -> str:
+        """The text that clients hand back; they need not understand it."""
+        return urlsafe_b64encode(f"{self.created_ms}:{self.execution_id}".encode()).decode().rstrip("=")
+
+    @classmethod
+    def parse(cls, text: str) -> "Cursor":
+        """Read what `str` wrote.
+
+        Raises:
+            ValueError: it is not a cursor.
+        """
+        try:
+            match = _CURSOR.fullmatch(urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("ascii"))
+            if match:
+                return cls(int(match[1]), str(UUID(match[2])))
+        except ValueError:
+            pass
+        raise ValueError("not a cursor; give the nextCursor of a page as it was, or none for the first page")
+
+
+def _check_cursor(text: str) -> str:
+    Cursor.parse(text)
+    return text
+
+
+MinPosition = Annotated[str, StringConstraints(pattern=r"^\d{1,5}:\d{1,18}$")]
+"""`partition:offset`, as `str(Position)` writes it."""
+
+
+class _Query(Contract):
+    min_position: MinPosition | None = Field(
+        default=None,
+        description="`partition:offset` from a command's reply: wait until the answer includes that event.",
+    )
+
+
+class GetTaskExecution(_Query):
+    """One execution, or its history."""
+
+    execution_id: ExecutionId
+
+
+class ListTaskExecutions(_Query):
+    """A page of executions; filters combine. Either `pageNumber`, or `cursor` for pages that don't shift."""
+
+    task_id: TaskId | None = None
+    status: Status | None = None
+    created_by: Name | None = None
+    tag: Tag | None = None
+    page_number: int = Field(default=1, gt=0, le=MAX_PAGE_NUMBER)
+    page_size: int = Field(default=20, gt=0, le=MAX_PAGE_SIZE)
+    cursor: Annotated[str, AfterValidator(_check_cursor)] | None = Field(
+        default=None, description="The nextCursor of the page before."
+    )
+
+
+class GetTaskExecutionStats(_Query):
+    """Counts by status, of one task or of all."""
+
+    task_id: TaskId | None = None
+
+
+Query = TypeVar("Query", bound=_Query)
+
+
+def check(model: type[Query], **given: Any) -> Query:  # noqa: ANN401 - what comes from outside may be anything
+    """The request, if it is valid; what is None counts as not given.
+
+    Raises:
+        RejectedError: INVALID_REQUEST, with everything that is wrong.
+    """
+    present = {to_camel(name): _text(value) for name, value in given.items() if value is not None}
+    try:
+        return model.model_validate(present)
+    except ValidationError as error:
+        errors = field_errors(error, model.wire_names())
+        raise reject(Code.INVALID_REQUEST, "The request is not valid: see errors.", errors) from None
+
+
+def _text(value: object) -> object:
+    return str(value) if isinstance(value, Position) else value

@@ -1,0 +1,64 @@
+"""The environment, typed and read once, by the composition root's callers only."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from ipaddress import ip_address
+from typing import Annotated, Final, Self
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX: Final = "TASKEXEC_"
+DEFAULT_HTTP_PORT: Final = 8080
+DEFAULT_KAFKA_PORT: Final = 9092
+
+
+class Settings(BaseSettings):
+    """Where the parts are and how the service behaves; every field can be set by the environment variable named.
+
+    Raises:
+        pydantic.ValidationError: a value is not valid, or the HTTP API would listen beyond loopback without being
+            told that the network is trusted.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, env_prefix=PREFIX, extra="forbid", populate_by_name=True)
+
+    kafka_bootstrap_servers: Annotated[str, Field(validation_alias="KAFKA_BOOTSTRAP_SERVERS")] = (
+        f"127.0.0.1:{DEFAULT_KAFKA_PORT}"
+    )
+    clickhouse_dsn: Annotated[str, Field(validation_alias="CLICKHOUSE_DSN")] = "clickhouse://127.0.0.1:8123/default"
+    partitions: Annotated[int, Field(ge=1, le=1000, description="TASKEXEC_PARTITIONS; fixed once topics exist.")] = 8
+    replication_factor: Annotated[int, Field(ge=1, le=10)] = 1
+    idempotency_window: Annotated[timedelta, Field(gt=timedelta(0))] = timedelta(hours=24)
+    http_host: str = "127.0.0.1"
+    http_port: Annotated[int, Field(ge=0, le=65_535)] = DEFAULT_HTTP_PORT
+    trust_network: bool = False
+    metrics_port: Annotated[int | None, Field(ge=0, le=65_535)] = None
+    log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+
+    @model_validator(mode="after")
+    def _listens_where_it_may(self) -> Self:
+        if not self.trust_network and not _is_loopback(self.http_host):
+            raise ValueError(
+                f"the API has no authentication: it listens on loopback only, not on {self.http_host}. If everybody "
+                "who can reach that address may do everything, say so with TASKEXEC_TRUST_NETWORK=true."
+            )
+        return self
+
+    @classmethod
+    def variables(cls) -> frozenset[str]:
+        """The environment variables that the service and its command line read."""
+        own = {field.validation_alias or PREFIX + name.upper() for name, field in cls.model_fields.items()}
+        return frozenset({*map(str, own), f"{PREFIX}URL", f"{PREFIX}DATA_DIR"})
+
+    @classmethod
+    def unknown(cls, environment: Mapping[str, str]) -> list[str]:
+        """The `TASKEXEC_` variables that nothing reads: mistyped ones."""
+        return sorted(name for name in environment if name.startswith(PREFIX) and name not in cls.variables())
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,108 @@
+"""Ports that answer what a test tells them to. They stand for the rest of the service, not for Kafka or ClickHouse."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from service.contracts.commands import Command
+from service.contracts.executions import TaskExecution
+from service.contracts.replies import CommandReply, Outcome, Position
+from service.queries.answers import (
+    RecordedEvent,
+    TaskExecutionAnswer,
+    TaskExecutionHistory,
+    TaskExecutionPage,
+    TaskExecutionStats,
+)
+
+ID = "0f2c1d9e-7b0a-5a64-9c3b-2f6b1c0d9e11"
+METADATA = {"createdAt": "2026-03-02T04:00:00.125000Z", "createdBy": "anna", "tags": ["nightly"]}
+PENDING: dict[str, Any] = {
+    "id": ID,
+    "taskId": "sales:daily_report",
+    "taskVersion": "1.2.0",
+    "status": "PENDING",
+    "resolvedInputs": {"day": "2026-03-01", "region": None, "nested": {"empty": None}},
+    "metadata": METADATA,
+}
+FAILURE = PENDING | {
+    "status": "FAILURE",
+    "errorMessage": "disk full \x1b[31mon node 7",
+    "startedAt": "2026-03-02T04:00:01Z",
+    "completedAt": "2026-03-02T04:00:03.500000Z",
+}
+FRESH: dict[str, Any] = {"asOf": "2026-03-02T04:01:00Z", "lag": 2}
+
+
+def accepted(execution: dict[str, Any] = PENDING, outcome: Outcome = Outcome.ACCEPTED) -> CommandReply:
+    position = Position(partition=3, offset=1207)
+    return CommandReply(outcome=outcome, task_execution=TaskExecution.model_validate(execution), position=position)
+
+
+@dataclass
+class Submitted:
+    command: Command
+    id: str
+    source: str
+    trace: tuple[tuple[str, bytes], ...]
+
+
+@dataclass
+class ScriptedCommands:
+    """Gives the same answer to every command, or raises it, and keeps what was submitted."""
+
+    answer: CommandReply | Exception = field(default_factory=accepted)
+    submitted: list[Submitted] = field(default_factory=list)
+
+    async def submit(
+        self, command: Command, *, id_: str, source: str, trace: Sequence[tuple[str, bytes]] = ()
+    ) -> CommandReply:
+        self.submitted.append(Submitted(command, id_, source, tuple(trace)))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+@dataclass
+class ScriptedQueries:
+    """Answers with fixed data, or raises, and keeps what was asked."""
+
+    error: Exception | None = None
+    asked: list[dict[str, object]] = field(default_factory=list)
+    executions: list[dict[str, Any]] = field(default_factory=lambda: [PENDING])
+    """`get` goes through them, and stays with the last one."""
+
+    async def get(self, execution_id: str, *, min_position: str | None = None) -> TaskExecutionAnswer:
+        self._ask(execution_id=execution_id, min_position=min_position)
+        execution = self.executions.pop(0) if len(self.executions) > 1 else self.executions[0]
+        return TaskExecutionAnswer.model_validate(execution | FRESH)
+
+    async def history(self, execution_id: str, *, min_position: str | None = None) -> TaskExecutionHistory:
+        self._ask(execution_id=execution_id, min_position=min_position)
+        created = {"createdBy": "anna", "resolvedInputs": {"day": "2026-03-01"}}
+        stopped = {"requestedBy": "ben", "reason": "superseded"}
+        items = [
+            RecordedEvent.model_validate(
+                {"type": type_, "time": METADATA["createdAt"], "status": status, "data": data,
+                 "position": {"partition": 3, "offset": 1207}}
+            )
+            for type_, status, data in (
+                ("TaskExecutionCreated", "PENDING", created), ("TaskExecutionStopped", "STOPPED", stopped)
+            )
+        ]  # fmt: skip
+        return TaskExecutionHistory.model_validate({"executionId": execution_id, "items": items} | FRESH)
+
+    async def list(self, **given: object) -> TaskExecutionPage:
+        self._ask(**given)
+        page = {"items": [FAILURE, PENDING], "total": 7, "pageNumber": 1, "pageSize": 2, "nextCursor": "bmV4dA"}
+        return TaskExecutionPage.model_validate(page | FRESH)
+
+    async def stats(self, task_id: str | None = None, *, min_position: str | None = None) -> TaskExecutionStats:
+        self._ask(task_id=task_id, min_position=min_position)
+        counts = {"pending": 1, "running": 2, "success": 3, "failure": 4, "stopped": 5, "skipped": 6, "total": 21}
+        return TaskExecutionStats.model_validate({"taskId": task_id} | counts | FRESH)
+
+    def _ask(self, **given: object) -> None:
+        self.asked.append(given)
+        if self.error:
+            raise self.error

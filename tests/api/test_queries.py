@@ -1,0 +1,99 @@
+import pytest
+from httpx2 import AsyncClient
+
+from service.contracts.problems import Code, reject
+from tests.api.scripted import FAILURE, FRESH, ID, PENDING, ScriptedQueries
+
+EXECUTIONS = "/api/v1/task-executions"
+STATS = "/api/v1/task-execution-stats"
+
+
+async def test_get_answers_with_the_record_and_its_freshness(http: AsyncClient, queries: ScriptedQueries) -> None:
+    response = await http.get(f"{EXECUTIONS}/{ID.upper()}?minPosition=3:1207")
+
+    assert (response.status_code, response.json()) == (200, PENDING | FRESH)
+    assert queries.asked == [{"execution_id": ID, "min_position": "3:1207"}]
+
+
+async def test_list_passes_on_what_was_asked_and_nothing_else(http: AsyncClient, queries: ScriptedQueries) -> None:
+    response = await http.get(
+        f"{EXECUTIONS}?taskId=sales:daily_report&status=FAILURE&createdBy=anna&pageNumber=2&pageSize=5"
+    )
+
+    assert response.json()["items"] == [FAILURE, PENDING]
+    assert {"total": 7, "pageNumber": 1, "pageSize": 2, "nextCursor": "bmV4dA"}.items() <= response.json().items()
+    assert queries.asked == [
+        {"task_id": "sales:daily_report", "status": "FAILURE", "created_by": "anna", "page_number": 2, "page_size": 5}
+    ]
+
+
+async def test_history_lists_the_events(http: AsyncClient) -> None:
+    response = await http.get(f"{EXECUTIONS}/{ID}/history")
+
+    types = [event["type"] for event in response.json()["items"]]
+    assert types == ["TaskExecutionCreated", "TaskExecutionStopped"]
+
+
+async def test_stats_of_one_task_and_of_all(http: AsyncClient, queries: ScriptedQueries) -> None:
+    one = await http.get(f"{STATS}?taskId=sales:daily_report")
+    every = await http.get(STATS)
+
+    assert one.json() == {"taskId": "sales:daily_report"} | every.json()
+    assert [asked["task_id"] for asked in queries.asked] == ["sales:daily_report", None]
+
+
+@pytest.mark.parametrize(
+    ("query", "pointer"),
+    [
+        ("pageSize=0", "#/query/pageSize"),
+        ("pageNumber=-1", "#/query/pageNumber"),
+        ("pageNumber=two", "#/query/pageNumber"),
+        ("status=DONE", "#/query/status"),
+        ("taskId=daily_report", "#/query/taskId"),
+        ("cursor=nonsense", "#/query/cursor"),
+        ("minPosition=7", "#/query/minPosition"),
+        ("page_size=5", "#/query/page_size"),
+        ("status=FAILURE&status=SUCCESS", "#/query/status"),
+    ],
+)
+async def test_a_wrong_parameter_is_refused(
+    http: AsyncClient, queries: ScriptedQueries, query: str, pointer: str
+) -> None:
+    response = await http.get(f"{EXECUTIONS}?{query}")
+
+    assert (response.status_code, response.json()["code"]) == (422, "invalid_request")
+    assert [error["pointer"] for error in response.json()["errors"]] == [pointer]
+    assert not queries.asked
+
+
+async def test_an_unknown_parameter_is_told_which_ones_there_are(http: AsyncClient) -> None:
+    response = await http.get(f"{STATS}?task=sales:daily_report")
+
+    assert response.json()["errors"] == [
+        {"pointer": "#/query/task", "detail": "unknown; allowed are: minPosition, taskId"}
+    ]
+
+
+async def test_an_id_that_is_none_is_refused(http: AsyncClient) -> None:
+    response = await http.get(f"{EXECUTIONS}/17")
+
+    assert (response.status_code, response.json()["errors"][0]["pointer"]) == (422, "#/path/executionId")
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "retry"),
+    [
+        (Code.EXECUTION_NOT_FOUND, 404, None),
+        (Code.PROJECTION_BEHIND, 503, "1"),
+        (Code.UNAVAILABLE, 503, "5"),
+    ],
+)
+async def test_what_the_read_side_refuses_is_answered_as_its_problem(
+    http: AsyncClient, queries: ScriptedQueries, code: Code, status: int, retry: str | None
+) -> None:
+    queries.error = reject(code, "For some reason.")
+
+    response = await http.get(f"{EXECUTIONS}/{ID}")
+
+    assert (response.status_code, response.json()["code"]) == (status, code)
+    assert response.headers.get("Retry-After") == retry

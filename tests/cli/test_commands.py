@@ -1,0 +1,139 @@
+import json
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from service.cli.commands import Reason
+from service.contracts.commands import ExecuteTask, SkipCause
+from service.contracts.problems import Code, FieldError, problem
+from service.contracts.replies import CommandReply, CommandUnansweredError, Outcome
+from tests.api.scripted import FAILURE, ID, PENDING
+from tests.cli.conftest import Service
+
+EXECUTE = ("execute", "sales:daily_report", "1.2.0")
+
+
+def rejected(*errors: FieldError) -> CommandReply:
+    return CommandReply(outcome=Outcome.REJECTED, problem=problem(Code.INVALID_INPUTS, "See errors.", errors))
+
+
+def test_execute_sends_inputs_of_every_kind(service: Service, tmp_path: Path) -> None:
+    inputs = tmp_path / "inputs.json"
+    inputs.write_text('{"top": 1, "region": null}')
+
+    result = service.run(
+        *EXECUTE, "--inputs", str(inputs), "--input", "top=10", "--input", "day=2026-03-01", "--input", "a=b=c",
+        "--input", 'quoted="10"', "--tag", "nightly", "--tag", "eu", "--created-by", "anna", "--idempotency-key", "k1",
+    )  # fmt: skip
+
+    assert result.exit_code == 0, result.stderr
+    submitted = service.commands.submitted[0]
+    assert submitted.id == "k1"
+    assert submitted.command == ExecuteTask(
+        task_id="sales:daily_report",
+        task_version="1.2.0",
+        inputs={"top": 10, "region": None, "day": "2026-03-01", "a": "b=c", "quoted": "10"},
+        created_by="anna",
+        tags=("nightly", "eu"),
+    )
+    assert ID in result.stdout
+    assert "PENDING" in result.stdout
+
+
+def test_inputs_can_come_from_stdin_and_answers_can_be_json(service: Service) -> None:
+    result = service.run(*EXECUTE, "--inputs", "-", "--json", stdin='{"day": "2026-03-01"}')
+
+    assert json.loads(result.stdout) == PENDING
+    assert service.commands.submitted[0].command.inputs == {"day": "2026-03-01"}  # type: ignore[union-attr]  # it is an ExecuteTask
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--input", "day"), "must be NAME=VALUE"),
+        (("--input", "day=1", "--input", "day=2"), "given twice"),
+        (("--input", 'day={"from": 1'), "not strict JSON"),
+        (("--inputs", "/no/such/file"), "cannot be read: No such file or directory"),
+        (("--inputs", "-"), "must hold a JSON object"),
+    ],
+)
+def test_wrong_inputs_are_refused_before_anything_is_sent(
+    service: Service, arguments: tuple[str, ...], message: str
+) -> None:
+    result = service.run(*EXECUTE, *arguments, stdin="[]")
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert message in result.stderr
+    assert not service.commands.submitted
+
+
+def test_a_refusal_shows_what_was_wrong_and_where(service: Service) -> None:
+    service.commands.answer = rejected(FieldError(pointer="#/inputs/top", detail="must be a number"))
+
+    result = service.run(*EXECUTE, "--input", "top=many")
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.splitlines() == [
+        "Error: The inputs do not fit the task definition (invalid_inputs)",
+        "  See errors.",
+        "  #/inputs/top: must be a number",
+    ]
+
+
+def test_an_unanswered_command_can_be_repeated_with_the_key_that_is_shown(service: Service) -> None:
+    service.commands.answer = CommandUnansweredError("No reply", id_="k1", source="/api")
+
+    result = service.run(*EXECUTE)
+
+    assert result.exit_code == 3
+    assert "Idempotency-Key: k1" in result.stderr
+
+
+def test_wait_follows_the_execution_to_its_end(service: Service) -> None:
+    success = FAILURE | {"status": "SUCCESS", "outputs": {"rows": 3}}
+    del success["errorMessage"]
+    service.queries.executions = [PENDING, PENDING | {"status": "RUNNING"}, success]
+
+    result = service.run(*EXECUTE, "--wait", "--json")
+
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["status"] == "SUCCESS"
+    assert {asked["min_position"] for asked in service.queries.asked} == {"3:1207"}
+
+
+def test_wait_tells_by_its_exit_code_that_the_end_was_no_success(service: Service) -> None:
+    service.queries.executions = [FAILURE]
+
+    result = service.run(*EXECUTE, "--wait")
+
+    assert result.exit_code == 5
+    assert "disk full" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "body"),
+    [
+        (("start", ID, "--spark-application-id", "app_1"), {"sparkApplicationId": "app_1"}),
+        (("start", ID), {}),
+        (("succeed", ID, "--output", "rows=3"), {"outputs": {"rows": 3}}),
+        (("succeed", ID), {"outputs": {}}),
+        (("fail", ID, "disk full"), {"errorMessage": "disk full"}),
+        (("stop", ID, "--reason", "why", "--requested-by", "ben"), {"reason": "why", "requestedBy": "ben"}),
+        (("stop", ID), {}),
+        (
+            ("skip", ID, "--reason", "upstream_failed", "--node", "collect"),
+            {"reason": "upstream_failed", "node": "collect"},
+        ),
+    ],
+)
+def test_lifecycle_commands_are_sent(service: Service, arguments: tuple[str, ...], body: dict[str, Any]) -> None:
+    result = service.run(*arguments)
+
+    assert result.exit_code == 0, result.stderr
+    sent = service.commands.submitted[0].command.model_dump(mode="json", exclude_none=True)
+    assert sent == {"executionId": ID} | body
+
+
+def test_the_reasons_to_skip_are_those_of_the_contract() -> None:
+    assert get_args(Reason) == tuple(SkipCause)

@@ -1,0 +1,85 @@
+import json
+
+import pytest
+
+from service.contracts.problems import Code, reject
+from service.contracts.status import Status
+from tests.api.scripted import FAILURE, FRESH, ID, PENDING
+from tests.cli.conftest import Service
+
+
+def test_get_shows_what_there_is_and_nothing_that_drives_the_terminal(service: Service) -> None:
+    service.queries.executions = [FAILURE]
+
+    result = service.run("get", ID, "--min-position", "3:1207")
+
+    assert result.exit_code == 0
+    assert "sales:daily_report 1.2.0" in result.stdout
+    assert "2.5 s" in result.stdout
+    assert "disk full \\x1b[31mon node 7" in result.stdout
+    assert "outputs" not in result.stdout
+    assert service.queries.asked == [{"execution_id": ID, "min_position": "3:1207"}]
+
+
+def test_get_as_json_is_the_answer_of_the_service(service: Service) -> None:
+    assert json.loads(service.run("get", ID, "--json").stdout) == PENDING | FRESH
+
+
+def test_list_shows_a_line_for_each_and_how_to_go_on(service: Service) -> None:
+    result = service.run("list", "--task-id", "sales:daily_report", "--status", "failure", "--page-size", "2")
+
+    header, first, second = result.stdout.splitlines()
+    assert header.split() == ["ID", "STATUS", "TASK", "VERSION", "CREATED", "BY", "TOOK", "WHY"]
+    assert ("FAILURE" in first, "PENDING" in second) == (True, True)
+    assert result.stderr == "2 of 7; the next page: --cursor bmV4dA\n"
+    wanted = {"task_id": "sales:daily_report", "status": Status.FAILURE, "page_number": 1, "page_size": 2}
+    assert service.queries.asked == [wanted]
+
+
+def test_a_cursor_goes_without_a_page_number(service: Service) -> None:
+    result = service.run(
+        "list", "--cursor", "MTc3MjQyNDAwMDEyNTowZjJjMWQ5ZS03YjBhLTVhNjQtOWMzYi0yZjZiMWMwZDllMTE", "--json"
+    )
+
+    assert json.loads(result.stdout)["total"] == 7
+    assert service.queries.asked[0].keys() == {"cursor", "page_size"}
+
+
+def test_stats_show_all_six_statuses(service: Service) -> None:
+    header, counts = service.run("stats").stdout.splitlines()
+
+    assert header.split() == ["TASK", "TOTAL", *Status]
+    assert counts.split() == ["all", "21", "1", "2", "3", "4", "5", "6"]
+    assert json.loads(service.run("stats", "a:b", "--json").stdout)["taskId"] == "a:b"
+
+
+def test_history_says_what_happened(service: Service) -> None:
+    lines = service.run("history", ID).stdout.splitlines()
+
+    assert [line.split()[1] for line in lines] == ["EVENT", "TaskExecutionCreated", "TaskExecutionStopped"]
+    assert lines[2].endswith("by ben: superseded")
+    assert len(json.loads(service.run("history", ID, "--json").stdout)["items"]) == 2
+
+
+@pytest.mark.parametrize(("code", "exit_code"), [(Code.EXECUTION_NOT_FOUND, 4), (Code.UNAVAILABLE, 3)])
+def test_the_exit_code_tells_what_kind_of_refusal_it_is(service: Service, code: Code, exit_code: int) -> None:
+    service.queries.error = reject(code, "For some reason.")
+
+    result = service.run("get", ID)
+
+    assert (result.exit_code, result.stdout) == (exit_code, "")
+    assert "For some reason." in result.stderr
+
+
+def test_a_wrong_parameter_is_explained_by_the_service(service: Service) -> None:
+    result = service.run("list", "--task-id", "nonsense")
+
+    assert result.exit_code == 1
+    assert "#/query/taskId" in result.stderr
+
+
+def test_an_id_cannot_lead_elsewhere(service: Service) -> None:
+    result = service.run("get", "../task-execution-stats?x")
+
+    assert result.exit_code in {1, 4}
+    assert not service.queries.asked

@@ -1,0 +1,109 @@
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
+
+from service.clickhouse import client
+from service.clickhouse.client import ConnectedClickHouse, connect
+from service.clickhouse.errors import ClickHouseSetupError, UnavailableError, is_unavailable
+
+
+@pytest.mark.parametrize(
+    "text", ["it's", "back\\slash", "tab\tnewline\n", "ünïcode 🎈", "{x:String}", "%s", "'; DROP", ""]
+)
+async def test_values_from_outside_are_bound_not_pasted(clickhouse: ConnectedClickHouse, text: str) -> None:
+    sql = "SELECT {one:String} AS one, {many:Array(String)} AS many"
+    assert await clickhouse.query(sql, {"one": text, "many": [text, "b"]}) == [{"one": text, "many": [text, "b"]}]
+
+
+async def test_queries_run_beside_each_other_and_beside_inserts(clickhouse: ConnectedClickHouse) -> None:
+    await clickhouse.command("CREATE TABLE numbers (n UInt64) ENGINE = MergeTree ORDER BY n")
+    inserts = [clickhouse.insert("numbers", ["n"], [(number,)], f"token {number}") for number in range(20)]
+    queries = [clickhouse.query("SELECT sum(number) AS s FROM numbers(1000000)") for _ in range(20)]
+    answers = await asyncio.gather(*inserts, *queries)
+    assert answers[20:] == [[{"s": 499999500000}]] * 20
+    assert await clickhouse.query("SELECT sum(n) AS s FROM numbers") == [{"s": 190}]
+
+
+async def test_an_insert_repeated_with_its_token_has_no_further_effect(clickhouse: ConnectedClickHouse) -> None:
+    await clickhouse.command(
+        "CREATE TABLE numbers (n UInt64) ENGINE = MergeTree ORDER BY n SETTINGS non_replicated_deduplication_window = 9"
+    )
+    for _ in range(2):
+        await clickhouse.insert("numbers", ["n"], [(1,), (2,)], "same")
+    assert await clickhouse.query("SELECT n FROM numbers ORDER BY n") == [{"n": 1}, {"n": 2}]
+
+
+async def test_a_mistake_in_sql_is_not_called_unavailable(clickhouse: ConnectedClickHouse) -> None:
+    with pytest.raises(DatabaseError, match="UNKNOWN_TABLE"):
+        await clickhouse.query("SELECT * FROM nowhere")
+
+
+async def test_too_little_memory_is_unavailable(clickhouse: ConnectedClickHouse) -> None:
+    with pytest.raises(UnavailableError, match="MEMORY_LIMIT_EXCEEDED"):
+        await clickhouse.query(
+            "SELECT number FROM numbers(10000000) ORDER BY rand() SETTINGS max_memory_usage = 1000000"
+        )
+
+
+async def test_the_engine_refuses_to_use_more_memory_than_it_may(tmp_path: Path) -> None:
+    port = connect(f"chdb://{tmp_path}/small", memory_bytes=300 * 1024**2)
+    with pytest.raises(UnavailableError, match="MEMORY_LIMIT_EXCEEDED"):
+        await port.query("SELECT length(groupArray(toString(number))) AS n FROM numbers(50000000)")
+    await port.close()
+
+
+async def test_a_server_that_is_not_there_is_unavailable() -> None:
+    port = connect("clickhouse://user:secret@127.0.0.1:9/db")
+    with pytest.raises(UnavailableError) as caught:
+        await port.query("SELECT 1")
+    assert "secret" not in str(caught.value)
+    await port.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (OperationalError("reset"), True),
+        (DatabaseError("502 from a proxy"), True),
+        (DatabaseError("too many parts", code=252), True),
+        (DatabaseError("unknown table", code=60), False),
+        (OSError("no space left on device"), True),
+    ],
+)
+def test_errors_are_sorted_by_what_to_do(error: DatabaseError, expected: bool) -> None:  # noqa: FBT001 - a table of cases
+    assert is_unavailable(error) is expected
+
+
+@pytest.mark.parametrize("dsn", ["postgres://db", "chdb://", "chdb:relative/path", "clickhouse:///db", "nonsense"])
+def test_a_wrong_dsn_is_refused_with_what_is_allowed(dsn: str) -> None:
+    with pytest.raises(ClickHouseSetupError, match=r"chdb:///path|clickhouse://user"):
+        connect(dsn)
+
+
+def test_without_chdb_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "chdb", None)
+    with pytest.raises(ClickHouseSetupError, match=r"task-execution-service\[embedded\]"):
+        connect(f"chdb://{tmp_path}/store")
+
+
+def test_chdb_is_imported_only_where_it_is_used() -> None:
+    check = "import sys, service.clickhouse.client as c; c.connect('clickhouse://h'); sys.exit('chdb' in sys.modules)"
+    subprocess.run([sys.executable, "-c", check], check=True)
+
+
+def test_what_killed_inserts_left_behind_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    old, fresh, other = (tmp_path / name for name in ("tmpabcdefgh.native", "tmp12345678.native", "tmpabcdefgh.txt"))
+    for file in (old, fresh, other):
+        file.touch()
+    yesterday = time.time() - 86_400
+    for file in (old, other):
+        os.utime(file, (yesterday, yesterday))
+    client._remove_leftovers()
+    assert sorted(tmp_path.iterdir()) == [fresh, other]

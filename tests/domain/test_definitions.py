@@ -1,0 +1,173 @@
+"""Input resolution: every type, every limit, every way of being absent, and names that are hard on a program."""
+
+from typing import Any
+
+import pytest
+
+from service.contracts.definitions import TaskDefinition
+from service.domain.definitions import Definition, InvalidDefinitionError
+
+ODD_NAMES = ["a.b", "class", "__x", "model_config", "self", "a/b~c", "ключ", "with space", "__extra_items__", "{x}"]
+Json = Any
+
+
+def definition(*variables: dict[str, Json]) -> Definition:
+    body = {"taskId": "a:b", "version": "1.0.0", "status": "PUBLISHED", "type": "sql", "inputVariables": variables}
+    return Definition(TaskDefinition.model_validate(body))
+
+
+def variable(type_: str = "string", **more: Json) -> dict[str, Json]:
+    return {"name": "x", "type": type_, **more}
+
+
+def errors(inputs: dict[str, Json], *variables: dict[str, Json]) -> list[tuple[str, str]]:
+    _, found = definition(*variables).resolve_inputs(inputs)
+    return [(error.pointer, error.detail) for error in found]
+
+
+def resolved(inputs: dict[str, Json], *variables: dict[str, Json]) -> dict[str, Json]:
+    values, found = definition(*variables).resolve_inputs(inputs)
+    assert found == ()
+    return values
+
+
+SAMPLES: dict[str, Json] = {
+    "text": "",
+    "integer": 0,
+    "float": -1.5,
+    "true": True,
+    "array": [None, 1],
+    "object": {"a": {"b": None}},
+    "null": None,
+}
+FITTING = {
+    "string": {"text"},
+    "file": {"text"},
+    "number": {"integer", "float"},
+    "boolean": {"true"},
+    "array": {"array"},
+    "object": {"object"},
+}
+WORDS = {
+    "string": "must be a string",
+    "file": "must be a string",
+    "number": "must be a number",
+    "boolean": "must be true or false",
+    "array": "must be an array",
+    "object": "must be an object",
+}
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+@pytest.mark.parametrize("type_", FITTING)
+def test_every_value_against_every_type(type_: str, sample: str) -> None:
+    found = errors({"x": SAMPLES[sample]}, variable(type_))
+    assert found == ([] if sample in FITTING[type_] else [("#/inputs/x", WORDS[type_])])
+
+
+@pytest.mark.parametrize("value", [2**63 - 1, 1.0, 1, "1", [1.0, 1], {"b": 1, "a": None}])
+def test_a_value_is_kept_exactly_as_it_came(value: Json) -> None:
+    kind = {int: "number", float: "number", str: "string", list: "array", dict: "object"}[type(value)]
+    kept = resolved({"x": value}, variable(kind))["x"]
+    assert (kept, type(kept)) == (value, type(value))
+
+
+def test_a_required_input_must_be_given() -> None:
+    assert errors({}, variable()) == [("#/inputs/x", "required, but missing")]
+    assert errors({"x": None}, variable()) == [("#/inputs/x", "must be a string")]
+
+
+@pytest.mark.parametrize("given", [{}, {"x": None}])
+def test_an_optional_input_resolves_to_its_default_or_to_null(given: dict[str, Json]) -> None:
+    assert resolved(given, variable(required=False)) == {"x": None}
+    assert resolved(given, variable(required=False, defaultValue="d")) == {"x": "d"}
+    assert resolved({"x": "y"}, variable(required=False, defaultValue="d")) == {"x": "y"}
+
+
+@pytest.mark.parametrize("falsy", [0, False, "", [], {}])
+def test_a_falsy_value_is_a_value(falsy: Json) -> None:
+    kind = {int: "number", bool: "boolean", str: "string", list: "array", dict: "object"}[type(falsy)]
+    other = {"number": 1, "boolean": True, "string": "d", "array": [1], "object": {"a": 1}}[kind]
+    assert resolved({"x": falsy}, variable(kind, required=False, defaultValue=other)) == {"x": falsy}
+    assert resolved({}, variable(kind, required=False, defaultValue=falsy)) == {"x": falsy}
+
+
+def test_inputs_come_in_the_order_of_the_definition() -> None:
+    first, second = {"name": "b", "type": "number"}, {"name": "a", "type": "number"}
+    assert list(resolved({"a": 1, "b": 2}, first, second)) == ["b", "a"]
+
+
+def test_an_unknown_input_is_refused_with_the_known_ones() -> None:
+    assert errors({"x": "", "": 1, "y": 2}, variable()) == [
+        ("#/inputs/", "unknown; allowed are: x"),
+        ("#/inputs/y", "unknown; allowed are: x"),
+    ]
+    assert errors({"y": 2}) == [("#/inputs/y", "unknown; allowed are: none")]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_any_name_will_do(name: str) -> None:
+    odd = {"name": name, "type": "number", "required": False, "defaultValue": 7}
+    assert resolved({name: 5}, odd) == {name: 5}
+    assert resolved({}, odd) == {name: 7}
+    assert len(errors({name: "5"}, odd)) == 1
+
+
+def test_pointers_are_escaped() -> None:
+    assert [pointer for pointer, _ in errors({"a/b~c d%": 1})] == ["#/inputs/a~1b~0c%20d%25"]
+
+
+@pytest.mark.parametrize(
+    ("type_", "validation", "good", "bad", "detail"),
+    [
+        ("string", {"pattern": "^a+$"}, "aa", "b", "must match pattern '^a+$'"),
+        ("string", {"pattern": "b"}, "abc", "ac", "must match pattern 'b'"),
+        ("string", {"minLength": 2}, "é€", "€", "must have at least 2 characters"),
+        ("file", {"maxLength": 1}, "€", "ab", "must have at most 1 character"),
+        ("array", {"minLength": 1}, [0], [], "must have at least 1 item after validation, not 0"),
+        ("array", {"maxLength": 1}, [0], [0, 0], "must have at most 1 item after validation, not 2"),
+        ("number", {"minValue": 1}, 1.0, 0.99, "must be greater than or equal to 1"),
+        ("number", {"maxValue": 0}, 0, 1e300, "must be less than or equal to 0"),
+        ("string", {"enum": ["a", "b"]}, "b", "B", 'must be one of ["a","b"]'),
+        ("number", {"enum": [1, 2.5]}, 2.5, 2, "must be one of [1,2.5]"),
+        ("array", {"enum": [[1]]}, [1], [2], "must be one of [[1]]"),
+        ("object", {"enum": [{"a": 1}]}, {"a": 1}, {}, 'must be one of [{"a":1}]'),
+        ("boolean", {"enum": [True]}, True, False, "must be one of [true]"),
+    ],
+)
+def test_limits(type_: str, validation: dict[str, Json], good: Json, bad: Json, detail: str) -> None:
+    limited = variable(type_, validation=validation)
+    assert errors({"x": good}, limited) == []
+    assert errors({"x": bad}, limited) == [("#/inputs/x", detail)]
+    assert resolved({"x": None}, {**limited, "required": False}) == {"x": None}
+
+
+@pytest.mark.parametrize(("type_", "value"), [("number", 7), ("boolean", True), ("object", {}), ("array", [])])
+def test_a_limit_that_does_not_concern_the_type_has_no_effect(type_: str, value: Json) -> None:
+    assert errors({"x": value}, variable(type_, validation={"pattern": "^a$"})) == []
+
+
+def test_a_pattern_that_would_backtrack_for_years_is_answered() -> None:
+    evil = variable(validation={"pattern": "^(([a-z])+.)+[A-Z]([a-z])+$"})
+    assert len(errors({"x": "a" * 100_000}, evil)) == 1
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ([variable(), variable("number")], "inputs: named twice: x"),
+        ([variable(defaultValue="d")], "inputs: x is required, so it cannot have a defaultValue"),
+        ([variable(required=False, defaultValue=1)], "inputs: x: its defaultValue must be a string"),
+        (
+            [variable(required=False, defaultValue="d", validation={"enum": ["e"]})],
+            'inputs: x: its defaultValue must be one of ["e"]',
+        ),
+        ([variable(validation={"pattern": "("})], "inputs: x: its pattern is not usable: error: unclosed group"),
+        ([variable(validation={"pattern": "(?=a)"})], "look-around"),
+        ([variable(validation={"pattern": r"(a)\1"})], "backreferences are not supported"),
+    ],
+)
+def test_a_definition_that_contradicts_itself_is_refused(variables: list[dict[str, Json]], message: str) -> None:
+    with pytest.raises(InvalidDefinitionError) as refusal:
+        definition(*variables)
+    assert message in str(refusal.value)

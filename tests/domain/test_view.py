@@ -1,0 +1,66 @@
+"""The whole record, by status: which fields there are is the specification's table."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from service.contracts.events import EVENTS, Event
+from service.domain.view import view
+
+T1, T2, T3 = (datetime(2026, 1, 1, 12, 0, n, 5000, UTC) for n in (1, 2, 3))
+BASE: dict[str, Any] = {
+    "execution_id": "e",
+    "task_id": "etl:load",
+    "task_version": "1.0.0",
+    "created_by": "ann",
+    "created_at": T1,
+    "tags": ("nightly",),
+    "command_id": "c",
+    "command_hash": "h",
+}
+
+
+def event(kind: str, sequence: int, status: str, **more: Any) -> Event:  # noqa: ANN401 - the fields differ by kind
+    return EVENTS[kind].model_validate({**BASE, "sequence": sequence, "status": status, **more}, by_name=True)
+
+
+RAN = {"started_at": T2, "spark_application_id": "app-1"}
+CREATED = event("TaskExecutionCreated", 1, "PENDING", resolved_inputs={"day": None})
+STARTED = event("TaskExecutionStarted", 2, "RUNNING", **RAN)
+ENDS = {
+    "PENDING": [CREATED],
+    "RUNNING": [CREATED, STARTED],
+    "SUCCESS": [CREATED, STARTED, event("TaskExecutionSucceeded", 3, "SUCCESS", **RAN, completed_at=T3, outputs={"n": None})],
+    "FAILURE": [CREATED, STARTED, event("TaskExecutionFailed", 3, "FAILURE", **RAN, completed_at=T3, error_message="full")],
+    "STOPPED": [CREATED, event("TaskExecutionStopped", 2, "STOPPED", completed_at=T3, requested_by="bob")],
+    "STOPPED while running": [
+        CREATED, STARTED, event("TaskExecutionStopped", 3, "STOPPED", **RAN, completed_at=T3, requested_by="bob")],
+    "SKIPPED": [CREATED, event("TaskExecutionSkipped", 2, "SKIPPED", completed_at=T3, skip_reason="condition_false: a")],
+}  # fmt: skip
+EXTRA: dict[str, dict[str, Any]] = {
+    "PENDING": {},
+    "RUNNING": {"startedAt": "2026-01-01T12:00:02.005000Z"},
+    "SUCCESS": {"startedAt": "2026-01-01T12:00:02.005000Z", "outputs": {"n": None}},
+    "FAILURE": {"startedAt": "2026-01-01T12:00:02.005000Z", "errorMessage": "full"},
+    "STOPPED": {},
+    "STOPPED while running": {"startedAt": "2026-01-01T12:00:02.005000Z"},
+    "SKIPPED": {"skipReason": "condition_false: a"},
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_the_record_has_what_its_status_says(end: str) -> None:
+    started = {"sparkApplicationId": "app-1"} if "startedAt" in EXTRA[end] else {}
+    completed = {} if end in {"PENDING", "RUNNING"} else {"completedAt": "2026-01-01T12:00:03.005000Z"}
+    assert json.loads(view(ENDS[end]).model_dump_json(exclude_none=True)) == {
+        "id": "e",
+        "taskId": "etl:load",
+        "taskVersion": "1.0.0",
+        "status": end.partition(" ")[0],
+        "resolvedInputs": {"day": None},
+        **EXTRA[end],
+        **completed,
+        "metadata": {"createdAt": "2026-01-01T12:00:01.005000Z", "createdBy": "ann", "tags": ["nightly"], **started},
+    }

@@ -1,0 +1,222 @@
+"""What the tests of the write side have in hand: they write raw records, run handlers, and read what was committed."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from confluent_kafka import KafkaError, Message, Producer
+from pydantic import BaseModel
+from uuid_utils.compat import uuid7
+
+from service.client.definitions import publish_definitions
+from service.contracts.definitions import TaskDefinition
+from service.contracts.topics import COMMANDS, EVENTS, HANDLER_GROUP, REJECTIONS, REPLIES, STATE, TOPICS
+from service.handling import handler
+from service.handling.group import PartitionGroup
+from service.handling.handler import HandlerOptions, running_handler
+from service.handling.partition import PartitionOwner
+from service.handling.timeouts import Timeouts
+from service.kafka.records import Record
+
+PARTITIONS = 4
+SECONDS = 30.0
+QUICK = Timeouts(transaction=4, request=5, opening=20, revoke=1, stop=1)
+"""Shorter where a test waits for a deadline to pass; in the same order as the real ones."""
+
+HeaderPairs = list[tuple[str, bytes | None]]
+
+
+async def eventually(condition: Callable[[], object], what: str, seconds: float = SECONDS) -> None:
+    """Return once the condition holds."""
+    try:
+        async with asyncio.timeout(seconds):
+            while not condition():
+                await asyncio.sleep(0.005)
+    except TimeoutError:
+        raise AssertionError(f"within {seconds} s, it did not happen that {what}") from None
+
+
+def header(record: Record, name: str) -> str | None:
+    """The header's text; None where it is absent."""
+    values = [value for key, value in record.headers if key == name]
+    return values[-1].decode() if values else None
+
+
+def body(record: Record) -> Any:
+    """The record's JSON."""
+    return json.loads(record.value or b"null")
+
+
+@dataclass
+class Running:
+    """A handler that runs in this process, opened up."""
+
+    task: asyncio.Task[None]
+    group: PartitionGroup
+
+    @property
+    def owners(self) -> dict[int, PartitionOwner]:
+        return self.group._owners
+
+    async def all_open(self, partitions: Iterable[int] = range(PARTITIONS)) -> Self:
+        """Return once it has opened all these partitions."""
+        wanted = set(partitions)
+        await eventually(
+            lambda: wanted <= {n for n, owner in self.owners.items() if owner.is_open}, f"{wanted} are open"
+        )
+        return self
+
+
+@dataclass
+class World:
+    """One broker with the service's topics; `read` is the consumer of all that was committed since the start."""
+
+    servers: str
+    reader: AIOKafkaConsumer
+    probe: AIOKafkaConsumer
+    producer: Producer
+    records: dict[str, list[Record]] = field(default_factory=lambda: {topic.name: [] for topic in TOPICS})
+
+    # -- writing
+
+    async def write(  # noqa: PLR0913 - one for each part of a record
+        self,
+        value: bytes | None,
+        headers: HeaderPairs | None = None,
+        *,
+        key: bytes | None = None,
+        partition: int = -1,
+        topic: str = COMMANDS,
+        timestamp: int = 0,
+    ) -> tuple[int, int]:
+        """Write a record as librdkafka does; returns its partition and offset."""
+        place: list[tuple[int, int]] = []
+        failures: list[KafkaError] = []
+
+        def delivered(error: KafkaError | None, message: Message) -> None:
+            failures.append(error) if error else place.append((message.partition(), message.offset()))
+
+        self.producer.produce(
+            topic, value, key, partition, on_delivery=delivered, headers=headers or [], timestamp=timestamp
+        )
+        await asyncio.to_thread(self.producer.flush, 10)
+        assert place, failures
+        return place[0]
+
+    async def command(
+        self, command: BaseModel | dict[str, Any], type_: str | None = None, *, reply: bool = False, **more: Any
+    ) -> tuple[int, int]:
+        """Write a command in binary mode. `id_` and `source` are made up; None leaves the header out."""
+        id_, source = more.pop("id_", str(uuid7())), more.pop("source", "/tests")
+        if isinstance(command, BaseModel):
+            type_ = type_ or type(command).__name__
+            value = command.model_dump_json(exclude_none=True).encode()
+        else:
+            value = json.dumps(command).encode()
+        headers: HeaderPairs = [("ce_specversion", b"1.0"), ("ce_type", (type_ or "").encode())]
+        headers += [(name, text.encode()) for name, text in (("ce_id", id_), ("ce_source", source)) if text is not None]
+        if reply:
+            headers += [("reply_to", REPLIES.encode()), ("correlation_id", f"re:{id_}".encode())]
+        return await self.write(value, headers + more.pop("headers", []), **more)
+
+    async def define(self, *definitions: TaskDefinition | dict[str, Any]) -> None:
+        """Publish definitions as their owner does."""
+        await publish_definitions(self.servers, [TaskDefinition.model_validate(item) for item in definitions])
+
+    # -- reading
+
+    async def read(self, topic: str) -> list[Record]:
+        """All that was committed to the topic since the start, once no transaction is open on it."""
+        tps = [tp for tp in self.reader.assignment() if tp.topic == topic]
+        async with asyncio.timeout(SECONDS):
+            while (ends := await self.reader.end_offsets(tps)) != await self.probe.end_offsets(tps):
+                await asyncio.sleep(0.005)
+            while any([await self.reader.position(tp) < end for tp, end in ends.items()]):
+                for tp, records in (await self.reader.getmany(timeout_ms=100)).items():
+                    self.records[tp.topic] += records
+        return self.records[topic]
+
+    async def committed(self, partition: int) -> int | None:
+        """The group's offset."""
+        offset: int | None = await self.reader.committed(TopicPartition(COMMANDS, partition))
+        return offset
+
+    async def settled(self, seconds: float = SECONDS) -> None:
+        """Return once every command, forwarded ones included, has been handled."""
+        async with asyncio.timeout(seconds):
+            while True:
+                committed = {partition: await self.committed(partition) or 0 for partition in range(PARTITIONS)}
+                if all(record.offset < committed[record.partition] for record in await self.read(COMMANDS)):
+                    return
+                await asyncio.sleep(0.005)
+
+    async def events(self, execution_id: str) -> list[Record]:
+        """The events of one execution."""
+        return [record for record in await self.read(EVENTS) if record.key == execution_id.encode()]
+
+    async def rejections(self, place: tuple[int, int]) -> list[Any]:
+        """What is on the rejections topic about the command at this place."""
+        bodies = [body(record) for record in await self.read(REJECTIONS)]
+        return [item for item in bodies if (item["record"]["partition"], item["record"]["offset"]) == place]
+
+    async def replies(self, id_: str, topic: str = REPLIES) -> list[Any]:
+        """The replies to the command with this `ce_id`."""
+        records = await self.read(topic)
+        return [body(record) for record in records if header(record, "correlation_id") == f"re:{id_}"]
+
+    async def snapshots(self, key: bytes) -> list[Record]:
+        """What the state topic holds under this key."""
+        return [record for record in await self.read(STATE) if record.key == key]
+
+    # -- handlers
+
+    @asynccontextmanager
+    async def handler(self, options: HandlerOptions | None = None, **changes: Any) -> AsyncIterator[Running]:
+        """Run a handler; on entry it has joined the group, but its partitions may not be open yet."""
+        options = replace(options or HandlerOptions(self.servers, PARTITIONS, timeouts=QUICK), **changes)
+        groups: list[PartitionGroup] = []
+        original = handler.PartitionGroup
+
+        class Seen(PartitionGroup):
+            def __init__(self, *arguments: Any) -> None:
+                super().__init__(*arguments)
+                groups.append(self)
+
+        handler.PartitionGroup = Seen  # type: ignore[misc]
+        try:
+            async with running_handler(options) as task:
+                handler.PartitionGroup = original  # type: ignore[misc]
+                yield Running(task, groups[0])
+        finally:
+            handler.PartitionGroup = original  # type: ignore[misc]
+
+
+@asynccontextmanager
+async def a_world(servers: str) -> AsyncIterator[World]:
+    """Begin to read at the topics' ends as of now."""
+    reader = AIOKafkaConsumer(
+        bootstrap_servers=servers, group_id=HANDLER_GROUP, isolation_level="read_committed",
+        enable_auto_commit=False, auto_offset_reset="none", max_partition_fetch_bytes=8 << 20,
+    )  # fmt: skip
+    probe = AIOKafkaConsumer(bootstrap_servers=servers, isolation_level="read_uncommitted")
+    producer = Producer({"bootstrap.servers": servers, "linger.ms": 0, "message.max.bytes": 4 << 20})
+    await reader.start()
+    await probe.start()
+    try:
+        tps = [
+            TopicPartition(topic.name, number)
+            for topic in TOPICS
+            for number in range(PARTITIONS if topic.owned else 1)
+        ]
+        ends = await probe.end_offsets(tps)
+        reader.assign(tps)
+        for tp, end in ends.items():
+            reader.seek(tp, end)
+        yield World(servers, reader, probe, producer)
+    finally:
+        await probe.stop()
+        await reader.stop()

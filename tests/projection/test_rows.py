@@ -1,0 +1,138 @@
+from base64 import b64encode
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from aiokafka import TopicPartition
+
+from service.contracts.codec import encode
+from service.contracts.envelope import Headers, envelope_headers
+from service.contracts.problems import Code, problem
+from service.contracts.rejections import REJECTION_TYPE, CommandRejected, OriginalHeader, OriginalRecord
+from service.contracts.status import Status
+from service.contracts.topics import EVENTS, REJECTIONS
+from service.kafka.records import Record
+from service.projection.batch import make_batch
+from service.projection.rows import (
+    EVENT_COLUMNS,
+    REJECTION_COLUMNS,
+    UnreadableRecordError,
+    event_row,
+    rejection_row,
+)
+from tests.queries.lives import T0, body, execution_id, headers, life, raw_record, record, records
+
+T0_MS = 1_772_443_800_000
+
+
+def test_a_row_repeats_the_small_fields_and_keeps_the_body_as_it_was() -> None:
+    created, _, failed = life("a", Status.FAILURE, tags=("x", "ü"), inputs={"a": None})
+    row = dict(zip(EVENT_COLUMNS, event_row(record(failed, 8, partition=3)), strict=True))
+    assert row == {
+        "executionId": UUID(execution_id("a")), "sequence": 3, "type": "TaskExecutionFailed", "status": "FAILURE",
+        "eventTime": T0_MS + 3000, "taskId": "etl:load", "taskVersion": "1.0.0", "createdAt": T0_MS,
+        "startedAt": T0_MS + 1000, "completedAt": T0_MS + 3000, "createdBy": "ana", "tags": ["x", "ü"],
+        "payload": body(failed).decode(), "topic": EVENTS, "partition": 3, "offset": 8,
+    }  # fmt: skip
+    first = dict(zip(EVENT_COLUMNS, event_row(record(created, 0)), strict=True))
+    assert (first["startedAt"], first["completedAt"], first["eventTime"]) == (None, None, T0_MS)
+
+
+(CREATED,) = life("a", Status.PENDING)
+GOOD, TYPED = body(CREATED), headers(CREATED)
+
+
+@pytest.mark.parametrize(
+    ("value", "sent", "flaw"),
+    [
+        (None, TYPED, "JSON|EOF|expected"),
+        (b"{", TYPED, "EOF"),
+        (b"\xff", TYPED, ""),
+        (GOOD.replace(b"{", b'{"sequence":1,', 1), TYPED, "[Dd]uplicate"),
+        (GOOD, [], "the type is ''"),
+        (GOOD, [("ce_type", b"TaskExecutionPaused")], "TaskExecutionPaused.*TaskExecutionCreated"),
+        (GOOD, [("ce_type", b"\xff")], "the type is"),
+        (GOOD.replace(b'"sequence":1', b'"sequence":0'), TYPED, "the sequence is 0"),
+        (GOOD.replace(b"PENDING", b"PAUSED"), TYPED, "PENDING"),
+        (GOOD.replace(b"09:30:00Z", b"09:30:00"), TYPED, "no zone"),
+        (GOOD.replace(execution_id("a").encode(), b"not-a-uuid"), TYPED, "UUID"),
+        (GOOD.replace(b"{", b'{"novelty":1,', 1), TYPED, "novelty"),
+    ],
+)
+def test_what_is_no_event_is_unreadable_and_named(value: bytes | None, sent: Headers, flaw: str) -> None:
+    with pytest.raises(UnreadableRecordError, match=f"task-execution.events/2/17: .*(?s:{flaw})"):
+        event_row(raw_record(EVENTS, value, sent, offset=17, partition=2))
+
+
+def rejection(value: bytes | None, *sent: tuple[str, bytes]) -> Record:
+    original = OriginalRecord(
+        topic="task-execution.commands", partition=1, offset=5, timestamp=T0, value_size=len(value or b""),
+        headers=tuple(OriginalHeader(name=name, value=b64encode(content).decode()) for name, content in sent),
+        value=None if value is None else b64encode(value).decode(),
+    )  # fmt: skip
+    rejected = CommandRejected(problem=problem(Code.INVALID_TRANSITION, "not possible"), record=original)
+    types = envelope_headers(REJECTION_TYPE, "id", "subject", T0)
+    return raw_record(REJECTIONS, encode(rejected.model_dump(mode="json", exclude_none=True)), types, 9, 1)
+
+
+ID = execution_id("x")
+COMMAND = f'{{"executionId":"{ID}"}}'.encode()
+BINARY = (("ce_type", b"FailTaskExecution"), ("ce_source", b"/airflow"))
+STRUCTURED = ("content-type", b"application/cloudevents+json; charset=utf-8")
+WHOLE = b'{"type":"FailTaskExecution","source":"/airflow","data":' + COMMAND + b"}"
+
+
+@pytest.mark.parametrize(
+    ("value", "sent", "expected"),
+    [
+        (COMMAND, BINARY, (UUID(ID), "FailTaskExecution", "/airflow")),
+        (WHOLE, [STRUCTURED], (UUID(ID), "FailTaskExecution", "/airflow")),
+        (b"{", BINARY, (None, "FailTaskExecution", "/airflow")),
+        (b"[]", [STRUCTURED], (None, "", "")),
+        (None, [], (None, "", "")),
+        (b'{"executionId":7}', [("ce_type", b"\xff")], (None, "\ufffd", "")),
+    ],
+)
+def test_a_rejection_tells_of_the_command_what_can_be_read(
+    value: bytes | None, sent: list[tuple[str, bytes]], expected: tuple[object, ...]
+) -> None:
+    row = dict(zip(REJECTION_COLUMNS, rejection_row(rejection(value, *sent)), strict=True))
+    assert (row["executionId"], row["commandType"], row["commandSource"]) == expected
+    assert (row["partition"], row["offset"], row["code"], row["detail"]) == (1, 9, "invalid_transition", "not possible")
+    assert '"title"' in row["problem"]
+
+
+def test_what_is_no_rejection_is_unreadable() -> None:
+    with pytest.raises(UnreadableRecordError, match="not TaskCommandRejected"):
+        rejection_row(raw_record(REJECTIONS, b"{}", []))
+    with pytest.raises(UnreadableRecordError, match="problem"):
+        rejection_row(raw_record(REJECTIONS, b"{}", [("ce_type", REJECTION_TYPE.encode())]))
+
+
+def test_a_batch_stops_each_partition_before_what_it_cannot_read() -> None:
+    good = list(records(life("a")))
+    bad = raw_record(EVENTS, b"{", TYPED, offset=2, partition=1)
+    other = [record(event, offset, partition=1) for offset, event in enumerate(life("b"))]
+    batch = make_batch(
+        {
+            TopicPartition(EVENTS, 0): good,
+            TopicPartition(EVENTS, 1): [*other[:2], bad, record(life("c")[0], 3, 1)],
+            TopicPartition(REJECTIONS, 1): [rejection(None)],
+        }
+    )
+    assert len(batch.inserts[EVENTS].rows) == 5
+    assert batch.inserts[EVENTS].token == "task-execution.events:0:0-2,task-execution.events:1:0-1"  # noqa: S105 - of a batch
+    assert batch.inserts[REJECTIONS].token == "task-execution.rejections:1:9-9"  # noqa: S105 - of a batch
+    assert {partition: offset for partition, (offset, _) in batch.unreadable.items()} == {TopicPartition(EVENTS, 1): 2}
+
+
+def test_a_batch_of_nothing_inserts_nothing() -> None:
+    assert make_batch({}).inserts == {}
+    bad = raw_record(EVENTS, b"{", TYPED, offset=2)
+    assert make_batch({TopicPartition(EVENTS, 0): [bad]}).inserts == {}
+
+
+def test_times_keep_their_milliseconds() -> None:
+    at = datetime(2026, 3, 2, 9, 30, 0, 123_000, tzinfo=UTC)
+    row = dict(zip(EVENT_COLUMNS, event_row(record(life("a", at=at)[0], 0)), strict=True))
+    assert row["createdAt"] == T0_MS + 123

@@ -1,0 +1,99 @@
+"""Lives of executions, as the events that the write side publishes."""
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid5
+
+from aiokafka import ConsumerRecord
+
+from service.contracts.envelope import envelope_headers
+from service.contracts.events import (
+    Event,
+    TaskExecutionCreated,
+    TaskExecutionFailed,
+    TaskExecutionSkipped,
+    TaskExecutionStarted,
+    TaskExecutionStopped,
+    TaskExecutionSucceeded,
+)
+from service.contracts.status import Status
+from service.contracts.topics import EVENTS
+from service.kafka.records import Record
+
+T0 = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+
+
+def execution_id(name: object) -> str:
+    return str(uuid5(UUID(int=7), str(name)))
+
+
+def life(  # noqa: PLR0913 - one for each thing that tests vary
+    name: object,
+    status: Status = Status.SUCCESS,
+    *,
+    at: datetime = T0,
+    started: bool = True,
+    inputs: dict[str, Any] | None = None,
+    outputs: dict[str, Any] | None = None,
+    **common: Any,  # noqa: ANN401 - any field of an event
+) -> list[Event]:
+    """All events of an execution that has come to `status`; `started` decides how one was STOPPED."""
+    fields: dict[str, Any] = {
+        "execution_id": execution_id(name), "task_id": "etl:load", "task_version": "1.0.0", "created_by": "ana",
+        "created_at": at, "tags": (), "command_id": execution_id((name, "command")), "command_hash": "00",
+    } | common  # fmt: skip
+    events: list[Event] = [
+        TaskExecutionCreated(sequence=1, status=Status.PENDING, resolved_inputs=inputs or {}, **fields)
+    ]
+    if status is Status.PENDING:
+        return events
+    if status is Status.SKIPPED or (status is Status.STOPPED and not started):
+        fields |= {"sequence": 2, "previous_status": Status.PENDING}
+    else:
+        running = fields | {"started_at": at + SECOND}
+        events.append(
+            TaskExecutionStarted(sequence=2, status=Status.RUNNING, previous_status=Status.PENDING, **running)
+        )
+        fields = running | {"sequence": 3, "previous_status": Status.RUNNING}
+    fields |= {"completed_at": at + 3 * SECOND, "status": status}
+    match status:
+        case Status.SUCCESS:
+            events.append(TaskExecutionSucceeded(outputs=outputs or {}, **fields))
+        case Status.FAILURE:
+            events.append(TaskExecutionFailed(error_message="disk full", **fields))
+        case Status.STOPPED:
+            events.append(TaskExecutionStopped(requested_by="bo", **fields))
+        case Status.SKIPPED:
+            events.append(TaskExecutionSkipped(skip_reason="upstream_failed: collect_data", **fields))
+        case Status.RUNNING:
+            pass
+    return events
+
+
+def body(event: Event) -> bytes:
+    return event.model_dump_json(exclude_none=True).encode()
+
+
+def headers(event: Event) -> list[tuple[str, bytes]]:
+    id_ = f"{event.execution_id}/{event.sequence}"
+    return envelope_headers(type(event).__name__, id_, event.execution_id, event.at)
+
+
+def record(event: Event, offset: int, partition: int = 0) -> Record:
+    """The event as a consumer sees it."""
+    return raw_record(EVENTS, body(event), headers(event), offset, partition)
+
+
+def raw_record(
+    topic: str, value: bytes | None, sent: list[tuple[str, bytes]], offset: int = 0, partition: int = 0
+) -> Record:
+    return ConsumerRecord(
+        topic=topic, partition=partition, offset=offset, timestamp=0, timestamp_type=0, key=None, value=value,
+        checksum=None, serialized_key_size=0, serialized_value_size=0, headers=tuple(sent),
+    )  # fmt: skip
+
+
+def records(events: Iterable[Event], partition: int = 0) -> Iterator[Record]:
+    return (record(event, offset, partition) for offset, event in enumerate(events))

@@ -1,0 +1,200 @@
+"""Lists and stats against a brute-force model, on many unmerged parts."""
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from service.clickhouse.client import ConnectedClickHouse
+from service.contracts.events import Event
+from service.contracts.executions import TaskExecution
+from service.contracts.problems import Code, RejectedError
+from service.contracts.status import Status
+from service.domain.view import view
+from service.queries.executions import TaskExecutionQueries
+from tests.queries.conftest import Publish
+from tests.queries.lives import execution_id, life
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+TASKS = ["etl:load", "ml:train", "sql:report"]
+PEOPLE = ["ana", "bo", "o'brien \\ ünï"]
+TAGS = ["nightly", "it's", "tab\t"]
+
+
+def lives(seed: int, count: int) -> list[list[Event]]:
+    """Executions over two years, many at the same moment; some are far in the past."""
+    rng = random.Random(seed)  # noqa: S311 - a seeded model
+    return [
+        life(
+            (seed, number),
+            rng.choice(list(Status)),
+            at=NOW - timedelta(hours=rng.choice([0, 0, 1, 5, 30, 200, 1000, 17_000]), seconds=rng.randrange(4)),
+            started=rng.random() < 0.5,
+            task_id=rng.choice(TASKS),
+            created_by=rng.choice(PEOPLE),
+            tags=tuple(rng.sample(TAGS, rng.randrange(3))),
+            inputs={"number": number},
+        )
+        for number in range(count)
+    ]
+
+
+def expected(known: Sequence[Sequence[Event]], **filters: Any) -> list[TaskExecution]:  # noqa: ANN401 - any filter
+    """The model: fold, filter, newest first. Among equals ClickHouse orders ids in an order of its own."""
+    found = [
+        item
+        for item in map(view, known)
+        if filters.get("task_id") in (None, item.task_id)
+        and filters.get("status") in (None, item.status)
+        and filters.get("created_by") in (None, item.metadata.created_by)
+        and (filters.get("tag") is None or filters["tag"] in item.metadata.tags)
+    ]
+    return sorted(found, key=lambda item: item.metadata.created_at, reverse=True)
+
+
+def same(found: Sequence[TaskExecution], wanted: Sequence[TaskExecution]) -> bool:
+    """Equal but for the order of those created in the same millisecond."""
+    times = [item.metadata.created_at for item in found]
+    return times == [item.metadata.created_at for item in wanted] and sorted(found, key=lambda item: item.id) == sorted(
+        wanted, key=lambda item: item.id
+    )
+
+
+@pytest_asyncio.fixture
+async def known(publish: Publish, clickhouse: ConnectedClickHouse) -> list[list[Event]]:
+    """300 executions, their events in an order and in inserts of no plan, some of them twice."""
+    for table in ("task_execution_events", "task_executions", "task_executions_by_task"):
+        await clickhouse.command(f"SYSTEM STOP MERGES {table}")
+    known = lives(1, 300)
+    events = [event for one in known for event in one]
+    rng = random.Random(2)  # noqa: S311 - a seeded model
+    rng.shuffle(events)
+    while events:
+        batch, events = events[:60], events[60:]
+        await publish(batch)
+        await publish(rng.sample(batch, 20))
+    return known
+
+
+FILTERS = [
+    dict(zip(("task_id", "status", "created_by", "tag"), values, strict=True))
+    for values in (
+        (task, status, person, tag)
+        for task in (None, "ml:train", "no:such")
+        for status in (None, Status.PENDING, Status.FAILURE)
+        for person in (None, "o'brien \\ ünï")
+        for tag in (None, "it's", "tab\t")
+    )
+    if values[3] != "tab\t"
+]
+
+
+async def test_every_combination_of_filters_gives_what_the_model_gives(
+    queries: TaskExecutionQueries, known: list[list[Event]]
+) -> None:
+    for filters in FILTERS:
+        page = await queries.list(**filters, page_size=1000)
+        wanted = expected(known, **filters)
+        assert page.total == len(wanted), filters
+        assert same(page.items, wanted), filters
+        assert page.next_cursor is None
+
+
+@pytest.mark.parametrize("page_size", [13, 100, 300])
+async def test_pages_by_number_and_by_cursor_give_every_execution_once(
+    queries: TaskExecutionQueries, known: list[list[Event]], page_size: int
+) -> None:
+    wanted = expected(known, task_id="etl:load" if page_size == 13 else None)
+    filters = {"task_id": "etl:load"} if page_size == 13 else {}
+    by_number: list[TaskExecution] = []
+    by_cursor: list[TaskExecution] = []
+    cursor = None
+    for number in range(1, -(-len(wanted) // page_size) + 1):
+        page = await queries.list(**filters, page_number=number, page_size=page_size)
+        assert (page.total, page.page_number, page.page_size) == (len(wanted), number, page_size)
+        by_number += page.items
+        page = await queries.list(**filters, page_size=page_size, cursor=cursor)
+        assert (page.total, page.page_number) == (len(wanted), None if cursor else 1)
+        by_cursor += page.items
+        cursor = page.next_cursor
+    assert cursor is None
+    assert by_number == by_cursor
+    assert same(by_number, wanted)
+    beyond = await queries.list(**filters, page_number=10**9, page_size=1000)
+    assert (beyond.items, beyond.total) == ((), len(wanted))
+
+
+async def test_a_cursor_is_stable_while_newer_executions_come(
+    queries: TaskExecutionQueries, known: list[list[Event]], publish: Publish
+) -> None:
+    first = await queries.list(page_size=100)
+    await publish(event for number in range(30) for event in life(("new", number), at=NOW + timedelta(days=1)))
+    second = await queries.list(page_size=1000, cursor=first.next_cursor)
+    assert same([*first.items, *second.items], expected(known))
+
+
+async def test_a_listed_item_never_contradicts_its_filter(
+    queries: TaskExecutionQueries, publish: Publish, clickhouse: ConnectedClickHouse
+) -> None:
+    events = life("a", Status.SUCCESS)
+    await publish(events[:2])
+    # The events are one step ahead of the list, as in the moment between a page's two reads.
+    await clickhouse.command("DROP VIEW task_executions_filler")
+    await publish(events[2:])
+    (item,) = (await queries.list(status="RUNNING")).items
+    assert (item.status, item.outputs, item.completed_at) == (Status.RUNNING, None, None)
+    assert (await queries.get(execution_id("a"))).status is Status.SUCCESS
+
+
+async def test_the_six_categories_add_up_and_are_right(queries: TaskExecutionQueries, known: list[list[Event]]) -> None:
+    by_task = {stats.task_id: stats for stats in await queries.stats_by_task()}
+    assert list(by_task) == sorted(TASKS)
+    for task_id in [None, *TASKS]:
+        stats = await queries.stats(task_id)
+        counts = Counter(item.status for item in expected(known, task_id=task_id))
+        found = {status: getattr(stats, status.lower()) for status in Status}
+        assert found == {status: counts[status] for status in Status}
+        assert sum(found.values()) == stats.total
+        if task_id:
+            assert by_task[task_id] == stats
+    assert (await queries.stats("no:such")).total == 0
+    assert await queries.rejections_count() == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "pointers"),
+    [
+        ({"page_number": 0, "page_size": 0}, {"#/pageNumber", "#/pageSize"}),
+        ({"page_number": -1, "page_size": 1001}, {"#/pageNumber", "#/pageSize"}),
+        ({"page_number": "x", "page_size": "1.5", "status": "DONE"}, {"#/pageNumber", "#/pageSize", "#/status"}),
+        ({"task_id": "no namespace", "created_by": "", "tag": "a\0"}, {"#/taskId", "#/createdBy", "#/tag"}),
+        ({"cursor": "???", "min_position": "0:-1"}, {"#/cursor", "#/minPosition"}),
+        ({"cursor": "ü"}, {"#/cursor"}),
+        ({"cursor": "MTox"}, {"#/cursor"}),
+        ({"page_number": 10**9 + 1}, {"#/pageNumber"}),
+    ],
+)
+async def test_all_that_is_wrong_with_a_request_is_said_at_once(
+    queries: TaskExecutionQueries, given: dict[str, Any], pointers: set[str]
+) -> None:
+    with pytest.raises(RejectedError) as caught:
+        await queries.list(**given)
+    assert caught.value.problem.code is Code.INVALID_REQUEST
+    assert {error.pointer for error in caught.value.problem.errors} == pointers
+
+
+async def test_a_page_number_beside_a_cursor_is_refused(queries: TaskExecutionQueries, publish: Publish) -> None:
+    await publish(event for number in range(3) for event in life(number))
+    cursor = (await queries.list(page_size=2)).next_cursor
+    with pytest.raises(RejectedError, match="either pageNumber or cursor"):
+        await queries.list(page_number=2, cursor=cursor)
+
+
+async def test_numbers_may_come_as_text(queries: TaskExecutionQueries, publish: Publish) -> None:
+    await publish(event for number in range(3) for event in life(number))
+    page = await queries.list(page_number="2", page_size="2")
+    assert (len(page.items), page.page_number, page.page_size, page.total) == (1, 2, 2, 3)
