@@ -64,7 +64,7 @@ def command_route(kind: type[Command]) -> dict[str, Any]:
         "summary": examples.SUMMARIES[name],
         "description": _meaning(kind),
         "status_code": HTTPStatus.CREATED if kind is ExecuteTask else HTTPStatus.OK,
-        "responses": responses | _problems(_CODES[name]),
+        "responses": responses | problems(*_CODES[name]),
         "openapi_extra": {"requestBody": {"required": bool(schema.get("required")), "content": {JSON: body}}},
     }
 
@@ -77,7 +77,7 @@ def query_route(
     return {
         "operation_id": name,
         "summary": summary,
-        "responses": {HTTPStatus.OK: _answer(answer, _meaning(answer))} | _problems(every),
+        "responses": {HTTPStatus.OK: _answer(answer, _meaning(answer))} | problems(*every),
         "openapi_extra": {"parameters": _parameters(parameters)},
     }
 
@@ -158,7 +158,8 @@ def _answer(
     return {"description": description, "headers": _headers(headers), "content": {JSON: content}}
 
 
-def _problems(codes: Iterable[Code]) -> dict[int | str, dict[str, Any]]:
+def problems(*codes: Code) -> dict[int | str, dict[str, Any]]:
+    """The answers that a route gives instead of its own, by HTTP status."""
     by_status: dict[int, list[Problem]] = defaultdict(list)
     for code in codes:
         example = problem(code, "What was wrong this time, and what to do.")

@@ -5,6 +5,7 @@ from typing import Final
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
@@ -50,8 +51,9 @@ async def _answer(request: Request, error: Exception) -> Response:
             errors = tuple(FieldError(pointer=pointer("#", *e["loc"]), detail=e["msg"]) for e in error.errors())
             answer = problem(Code.INVALID_REQUEST, "The request is not valid: see errors.", errors)
         case HTTPException(status_code=status) if status == _METHOD_NOT_ALLOWED:
-            headers = error.headers or {}
-            detail = f"{request.url.path} does not support {request.method}; it supports {headers.get('Allow')}."
+            allowed = _methods(request)
+            headers = {"Allow": allowed}
+            detail = f"{request.url.path} does not support {request.method}; it supports {allowed}."
             answer = problem(Code.METHOD_NOT_ALLOWED, detail)
         case HTTPException():
             detail = f"There is nothing at {request.url.path}. /openapi.json describes all that there is."
@@ -62,3 +64,12 @@ async def _answer(request: Request, error: Exception) -> Response:
             detail = "The service met an error that it did not foresee. Its log says more; tell its operators."
             answer = problem(Code.INTERNAL_ERROR, detail)
     return problem_response(answer, headers)
+
+
+def _methods(request: Request) -> str:
+    """The methods of all routes with this path; the router itself tells those of the first one only."""
+    found: set[str] = set()
+    for route in iter_route_contexts(request.app.routes):
+        if route.path_regex.match(request.url.path):
+            found |= route.methods or set()
+    return ", ".join(sorted(found))

@@ -7,11 +7,16 @@ from typing import Any
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
+from service.api.describe import problems
 from service.api.ports import Check
 from service.contracts.problems import Code, FieldError, RejectedError, problem
 
 CHECK_SECONDS = 3.0
 """How long a part may take to say that it is ready."""
+
+
+class _Metrics(Response):
+    media_type = CONTENT_TYPE_LATEST
 
 
 def operation_routes(checks: Mapping[str, Check]) -> APIRouter:
@@ -36,7 +41,12 @@ def operation_routes(checks: Mapping[str, Check]) -> APIRouter:
     async def health() -> dict[str, str]:
         return {"status": "alive"}
 
-    @router.get("/readyz", operation_id="Readiness", summary="Whether all that it needs answers")
+    @router.get(
+        "/readyz",
+        operation_id="Readiness",
+        summary="Whether all that it needs answers",
+        responses=problems(Code.UNAVAILABLE),
+    )
     async def readiness() -> dict[str, Any]:
         flaws = await asyncio.gather(*(_flaw(check) for check in checks.values()))
         errors = tuple(
@@ -46,9 +56,11 @@ def operation_routes(checks: Mapping[str, Check]) -> APIRouter:
             raise RejectedError(problem(Code.UNAVAILABLE, "The service is not ready: see errors.", errors))
         return {"status": "ready", "parts": list(checks)}
 
-    @router.get("/metrics", operation_id="Metrics", summary="Metrics in the Prometheus text format")
+    @router.get(
+        "/metrics", operation_id="Metrics", summary="Metrics in the Prometheus text format", response_class=_Metrics
+    )
     async def metrics() -> Response:
-        return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
+        return _Metrics(generate_latest(REGISTRY))
 
     return router
 

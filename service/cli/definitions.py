@@ -1,5 +1,6 @@
 """`taskexec definitions publish`: what the service that owns definitions does, for development and tests."""
 
+import logging
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -38,6 +39,7 @@ def publish(
     from service.client.definitions import publish_definitions  # noqa: PLC0415 - as above
 
     definitions = read_definitions(files)
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it logs, we say better below
     try:
         asyncio.run(publish_definitions(bootstrap_servers, definitions))
     except KafkaError as error:

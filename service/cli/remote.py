@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from httpx2 import Response
 
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+_KEY: Final = "Idempotency-Key"
 _PROBLEM_JSON: Final = "application/problem+json"
 _EXITS: Final = {404: Exit.NOT_FOUND, 503: Exit.UNAVAILABLE}
 
@@ -49,7 +50,7 @@ class Remote:
         from uuid_utils import uuid7  # noqa: PLC0415 - only what sends commands pays for it
 
         given = {name: value for name, value in body.items() if value is not None}
-        headers = {"Idempotency-Key": key or str(uuid7())}
+        headers = {_KEY: key or str(uuid7())}
         return self._call("POST", path, json=given, headers=headers)
 
     def _call(self, method: str, path: str, **arguments: Any) -> Answer:  # noqa: ANN401 - passed on to httpx2
@@ -75,7 +76,7 @@ class Remote:
 
     def _read(self, response: "Response") -> Answer:
         if response.headers.get("content-type") == _PROBLEM_JSON:
-            raise _refusal(response.json())
+            raise _refusal(response.json(), response.headers.get(_KEY))
         try:
             if response.is_success:
                 return Answer(response.json(), response.headers.get("Task-Execution-Position"))
@@ -90,15 +91,17 @@ class Remote:
 
 def _interrupted(url: str, error: Exception, arguments: Mapping[str, Any]) -> list[str]:
     lines = [f"The connection to {url} broke before the answer came ({type(error).__name__}: {error})."]
-    if key := arguments.get("headers", {}).get("Idempotency-Key"):
+    if key := arguments.get("headers", {}).get(_KEY):
         lines.append(f"The command may still be carried out. Repeat it safely with --idempotency-key {key}")
     return lines
 
 
-def _refusal(problem: Mapping[str, Any]) -> CommandError:
+def _refusal(problem: Mapping[str, Any], key: str | None) -> CommandError:
+    """`key` is there if the command may still be carried out."""
     return CommandError(
         _EXITS.get(problem["status"], Exit.REFUSED),
         f"{problem['title']} ({problem['code']})",
         problem["detail"],
         *(f"{error['pointer']}: {error['detail']}" for error in problem.get("errors", ())),
+        *([f"Here, that is --idempotency-key {key}"] if key else []),
     )

@@ -11,7 +11,6 @@ import typer
 
 from service.cli.exits import EXIT_CODES, CommandError, Exit
 from service.cli.output import write_note
-from service.logs import configure_logs
 
 if TYPE_CHECKING:
     from service.app import Running
@@ -26,7 +25,12 @@ DataDirOption = Annotated[
 KafkaPort = Annotated[
     int, typer.Option("--kafka-port", min=0, max=65_535, help="The embedded broker's port; 0: any that is free.")
 ]
-HttpPort = Annotated[int, typer.Option("--http-port", min=0, max=65_535, help="The API's port; 0: any that is free.")]
+HttpPort = Annotated[
+    int,
+    typer.Option(
+        "--http-port", envvar="TASKEXEC_HTTP_PORT", min=0, max=65_535, help="The API's port; 0: any that is free."
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -43,9 +47,8 @@ def up(data_dir: DataDirOption = None, kafka_port: KafkaPort = 9092, http_port: 
     """
     from service.app import run_embedded  # noqa: PLC0415 - loads everything
 
-    configure_logs()
-    directory = data_dir or default_data_dir()
-    run(run_embedded(directory, read_settings(http_port=http_port), kafka_port, announce))
+    settings = read_settings(http_port=http_port)
+    run(run_embedded(data_dir or default_data_dir(), settings, kafka_port, announce), settings.log_level)
 
 
 def handler() -> None:
@@ -67,8 +70,7 @@ def _run_role(name: str) -> None:
     from service.app import Role, run_roles  # noqa: PLC0415 - loads everything
 
     settings = read_settings()
-    configure_logs(settings.log_level)
-    run(run_roles(settings, {Role(name)}, announce))
+    run(run_roles(settings, {Role(name)}, announce), settings.log_level)
 
 
 def announce(running: "Running") -> None:
@@ -103,13 +105,16 @@ def read_settings(**overrides: object) -> "Settings":
         raise CommandError(Exit.USAGE, "The settings are not valid.", *lines) from None
 
 
-def run(work: Coroutine[Any, Any, None]) -> None:
+def run(work: Coroutine[Any, Any, None], log_level: str) -> None:
     """Run until it ends, or until SIGINT or SIGTERM cancels it; errors that an operator can mend become one clear line.
 
     Raises:
         CommandError: what went wrong and what to do.
     """
     from service.app import OPERATOR_ERRORS  # noqa: PLC0415 - loaded already by whoever made the work
+    from service.logs import configure_logs  # noqa: PLC0415 - the same
+
+    configure_logs(log_level)
 
     async def until_terminated() -> None:
         task = asyncio.current_task()

@@ -21,19 +21,23 @@ async def publish_definitions(
 ) -> None:
     """Write them, in order, to the definitions topic; on return Kafka has stored all of them.
 
-    The handlers read them a moment later: a command sent at once may still be rejected with `definition_not_found`.
+    They can be executed at once: a handler that does not know a definition reads on to the topic's end first.
 
     Raises:
         KafkaError: some may not have been stored; publish them again.
     """
-    async with AIOKafkaProducer(
+    producer = AIOKafkaProducer(
         bootstrap_servers=bootstrap_servers,
         enable_idempotence=True,
         acks="all",
         max_request_size=topics.MAX_RECORD_BYTES,
-    ) as producer:
+    )
+    try:
+        await producer.start()
         stored = [await producer.send(topics.DEFINITIONS, **_record(item, source)) for item in definitions]
         await asyncio.gather(*stored)
+    finally:
+        await producer.stop()
 
 
 def _record(definition: TaskDefinition, source: str) -> dict[str, object]:

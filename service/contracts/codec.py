@@ -59,7 +59,7 @@ def pointer(parent: str, *steps: str | int) -> str:
 
 def _check_depth(value: JsonValue, max_depth: int) -> None:
     level = [value]
-    for _ in range(max_depth + 1):
+    for _ in range(max_depth):
         level = [
             item
             for parent in level

@@ -10,11 +10,9 @@ from service.contracts.commands import (
     SkipCause,
     SkipTaskExecution,
     StartTaskExecution,
-    SucceedTaskExecution,
 )
 from service.contracts.problems import Code
 from service.contracts.replies import Outcome
-from service.contracts.status import Status
 from service.demo.definitions import COLLECT, TRAIN_DRAFT
 from service.demo.steps import Send, SendRaw, Step
 from service.domain.identity import command_id
@@ -24,12 +22,11 @@ _GOOD_INPUTS: Final = {"sourceUri": "s3://lake/raw/part-0.parquet", "day": "2026
 
 @dataclass(frozen=True, slots=True)
 class Victim:
-    """A played execution that bad commands aim at: how it was made (`execute`) and the status it ended in."""
+    """An execution that bad commands aim at: one that has ended. `execute` is how it was made."""
 
     source: str
     execute: Send
     execution_id: str
-    status: Status
 
 
 def _refused(command: Command, id_: str, code: Code) -> Send:
@@ -66,11 +63,8 @@ def _draft_definition(_: Victim, id_: str) -> Step:
 
 
 def _illegal_transition(victim: Victim, id_: str) -> Step:
-    execution = victim.execution_id
-    command: Command = SkipTaskExecution(execution_id=execution, reason=SkipCause.CONDITION_FALSE, node="too_late")
-    if victim.status is Status.PENDING:
-        command = SucceedTaskExecution(execution_id=execution, outputs={})
-    return _refused(command, id_, Code.INVALID_TRANSITION)
+    late = SkipTaskExecution(execution_id=victim.execution_id, reason=SkipCause.CONDITION_FALSE, node="too_late")
+    return _refused(late, id_, Code.INVALID_TRANSITION)
 
 
 def _unknown_execution(victim: Victim, id_: str) -> Step:

@@ -1,12 +1,13 @@
 """Why a broker ended, from its log."""
 
 import re
+import shutil
 from pathlib import Path
 from typing import Final
 
 _TAIL_BYTES: Final = 200_000
+_FULL_BYTES: Final = 1_000_000
 _ADVICE: Final = {
-    "No space left on device": "the disk is full: free some room",
     "Address already in use": "another process took the port: choose another one with --kafka-port",
     "Failed to acquire lock": "another Kafka uses the directory: stop that one, or choose another with --data-dir",
     "OutOfMemoryError": "the memory did not suffice: give the machine, or the container, 1 GB more",
@@ -19,6 +20,9 @@ _TELLING: Final = re.compile(
 def reason(log_file: Path) -> str:
     """Return one line: the reason with what to do about it, else the log's own last complaint; and the log's name."""
     try:
+        # Asked of the disk itself: the log can't tell that there was no room for it.
+        if shutil.disk_usage(log_file.parent).free < _FULL_BYTES:
+            return f"the disk of {log_file.parent} is full: free some room."
         text = log_file.read_bytes()[-_TAIL_BYTES:].decode(errors="replace")
     except OSError as error:
         return f"its log {log_file} can't be read ({error.strerror})."

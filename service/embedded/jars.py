@@ -37,7 +37,7 @@ async def resolve_jars(cache: Path) -> Path:
     if jars.is_dir():
         return jars
     try:
-        cache.mkdir(parents=True, exist_ok=True)
+        await asyncio.to_thread(cache.mkdir, parents=True, exist_ok=True)
         async with AsyncFileLock(cache / "lock"):
             if not jars.is_dir():
                 await _download(cache, jars)
@@ -56,7 +56,8 @@ async def _download(cache: Path, jars: Path) -> None:
     log.info("kafka_download_started", folder=str(jars), note="about 43 MB, once")
     unfinished = cache / "unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
-    command = [maven, "--batch-mode", "--quiet", "-Dstyle.color=never", "dependency:copy-dependencies"]
+    goal = "org.apache.maven.plugins:maven-dependency-plugin:copy-dependencies"
+    command = [maven, "--batch-mode", "--quiet", "-Dstyle.color=never", goal]
     # A repository of its own: whatever is in the user's can't change what runs here.
     options = [f"-Dmaven.repo.local={cache / 'maven'}", "-DincludeScope=runtime", f"-DoutputDirectory={unfinished}"]
     with as_file(_POM) as pom:
@@ -83,6 +84,8 @@ async def _run(command: list[str]) -> None:
 
 
 def _reason(output: str) -> str:
-    lines = [re.sub(r"^\[\w+\] *", "", line).strip() for line in output.splitlines() if not line.startswith("[WARN")]
-    telling = [line for line in lines if line and "[Help 1]" not in line and not line.startswith(("To see", "Re-run"))]
-    return (telling or ["it said nothing"])[0]
+    errors = [line for line in output.splitlines() if "[ERROR]" in line]
+    if not errors:
+        return (output.strip().splitlines() or ["it said nothing"])[-1]
+    text = re.sub(r".*\[ERROR\] | -> \[Help.*", "", errors[0])
+    return text[max(text.rfind("Could not"), 0) :]  # the cause stands last

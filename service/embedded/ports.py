@@ -34,10 +34,11 @@ async def wait_until_free(host: str, port: int) -> None:
         EmbeddedError: it is still in use after a few seconds, or may not be used at all.
     """
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    while (problem := _problem(host, port)) and time.monotonic() < deadline:
+    while problem := _problem(host, port):
+        if time.monotonic() > deadline:
+            advice = "choose another port with --kafka-port"
+            raise EmbeddedError(f"Kafka can't listen on {host}:{port} ({problem}): {advice}.")
         await asyncio.sleep(0.05)
-    if problem:
-        raise EmbeddedError(f"Kafka can't listen on {host}:{port} ({problem}): choose another port with --kafka-port.")
 
 
 def _problem(host: str, port: int) -> str | None:

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from service.contracts.commands import ExecuteTask
-from service.contracts.envelope import CORRELATION_ID, REPLY_TO, Envelope, read_envelope
+from service.contracts.envelope import CORRELATION_ID, MAX_ATTRIBUTE, REPLY_TO, Envelope, read_envelope
 from service.contracts.events import Event
 from service.contracts.problems import Code, Problem, RejectedError, reject
 from service.contracts.topics import MAX_COMMAND_BYTES, REPLY_TOPIC
@@ -63,6 +64,8 @@ class Misplaced:
     owner: int
 
 
+_HEADER_OVERHEAD: Final = 4  # on the wire, the lengths of a name and a value: up to two bytes each
+
 Answer = Accepted | Repeated | Refused | Misplaced
 DefinitionOf = Callable[[str, str], Definition | None]
 
@@ -115,6 +118,10 @@ class Desk:
                 f"No reply can be sent to {name!r}: {flaw}. Use task-execution.replies or an existing topic "
                 "task-execution.replies.<name>.",
             )
+        if correlation_id is not None and len(correlation_id) > MAX_ATTRIBUTE:
+            # The broker would refuse the reply, and with it the replies to everybody else.
+            detail = f"The correlation_id has {len(correlation_id)} bytes; at most {MAX_ATTRIBUTE} are allowed."
+            raise reject(Code.INVALID_REPLY_TO, detail)
         return ReplyAddress(name, correlation_id)
 
 
@@ -123,7 +130,7 @@ def _transport(record: Record) -> tuple[int, bytes | None, bytes | None]:
     size = len(record.value or b"") + len(record.key or b"")
     topic = correlation_id = None
     for name, value in record.headers:
-        size += len(name) + len(value or b"")
+        size += len(name.encode()) + len(value or b"") + _HEADER_OVERHEAD
         if name == REPLY_TO:
             topic = value
         elif name == CORRELATION_ID:

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
+from typing import Final
 
 import structlog
-from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import KafkaError
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import CorruptRecordException, KafkaError
 from pydantic import ValidationError
 
 from service.contracts.codec import MalformedJsonError, decode
@@ -13,7 +15,10 @@ from service.contracts.definitions import DefinitionStatus, TaskDefinition
 from service.contracts.topics import DEFINITIONS
 from service.domain.definitions import Definition, InvalidDefinitionError
 from service.handling import metrics
+from service.kafka.lenient import read_leniently
 from service.kafka.records import Record
+
+_PAUSE_SECONDS: Final = 0.2
 
 log = structlog.get_logger(__name__)
 
@@ -25,6 +30,7 @@ class DefinitionsTable:
         self._definitions: dict[tuple[str, str], Definition] = {}
         self._by_key: dict[bytes | None, tuple[str, str]] = {}
         self._read = asyncio.Condition()
+        self._taken_to: dict[TopicPartition, int] = {}
         self._consumer = AIOKafkaConsumer(
             DEFINITIONS,
             group_id=None,
@@ -32,6 +38,7 @@ class DefinitionsTable:
             isolation_level="read_committed",
             enable_auto_commit=False,
             auto_offset_reset="earliest",
+            fetch_max_wait_ms=50,  # what catch_up() asks waits behind a fetch: one connection, one request at a time
         )
 
     def get(self, task_id: str, version: str) -> Definition | None:
@@ -41,6 +48,7 @@ class DefinitionsTable:
     async def start(self) -> None:
         """Connect and begin at the topic's start."""
         await self._consumer.start()
+        self._taken_to = await self._consumer.beginning_offsets(self._consumer.assignment())
 
     async def stop(self) -> None:
         """Disconnect."""
@@ -53,12 +61,25 @@ class DefinitionsTable:
                 fetched = await self._consumer.getmany(timeout_ms=100)
             except KafkaError as error:
                 log.warning("definitions_read_failed", error=repr(error))
-                await asyncio.sleep(0.5)
+                with suppress(KafkaError):
+                    await self._read_after(error)
+                await asyncio.sleep(_PAUSE_SECONDS)
                 continue
-            for records in fetched.values():
+            for tp, records in fetched.items():
                 self.take(records)
+                self._taken_to[tp] = records[-1].offset + 1
             async with self._read:
                 self._read.notify_all()
+
+    async def _read_after(self, error: KafkaError) -> None:
+        """What getmany() had taken from other partitions is lost with its exception: go back, and read from there."""
+        for tp, offset in self._taken_to.items():
+            self._consumer.seek(tp, offset)
+        if isinstance(error, CorruptRecordException):
+            for tp, offset in self._taken_to.items():
+                records, self._taken_to[tp] = await read_leniently(self._consumer, tp, offset)
+                self.take(records)
+                self._consumer.seek(tp, self._taken_to[tp])
 
     async def catch_up(self) -> None:
         """Return once all that is in the topic as of now has been read: publishing, then executing works."""

@@ -3,18 +3,21 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from typing import Any
+from contextlib import suppress
+from typing import Any, Final
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.client import ConnectionGroup
-from aiokafka.errors import KafkaError
+from aiokafka.errors import CorruptRecordException, KafkaError, OffsetOutOfRangeError
 from aiokafka.protocol.group import HeartbeatRequest
 
 from service.handling.partition import MAX_BATCH_RECORDS, PartitionOwner
+from service.kafka.lenient import read_leniently
 from service.kafka.records import Record
 
 MAX_QUEUED = 4 * MAX_BATCH_RECORDS
+_FETCH_PAUSE_SECONDS: Final = 0.2
 
 log = structlog.get_logger(__name__)
 
@@ -32,6 +35,7 @@ class PartitionGroup(ConsumerRebalanceListener):
         self._owners: dict[int, PartitionOwner] = {}
         self._closing: dict[int, asyncio.Task[None]] = {}
         self._stamp: dict[int, int] = {}
+        self._stopping = False
 
     # -- rebalances: aiokafka sends no heartbeat while these run, so they only park and start tasks
 
@@ -48,6 +52,8 @@ class PartitionGroup(ConsumerRebalanceListener):
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Keep what came straight back, give up what is gone, open what is new in tasks of their own."""
         consumer = self._adopt(self._consumer_now())
+        if self._stopping:
+            return
         mine = {tp.partition: tp for tp in assigned}
         for partition in [*self._owners]:
             if partition not in mine or not self._owners[partition].unpark():
@@ -79,11 +85,8 @@ class PartitionGroup(ConsumerRebalanceListener):
         async def stamped(*partitions: TopicPartition, **options: Any) -> dict[TopicPartition, list[Record]]:  # noqa: ANN401 - aiokafka's own signature
             try:
                 fetched: dict[TopicPartition, list[Record]] = await getmany(*partitions, **options)
-            except KafkaError as error:
-                # FastStream would sleep 5 s for all partitions.
-                log.warning("fetch_failed", error=repr(error))
-                await asyncio.sleep(0.2)
-                return {}
+            except KafkaError as error:  # FastStream would sleep 5 s for all partitions
+                fetched = await self._fetch_after(error, consumer)
             self._stamp = {number: owner.epoch for number, owner in self._owners.items() if owner.is_open}
             return fetched
 
@@ -91,6 +94,25 @@ class PartitionGroup(ConsumerRebalanceListener):
         return consumer
 
     # -- records
+
+    async def _fetch_after(self, error: KafkaError, consumer: AIOKafkaConsumer) -> dict[TopicPartition, list[Record]]:
+        """What getmany() had taken from other partitions is lost with its exception: go back, and read from there."""
+        log.warning("fetch_failed", error=repr(error))
+        fetched: dict[TopicPartition, list[Record]] = {}
+        for owner in [owner for owner in self._owners.values() if owner.is_open]:
+            epoch, tp, offset = owner.epoch, owner.tp, owner.fetched_to
+            consumer.seek(tp, offset)
+            if isinstance(error, OffsetOutOfRangeError) and tp in error.args[0]:
+                owner.fail(error)
+            elif isinstance(error, CorruptRecordException):
+                with suppress(KafkaError):
+                    records, end = await read_leniently(consumer, tp, offset)
+                    if owner.is_open and owner.epoch == epoch:
+                        consumer.seek(tp, end)
+                        fetched[tp] = records
+        if not any(fetched.values()):
+            await asyncio.sleep(_FETCH_PAUSE_SECONDS)
+        return fetched
 
     async def dispatch(self, records: Iterable[Record]) -> None:
         """Hand the batch that getmany() returned last to the owners; wait while too much is queued. Never raises."""
@@ -122,7 +144,8 @@ class PartitionGroup(ConsumerRebalanceListener):
             await asyncio.sleep(0.2)
 
     async def close(self) -> None:
-        """Close all owners. aiokafka does not call on_partitions_revoked when it stops."""
+        """Close all owners, open no more. aiokafka does not call on_partitions_revoked when it stops."""
+        self._stopping = True
         for partition in [*self._owners]:
             self._drop(partition)
         if self._closing:

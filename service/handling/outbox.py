@@ -10,7 +10,7 @@ from typing import NamedTuple, assert_never
 
 from service.contracts.codec import encode
 from service.contracts.commands import ExecuteTask, FailTaskExecution, SkipTaskExecution, SucceedTaskExecution
-from service.contracts.envelope import ORIGIN, TRACE_HEADERS, Headers, envelope_headers
+from service.contracts.envelope import MAX_ATTRIBUTE, ORIGIN, TRACE_HEADERS, Headers, envelope_headers
 from service.contracts.executions import TaskExecution
 from service.contracts.rejections import REJECTION_TYPE, CommandRejected, OriginalHeader, OriginalRecord
 from service.contracts.replies import REPLY_TYPE, CommandReply, Outcome, Position
@@ -22,7 +22,7 @@ from service.handling.snapshots import encode_snapshot
 from service.kafka.records import Record
 
 _HEAD_BYTES = 4096
-_MAX_HEADERS = 100
+_MAX_HEADERS, _MAX_NAME = 100, 256
 MAX_REPLY_BYTES = 900_000
 """A reply that would be larger goes without its payloads: a client's topic has the broker's default limit."""
 
@@ -159,7 +159,7 @@ def _original(record: Record) -> OriginalRecord:
     value = record.value or b""
     whole = len(value) <= MAX_COMMAND_BYTES
     headers = (
-        OriginalHeader(name=name[:_HEAD_BYTES], value=_base64((content or b"")[:_HEAD_BYTES]))
+        OriginalHeader(name=name[:_MAX_NAME], value=_base64((content or b"")[:_HEAD_BYTES]))
         for name, content in list(record.headers)[:_MAX_HEADERS]
     )
     return OriginalRecord(
@@ -177,7 +177,11 @@ def _original(record: Record) -> OriginalRecord:
 
 
 def _trace(record: Record) -> Headers:
-    return [(name, value) for name, value in record.headers if name in TRACE_HEADERS and value is not None]
+    return [
+        (name, value)
+        for name, value in record.headers
+        if name in TRACE_HEADERS and 0 < len(value or b"") <= MAX_ATTRIBUTE
+    ]
 
 
 def _base64(raw: bytes) -> str:

@@ -14,7 +14,8 @@ import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from service.contracts.definitions import DefinitionStatus
-from service.contracts.topics import COMMANDS
+from service.contracts.envelope import REPLY_TO
+from service.contracts.topics import COMMANDS, REPLY_TOPIC
 from service.domain.definitions import Definition
 from service.domain.execution import Execution
 from service.handling import metrics
@@ -59,21 +60,24 @@ class Surroundings:
 class PartitionOwner:
     """Everything one owned partition needs: producer, state, queue, and the task that works through it.
 
-    `epoch` changes with every opening: records that were fetched in an earlier one must not be handled.
+    `epoch` changes with every opening: records that were fetched in an earlier one must not be handled. `fetched_to`
+    is the offset after the last record taken in.
     """
 
     def __init__(
         self, around: Surroundings, consumer: AIOKafkaConsumer, partition: int, before: asyncio.Task[None] | None
     ) -> None:
         self.partition, self.epoch = partition, 0
+        self.tp = TopicPartition(COMMANDS, partition)
+        self.fetched_to = 0
         self._around, self._consumer, self._before = around, consumer, before
-        self._tp = TopicPartition(COMMANDS, partition)
         self._queue: deque[Record] = deque()
         self._wake, self._idle = asyncio.Event(), asyncio.Event()
         self._idle.set()
         self._owned, self._parked = True, False
         self._open, self._working = False, False
         self._whole = False  # producer and state are fit for use: opened, and no error since
+        self._failure: Exception | None = None
         self._producer: AIOKafkaProducer | None = None
         self._states: dict[str, Execution] = {}
         self._finished: deque[tuple[datetime, str]] = deque()
@@ -97,7 +101,13 @@ class PartitionOwner:
         """Take in records; they must have been fetched since this opening."""
         if self.is_open:
             self._queue.extend(records)
+            self.fetched_to = records[-1].offset + 1
             self._wake.set()
+
+    def fail(self, error: Exception) -> None:
+        """The records that come next cannot be fetched: open again, which finds out why."""
+        self._failure = error
+        self._wake.set()
 
     # -- rebalances
 
@@ -116,8 +126,9 @@ class PartitionOwner:
         if not (self._whole and self._idle.is_set() and not self._task.done()):
             return False
         self._queue.clear()
-        self._consumer.seek(self._tp, self._next_offset)  # the committed offset may be behind
-        self._consumer.resume(self._tp)
+        self.fetched_to = self._next_offset
+        self._consumer.seek(self.tp, self._next_offset)  # the committed offset may be behind
+        self._consumer.resume(self.tp)
         self._begin_epoch()
         self._parked = False
         self._wake.set()
@@ -165,9 +176,9 @@ class PartitionOwner:
         transactional_id = f"{around.transactional_id_prefix}.{self.partition}"
         self._producer = await start_producer(around.bootstrap_servers, transactional_id, around.timeouts)
         # Only now: until its transaction was ended by our InitProducerId, the old owner could still commit.
-        committed = await self._consumer.committed(self._tp)
+        committed = await self._consumer.committed(self.tp)
         restored = await restore(around.bootstrap_servers, self.partition, around.timeouts)
-        start = await start_offset(self._consumer, self._tp, StartOffset(committed, restored.position))
+        start = await start_offset(self._consumer, self.tp, StartOffset(committed, restored.position))
         around.reply_topics.forget()
         if not self._owned or self._parked:
             return
@@ -177,16 +188,18 @@ class PartitionOwner:
         self._finished = deque(sorted(finished))
         self._queue.clear()
         self._wake.clear()
-        self._consumer.seek(self._tp, start)
+        self.fetched_to, self._failure = start, None
+        self._consumer.seek(self.tp, start)
         self._whole = True
         self._begin_epoch()
-        self._consumer.resume(self._tp)
+        self._consumer.resume(self.tp)
         log.info("partition_opened", partition=self.partition, offset=start, executions=len(self._states))
 
     async def _work(self) -> None:
         self._working = self._whole
         try:
             while self._owned and self._whole:
+                self._check_failure()
                 if self._parked or not self._queue:
                     self._wake.clear()
                     await self._wake.wait()
@@ -201,6 +214,10 @@ class PartitionOwner:
         finally:
             self._working = False
             self._idle.set()
+
+    def _check_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
 
     def _take_batch(self) -> list[Record]:
         batch: list[Record] = []
@@ -264,7 +281,10 @@ class PartitionOwner:
         return definition
 
     async def _learn_reply_topics(self, records: list[Record]) -> None:
-        names = {value.decode() for record in records for name, value in record.headers if name == "reply_to" and value}
+        asked = {
+            value.decode(errors="replace") for r in records for name, value in r.headers if name == REPLY_TO and value
+        }
+        names = {name for name in asked if REPLY_TOPIC.fullmatch(name)}
         if names:
             await self._around.reply_topics.learn(names)
 
@@ -290,8 +310,8 @@ class PartitionOwner:
         self._queue.clear()
         self._states = {}
         producer, self._producer = self._producer, None
-        if self._owned and self._tp in self._consumer.assignment():
-            self._consumer.pause(self._tp)
+        if self._owned and self.tp in self._consumer.assignment():
+            self._consumer.pause(self.tp)
         if producer is not None:
             await stop_producer(producer, self._around.timeouts)
 

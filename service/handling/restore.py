@@ -58,12 +58,13 @@ async def restore(bootstrap_servers: str, partition: int, timeouts: Timeouts) ->
     restored = Restored()
     await reader.start()
     try:
-        reader.assign([tp])
         ends = await reader.end_offsets([tp, events])
         high_watermark = await _high_watermark(reader, tp)
         if ends[tp] != high_watermark:
             raise ForeignTransactionError(f"{STATE}/{partition}: stable to {ends[tp]} of {high_watermark}")
-        reader.seek(tp, (await reader.beginning_offsets([tp]))[tp])
+        begin = (await reader.beginning_offsets([tp]))[tp]
+        reader.assign([tp])
+        reader.seek(tp, begin)
         # position(), not the last record's offset: a transaction's end marker stands behind its records.
         while await reader.position(tp) < ends[tp]:
             for records in (await reader.getmany(timeout_ms=500, max_records=50_000)).values():

@@ -1,15 +1,16 @@
 """Makes the service's topics, or checks that those which exist are as they must be."""
 
-from typing import Any
+from typing import Any, Final
 
 import stamina
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
-from service.contracts.topics import STATE, TOPICS, Topic
+from service.contracts.topics import TOPICS, Topic
 
-_START_SECONDS = 60.0
+_PATIENCE_SECONDS: Final = 60.0
+_REQUEST_MS: Final = 10_000
 
 
 class ProvisioningError(Exception):
@@ -17,54 +18,48 @@ class ProvisioningError(Exception):
 
 
 async def ensure_topics(
-    bootstrap_servers: str, partitions: int, replication_factor: int = 1, timeout: float = _START_SECONDS
+    bootstrap_servers: str, partitions: int, replication_factor: int = 1, patience: float = _PATIENCE_SECONDS
 ) -> int:
-    """Create every topic that is missing, check the others; several processes may do so at once.
+    """Create every topic that is missing, check the others; on return each has its leaders.
 
     `partitions` is for the owned topics: each execution's owner is computed from it, so it can never change. Their
-    own count is its record.
+    own count is its record. Several processes may call this at once. Kafka may still be starting: it is asked again
+    for `patience` seconds.
 
     Returns:
         The partition count of the owned topics.
 
     Raises:
-        ConnectionError: Kafka does not answer within `timeout` seconds.
+        ConnectionError: Kafka did not answer, or refused, for that long.
         ProvisioningError: an existing topic differs.
     """
     try:
         async for attempt in stamina.retry_context(
-            on=(KafkaError, OSError), attempts=None, timeout=timeout, wait_max=2.0
+            on=(KafkaError, OSError), attempts=None, timeout=patience, wait_max=2.0
         ):
             with attempt:
-                return await _ensure(bootstrap_servers, partitions, replication_factor)
+                await _ensure(bootstrap_servers, partitions, replication_factor)
     except (KafkaError, OSError) as error:
         raise ConnectionError(
-            f"Kafka does not answer at {bootstrap_servers} ({error!r}). Start it, or set KAFKA_BOOTSTRAP_SERVERS; "
+            f"Kafka at {bootstrap_servers} can't be used ({error!r}). Start it, or set KAFKA_BOOTSTRAP_SERVERS; "
             "`taskexec up` brings a broker of its own."
         ) from error
-    raise AssertionError  # pragma: no cover - the loop returns or raises
+    return partitions
 
 
-async def _ensure(bootstrap_servers: str, partitions: int, replication_factor: int) -> int:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
-    await admin.start()
+async def _ensure(bootstrap_servers: str, partitions: int, replication_factor: int) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=_REQUEST_MS)
     try:
-        existing = set(await admin.list_topics())
-        missing = [topic for topic in TOPICS if topic.name not in existing]
-        if missing:
+        await admin.start()
+        existing = await admin.list_topics()
+        if missing := [topic for topic in TOPICS if topic.name not in existing]:
             await _create(admin, missing, partitions, replication_factor)
-        differences = await _differences(admin, partitions)
+        counts = await _partition_counts(admin)
+        configs = await _configs(admin)
     finally:
         await admin.close()
-    if differences:
-        raise ProvisioningError(
-            "Kafka's topics are not as the service needs them:\n- "
-            + "\n- ".join(differences)
-            + "\nSet the configs with "
-            "kafka-configs --alter. A partition count cannot be changed once there are executions: set "
-            "TASKEXEC_PARTITIONS to what exists."
-        )
-    return partitions
+    if differences := _differences(counts, configs, partitions, bootstrap_servers):
+        raise ProvisioningError("Kafka's topics are not as the service needs them:\n- " + "\n- ".join(differences))
 
 
 async def _create(admin: AIOKafkaAdminClient, topics: list[Topic], partitions: int, replication_factor: int) -> None:
@@ -75,34 +70,45 @@ async def _create(admin: AIOKafkaAdminClient, topics: list[Topic], partitions: i
     response: Any = await admin.create_topics(new)
     for name, code, *message in response.topic_errors:
         error = for_code(code)
-        if code and error is not TopicAlreadyExistsError:
+        if code and error is not TopicAlreadyExistsError:  # another process was faster
             raise error(f"{name}: {message}")
 
 
-async def _differences(admin: AIOKafkaAdminClient, partitions: int) -> list[str]:
-    """What differs; raises a retriable KafkaError while a topic has no leaders yet."""
-    differences = []
+async def _partition_counts(admin: AIOKafkaAdminClient) -> dict[str, int]:
+    """Raise a KafkaError, which passes, while a topic is not known to all or has partitions without a leader."""
+    counts = {}
     for described in await admin.describe_topics([topic.name for topic in TOPICS]):
-        name = described["topic"]
-        if described["error_code"]:
-            raise for_code(described["error_code"])(name)
-        for partition in described["partitions"]:
-            if partition["error_code"]:
-                raise for_code(partition["error_code"])(f"{name}/{partition['partition']}")
-        topic = next(topic for topic in TOPICS if topic.name == name)
-        count = len(described["partitions"])
-        if topic.owned and count != partitions:
-            what = "the one that the executions' states were kept by" if name == STATE else "the one of the topic"
-            differences.append(f"{name} has {count} partitions ({what}), but {partitions} are configured")
+        for part in (described, *described["partitions"]):
+            if part["error_code"]:
+                raise for_code(part["error_code"])(f"{described['topic']}: {part}")
+        counts[described["topic"]] = len(described["partitions"])
+    return counts
+
+
+async def _configs(admin: AIOKafkaAdminClient) -> dict[str, dict[str, str]]:
     resources = [ConfigResource(ConfigResourceType.TOPIC, topic.name, None) for topic in TOPICS]
-    actual: dict[str, dict[str, str]] = {}
-    for response in await admin.describe_configs(resources):
-        for code, message, _type, name, entries in response.resources:
-            if code:
-                raise for_code(code)(f"{name}: {message}")
-            actual[name] = {entry[0]: entry[1] for entry in entries}
+    responses: list[Any] = await admin.describe_configs(resources)
+    configs = {}
+    for code, message, _, name, entries in (item for response in responses for item in response.resources):
+        if code:
+            raise for_code(code)(f"{name}: {message}")
+        configs[name] = {entry[0]: entry[1] for entry in entries}
+    return configs
+
+
+def _differences(
+    counts: dict[str, int], configs: dict[str, dict[str, str]], partitions: int, bootstrap_servers: str
+) -> list[str]:
+    differences = [
+        f"{topic.name} has {counts[topic.name]} partitions, and {partitions} are configured: set TASKEXEC_PARTITIONS="
+        f"{counts[topic.name]}; the count of these topics can't change once there are executions"
+        for topic in TOPICS
+        if topic.owned and counts[topic.name] != partitions
+    ]
+    command = f"kafka-configs.sh --bootstrap-server {bootstrap_servers} --alter --entity-type topics"
     for topic in TOPICS:
         for key, wanted in topic.config.items():
-            if (found := actual[topic.name].get(key)) != wanted:
-                differences.append(f"{topic.name}: {key} is {found}, must be {wanted}")
+            if (found := configs[topic.name].get(key)) != wanted:
+                fix = f"{command} --entity-name {topic.name} --add-config {key}={wanted}"
+                differences.append(f"{topic.name}: {key} is {found} and must be {wanted}: {fix}")
     return differences

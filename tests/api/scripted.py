@@ -63,6 +63,12 @@ class ScriptedCommands:
         return self.answer
 
 
+def recorded(type_: str, status: str, data: dict[str, Any]) -> RecordedEvent:
+    place = {"partition": 3, "offset": 1207}
+    event = {"type": f"TaskExecution{type_}", "time": METADATA["createdAt"], "status": status, "position": place}
+    return RecordedEvent.model_validate(event | {"data": data})
+
+
 @dataclass
 class ScriptedQueries:
     """Answers with fixed data, or raises, and keeps what was asked."""
@@ -71,6 +77,12 @@ class ScriptedQueries:
     asked: list[dict[str, object]] = field(default_factory=list)
     executions: list[dict[str, Any]] = field(default_factory=lambda: [PENDING])
     """`get` goes through them, and stays with the last one."""
+    events: list[RecordedEvent] = field(
+        default_factory=lambda: [recorded("Stopped", "STOPPED", {"requestedBy": "ben", "reason": "superseded"})]
+    )
+    """What `history` tells after the creation."""
+    outages: list[Exception] = field(default_factory=list)
+    """The first queries raise these."""
 
     async def get(self, execution_id: str, *, min_position: str | None = None) -> TaskExecutionAnswer:
         self._ask(execution_id=execution_id, min_position=min_position)
@@ -80,16 +92,7 @@ class ScriptedQueries:
     async def history(self, execution_id: str, *, min_position: str | None = None) -> TaskExecutionHistory:
         self._ask(execution_id=execution_id, min_position=min_position)
         created = {"createdBy": "anna", "resolvedInputs": {"day": "2026-03-01"}}
-        stopped = {"requestedBy": "ben", "reason": "superseded"}
-        items = [
-            RecordedEvent.model_validate(
-                {"type": type_, "time": METADATA["createdAt"], "status": status, "data": data,
-                 "position": {"partition": 3, "offset": 1207}}
-            )
-            for type_, status, data in (
-                ("TaskExecutionCreated", "PENDING", created), ("TaskExecutionStopped", "STOPPED", stopped)
-            )
-        ]  # fmt: skip
+        items = [recorded("Created", "PENDING", created), *self.events]
         return TaskExecutionHistory.model_validate({"executionId": execution_id, "items": items} | FRESH)
 
     async def list(self, **given: object) -> TaskExecutionPage:
@@ -104,5 +107,7 @@ class ScriptedQueries:
 
     def _ask(self, **given: object) -> None:
         self.asked.append(given)
+        if self.outages:
+            raise self.outages.pop()
         if self.error:
             raise self.error

@@ -136,6 +136,14 @@ async def test_an_unanswered_command_says_how_to_repeat_it_safely(
     assert int(response.headers["Retry-After"]) > 0
 
 
+async def test_a_reply_that_says_nothing_is_a_failure_of_the_service(
+    http: AsyncClient, commands: ScriptedCommands
+) -> None:
+    commands.answer = CommandReply(outcome=Outcome.ACCEPTED)
+
+    assert (await http.post(EXECUTIONS, json=EXECUTE)).status_code == 500
+
+
 async def test_unknown_query_parameters_are_refused(http: AsyncClient, commands: ScriptedCommands) -> None:
     response = await http.post(f"{EXECUTIONS}?dryRun=true", json=EXECUTE)
 

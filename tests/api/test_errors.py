@@ -38,6 +38,12 @@ async def test_a_method_that_is_not_supported_says_which_are(http: AsyncClient) 
     assert "it supports GET" in response.json()["detail"]
 
 
+async def test_all_methods_of_a_path_are_told(http: AsyncClient) -> None:
+    response = await http.options(EXECUTIONS)
+
+    assert (response.status_code, response.headers["Allow"]) == (405, "GET, POST")
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -6,7 +6,7 @@ import pytest
 
 from service.cli.commands import Reason
 from service.contracts.commands import ExecuteTask, SkipCause
-from service.contracts.problems import Code, FieldError, problem
+from service.contracts.problems import Code, FieldError, problem, reject
 from service.contracts.replies import CommandReply, CommandUnansweredError, Outcome
 from tests.api.scripted import FAILURE, ID, PENDING
 from tests.cli.conftest import Service
@@ -88,6 +88,7 @@ def test_an_unanswered_command_can_be_repeated_with_the_key_that_is_shown(servic
 
     assert result.exit_code == 3
     assert "Idempotency-Key: k1" in result.stderr
+    assert result.stderr.endswith("--idempotency-key k1\n")
 
 
 def test_wait_follows_the_execution_to_its_end(service: Service) -> None:
@@ -100,6 +101,21 @@ def test_wait_follows_the_execution_to_its_end(service: Service) -> None:
     assert result.exit_code == 0
     assert json.loads(result.stdout)["status"] == "SUCCESS"
     assert {asked["min_position"] for asked in service.queries.asked} == {"3:1207"}
+
+
+def test_wait_outlasts_a_read_side_that_is_away(service: Service) -> None:
+    service.queries.outages = [reject(Code.UNAVAILABLE, "It restarts.")]
+    service.queries.executions = [FAILURE]
+
+    result = service.run(*EXECUTE, "--wait")
+
+    assert (result.exit_code, service.queries.outages) == (5, [])
+
+
+def test_wait_ends_where_there_is_nothing_to_wait_for(service: Service) -> None:
+    service.queries.error = reject(Code.EXECUTION_NOT_FOUND, "It was never made.")
+
+    assert service.run(*EXECUTE, "--wait").exit_code == 4
 
 
 def test_wait_tells_by_its_exit_code_that_the_end_was_no_success(service: Service) -> None:

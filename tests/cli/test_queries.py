@@ -1,10 +1,12 @@
 import json
+from typing import Any
 
 import pytest
 
 from service.contracts.problems import Code, reject
 from service.contracts.status import Status
-from tests.api.scripted import FAILURE, FRESH, ID, PENDING
+from service.queries.requests import Cursor
+from tests.api.scripted import FAILURE, FRESH, ID, PENDING, recorded
 from tests.cli.conftest import Service
 
 
@@ -37,9 +39,7 @@ def test_list_shows_a_line_for_each_and_how_to_go_on(service: Service) -> None:
 
 
 def test_a_cursor_goes_without_a_page_number(service: Service) -> None:
-    result = service.run(
-        "list", "--cursor", "MTc3MjQyNDAwMDEyNTowZjJjMWQ5ZS03YjBhLTVhNjQtOWMzYi0yZjZiMWMwZDllMTE", "--json"
-    )
+    result = service.run("list", "--cursor", str(Cursor(1_772_424_000_125, ID)), "--json")
 
     assert json.loads(result.stdout)["total"] == 7
     assert service.queries.asked[0].keys() == {"cursor", "page_size"}
@@ -57,8 +57,28 @@ def test_history_says_what_happened(service: Service) -> None:
     lines = service.run("history", ID).stdout.splitlines()
 
     assert [line.split()[1] for line in lines] == ["EVENT", "TaskExecutionCreated", "TaskExecutionStopped"]
-    assert lines[2].endswith("by ben: superseded")
+    assert lines[2].rstrip().endswith("by ben: superseded")
     assert len(json.loads(service.run("history", ID, "--json").stdout)["items"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("type_", "status", "data", "what"),
+    [
+        ("Created", "PENDING", {"createdBy": "anna", "resolvedInputs": {"day": None}}, 'by anna: {"day": null}'),
+        ("Started", "RUNNING", {"previousStatus": "PENDING", "sparkApplicationId": "app_1"}, "as app_1"),
+        ("Started", "RUNNING", {"previousStatus": "PENDING"}, "3:1207"),
+        ("Succeeded", "SUCCESS", {"outputs": {"rows": 3}}, '{"rows": 3}'),
+        ("Failed", "FAILURE", {"errorMessage": "disk full"}, "disk full"),
+        ("Skipped", "SKIPPED", {"skipReason": "upstream_failed: a"}, "upstream_failed: a"),
+        ("Stopped", "STOPPED", {"requestedBy": "ben"}, "by ben"),
+    ],
+)
+def test_history_tells_what_each_event_adds(
+    service: Service, type_: str, status: str, data: dict[str, Any], what: str
+) -> None:
+    service.queries.events = [recorded(type_, status, data)]
+
+    assert service.run("history", ID).stdout.rstrip().endswith(what)
 
 
 @pytest.mark.parametrize(("code", "exit_code"), [(Code.EXECUTION_NOT_FOUND, 4), (Code.UNAVAILABLE, 3)])

@@ -85,6 +85,13 @@ def test_schema_and_inputs_are_checked_together() -> None:
     }
 
 
+def test_names_are_camel_case_on_the_wire() -> None:
+    found = errors(refused("StopTaskExecution", {"execution_id": ID}))
+    assert found["#/executionId"] == "required, but missing"
+    assert found["#/execution_id"] == "unknown; allowed are: executionId, reason, requestedBy"
+    assert "#/task_id" in errors(refused("ExecuteTask", {"task_id": "etl:load", "taskVersion": "1.0.0", "inputs": {}}))
+
+
 def test_a_missing_definition_is_reported_together_with_the_schema() -> None:
     found = errors(refused("ExecuteTask", {**GOOD, "taskVersion": "2.0.0", "createdBy": ""}))
     assert found == {"#/createdBy": "must have at least 1 character", "#/taskId": "no definition etl:load 2.0.0"}

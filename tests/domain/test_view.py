@@ -27,18 +27,24 @@ def event(kind: str, sequence: int, status: str, **more: Any) -> Event:  # noqa:
 
 
 RAN = {"started_at": T2, "spark_application_id": "app-1"}
+DONE = {"completed_at": T3}
 CREATED = event("TaskExecutionCreated", 1, "PENDING", resolved_inputs={"day": None})
 STARTED = event("TaskExecutionStarted", 2, "RUNNING", **RAN)
+SUCCEEDED = event("TaskExecutionSucceeded", 3, "SUCCESS", **RAN, **DONE, outputs={"n": None})
+FAILED = event("TaskExecutionFailed", 3, "FAILURE", **RAN, **DONE, error_message="full")
 ENDS = {
     "PENDING": [CREATED],
     "RUNNING": [CREATED, STARTED],
-    "SUCCESS": [CREATED, STARTED, event("TaskExecutionSucceeded", 3, "SUCCESS", **RAN, completed_at=T3, outputs={"n": None})],
-    "FAILURE": [CREATED, STARTED, event("TaskExecutionFailed", 3, "FAILURE", **RAN, completed_at=T3, error_message="full")],
-    "STOPPED": [CREATED, event("TaskExecutionStopped", 2, "STOPPED", completed_at=T3, requested_by="bob")],
+    "SUCCESS": [CREATED, STARTED, SUCCEEDED],
+    "FAILURE": [CREATED, STARTED, FAILED],
+    "STOPPED": [CREATED, event("TaskExecutionStopped", 2, "STOPPED", **DONE, requested_by="bob")],
     "STOPPED while running": [
-        CREATED, STARTED, event("TaskExecutionStopped", 3, "STOPPED", **RAN, completed_at=T3, requested_by="bob")],
-    "SKIPPED": [CREATED, event("TaskExecutionSkipped", 2, "SKIPPED", completed_at=T3, skip_reason="condition_false: a")],
-}  # fmt: skip
+        CREATED,
+        STARTED,
+        event("TaskExecutionStopped", 3, "STOPPED", **RAN, **DONE, requested_by="bob"),
+    ],
+    "SKIPPED": [CREATED, event("TaskExecutionSkipped", 2, "SKIPPED", **DONE, skip_reason="condition_false: a")],
+}
 EXTRA: dict[str, dict[str, Any]] = {
     "PENDING": {},
     "RUNNING": {"startedAt": "2026-01-01T12:00:02.005000Z"},

@@ -15,11 +15,13 @@ from uuid_utils.compat import uuid7
 from service.client.definitions import publish_definitions
 from service.contracts.definitions import TaskDefinition
 from service.contracts.topics import COMMANDS, EVENTS, HANDLER_GROUP, REJECTIONS, REPLIES, STATE, TOPICS
+from service.domain.identity import command_id
 from service.handling import handler
 from service.handling.group import PartitionGroup
 from service.handling.handler import HandlerOptions, running_handler
 from service.handling.partition import PartitionOwner
 from service.handling.timeouts import Timeouts
+from service.kafka.murmur2 import partition_of
 from service.kafka.records import Record
 
 PARTITIONS = 4
@@ -49,6 +51,23 @@ def header(record: Record, name: str) -> str | None:
 def body(record: Record) -> Any:
     """The record's JSON."""
     return json.loads(record.value or b"null")
+
+
+def execution_id(id_: str, source: str = "/tests") -> str:
+    """The execution that an ExecuteTask with this identity makes."""
+    return command_id(source, id_)
+
+
+def id_owned_by(partition: int) -> str:
+    """A new `ce_id` whose execution, for our source, belongs to this partition."""
+    while owner(execution_id(id_ := str(uuid7()))) != partition:
+        pass
+    return id_
+
+
+def owner(execution: str) -> int:
+    """The partition that the execution belongs to."""
+    return partition_of(execution.encode(), PARTITIONS)
 
 
 @dataclass
@@ -200,7 +219,7 @@ async def a_world(servers: str) -> AsyncIterator[World]:
     """Begin to read at the topics' ends as of now."""
     reader = AIOKafkaConsumer(
         bootstrap_servers=servers, group_id=HANDLER_GROUP, isolation_level="read_committed",
-        enable_auto_commit=False, auto_offset_reset="none", max_partition_fetch_bytes=8 << 20,
+        enable_auto_commit=False, auto_offset_reset="none", max_partition_fetch_bytes=8 << 20, fetch_max_wait_ms=20,
     )  # fmt: skip
     probe = AIOKafkaConsumer(bootstrap_servers=servers, isolation_level="read_uncommitted")
     producer = Producer({"bootstrap.servers": servers, "linger.ms": 0, "message.max.bytes": 4 << 20})

@@ -1,10 +1,23 @@
+"""One real broker for this folder, which its tests may poison, cut short and kill; each begins at the topics' ends."""
+
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
 from service.clickhouse.client import ConnectedClickHouse, connect
 from service.clickhouse.schema import create_schema
+from service.embedded.broker import EmbeddedBroker
+from service.kafka.provisioning import ensure_topics
+from tests.projection.stage import PARTITIONS, Stage
+
+
+@pytest_asyncio.fixture(scope="session")
+async def broker(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedBroker]:
+    async with EmbeddedBroker(tmp_path_factory.mktemp("broker"), 0) as broker:
+        await ensure_topics(broker.bootstrap_servers, PARTITIONS)
+        yield broker
 
 
 @pytest_asyncio.fixture
@@ -14,3 +27,9 @@ async def clickhouse(tmp_path: Path) -> AsyncIterator[ConnectedClickHouse]:
     await create_schema(port)
     yield port
     await port.close()
+
+
+@pytest_asyncio.fixture
+async def stage(broker: EmbeddedBroker, clickhouse: ConnectedClickHouse) -> AsyncIterator[Stage]:
+    async with Stage.prepared(broker.bootstrap_servers, clickhouse) as stage:
+        yield stage

@@ -1,0 +1,47 @@
+"""Commands per second, from the group's committed offsets in the steady part of the run."""
+
+import time
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from bench.cluster import Cluster
+from bench.handlers import handlers, usage
+from service.contracts.topics import HANDLER_GROUP
+
+_STEADY: Final = (0.2, 0.97)
+_POLL_SECONDS: Final = 0.25
+_DEADLINE_SECONDS: Final = 300
+
+
+class Sample(NamedTuple):
+    """What was seen at one moment."""
+
+    at: float
+    done: int
+    cpu: float
+    memory: int
+
+
+def throughput(cluster: Cluster, total: int, processes: int, log: Path, profile: Path | None = None) -> dict[str, Any]:
+    """Let so many handlers work through all `total` commands of a filled topic, beginning with nothing."""
+    cluster.empty(commands=False)
+    cluster.publish_definition()
+    samples: list[Sample] = []
+    follower = cluster.consumer(**{"group.id": HANDLER_GROUP})
+    deadline = time.monotonic() + _DEADLINE_SECONDS
+    with handlers(cluster.servers, processes, log, profile) as running:
+        while not samples or samples[-1].done < total:
+            if any(process.poll() is not None for process in running) or time.monotonic() > deadline:
+                raise RuntimeError(f"The handlers ended, or did not finish in {_DEADLINE_SECONDS} s: see {log}.")
+            samples.append(Sample(time.monotonic(), cluster.committed(follower), *usage(running)))
+            time.sleep(_POLL_SECONDS)
+    follower.close()
+    steady = [sample for sample in samples if _STEADY[0] * total <= sample.done <= _STEADY[1] * total]
+    first, last = steady[0], steady[-1]
+    seconds, done = last.at - first.at, last.done - first.done
+    return {
+        "what": "throughput", "who": "ours", "processes": processes, "commands_per_second": round(done / seconds),
+        "cpu_us_per_command": round((last.cpu - first.cpu) / done * 1e6, 1), "window_seconds": round(seconds, 1),
+        "memory_mb": round(max(sample.memory for sample in samples) / 1e6), "commands": total,
+        "events": cluster.count_events(),
+    }  # fmt: skip

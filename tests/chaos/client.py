@@ -1,0 +1,97 @@
+"""The client: publishes definitions and commands with librdkafka, waits for no reply, gives nothing up."""
+
+import json
+import time
+from dataclasses import dataclass, field
+from threading import Event, Thread
+from typing import Any, Final
+
+from confluent_kafka import KafkaError, Message, Producer
+
+from service.contracts.topics import COMMANDS, DEFINITIONS, REPLIES
+from tests.chaos.topics import QUIET
+from tests.chaos.workload import Draft, Workload, definition
+
+CORRELATION: Final = "correlation_id"
+
+_TICK_SECONDS: Final = 0.01
+_NEW_DEFINITION_SECONDS: Final = 2.0
+_DELIVERY_SECONDS: Final = 120
+
+
+@dataclass
+class Client:
+    """What was produced: `count` command records with correlation ids 0, 1, 2, …; `failures` says which were not."""
+
+    servers: str
+    workload: Workload
+    rate: float
+    count: int = 0
+    failures: list[str] = field(default_factory=list)
+    _stopping: Event = field(default_factory=Event)
+    _producers: dict[bool, Producer] = field(default_factory=dict)
+    _versions_sent: int = 0
+
+    def __post_init__(self) -> None:
+        """Make the thread."""
+        self._thread = Thread(target=self._run, name="chaos-client")
+
+    def start(self) -> None:
+        """Publish at the rate, in a thread, until `finish`."""
+        config: dict[str, Any] = {
+            "bootstrap.servers": self.servers, "enable.idempotence": True, "linger.ms": 5,
+            "message.timeout.ms": _DELIVERY_SECONDS * 1000, "log_level": QUIET,
+        }  # fmt: skip
+        self._producers = {False: Producer(config), True: Producer({**config, "partitioner": "murmur2_random"})}
+        self._thread.start()
+
+    def finish(self) -> None:
+        """End the lives that have begun; return when Kafka has everything."""
+        self._stopping.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        self._define()
+        self._flush()
+        began = time.monotonic()
+        while not self._stopping.wait(_TICK_SECONDS):
+            elapsed = time.monotonic() - began
+            if elapsed > self._versions_sent * _NEW_DEFINITION_SECONDS:
+                self._define()
+            while self.count < elapsed * self.rate:
+                self._send(self.workload.next())
+            for producer in self._producers.values():
+                producer.poll(0)
+        for draft in self.workload.rest():
+            self._send(draft)
+        self._flush()
+
+    def _flush(self) -> None:
+        for producer in self._producers.values():
+            producer.flush(_DELIVERY_SECONDS)
+
+    def _define(self) -> None:
+        """Publish one more version; commands name it as soon as Kafka has it."""
+        body = definition(self._versions_sent)
+        self._versions_sent += 1
+        key = f"{body['taskId']}@{body['version']}".encode()
+
+        def delivered(error: KafkaError | None, _: Message) -> None:
+            if error:
+                self.failures.append(f"{key!r}: {error}")
+            else:
+                self.workload.versions += 1
+
+        self._producers[False].produce(DEFINITIONS, json.dumps(body).encode(), key, on_delivery=delivered)
+
+    def _send(self, draft: Draft) -> None:
+        number = str(self.count)
+
+        def delivered(error: KafkaError | None, _: Message) -> None:
+            if error:
+                self.failures.append(f"command {number}: {error}")
+
+        headers = [*draft.headers, ("reply_to", REPLIES.encode()), (CORRELATION, number.encode())]
+        producer = self._producers[draft.like_java]
+        producer.produce(COMMANDS, draft.value, draft.key, headers=headers, on_delivery=delivered)
+        self.count += 1

@@ -1,0 +1,159 @@
+"""One chaos run: processes, client and faults together, then the check. The smoke test and longer runs share it."""
+
+import asyncio
+import json
+import socket
+import time
+from collections import Counter, defaultdict
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+from urllib.request import urlopen
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from service.embedded.broker import EmbeddedBroker
+from service.kafka.provisioning import ensure_topics
+from tests.chaos.checker import Verdict, Written, check
+from tests.chaos.client import Client
+from tests.chaos.expectation import Outcome
+from tests.chaos.faults import Faults
+from tests.chaos.fleet import Fleet
+from tests.chaos.read_side import check_clickhouse
+from tests.chaos.topics import Topics
+from tests.chaos.workload import Workload
+
+PARTITIONS: Final = 8
+HANDLERS: Final = ("handler-a", "handler-b", "handler-c")
+
+_SETTLE_SECONDS: Final = 60.0
+_RECOVERY_WINDOW: Final = 1.0
+_CHECK_INS: Final = 2.0
+"""The projector may know the end of a partition as it was a little earlier."""
+
+
+@dataclass
+class Summary:
+    """What a run was, and what came of it. `recovery_seconds`: the longest that a command sent within a second of such
+    a fault had to wait for its event, whatever else was broken at that time.
+    """
+
+    seed: int
+    seconds: float
+    commands: int = 0
+    accepted: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+    forwarded: int = 0
+    events: int = 0
+    rows: int = 0
+    faults: dict[str, int] = field(default_factory=dict)
+    recovery_seconds: dict[str, float] = field(default_factory=dict)
+    caught_up_seconds: float | None = None
+    ended_by_itself: dict[str, int] = field(default_factory=dict)
+    violations: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, list[str]] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """One line of JSON."""
+        return json.dumps(asdict(self))
+
+
+async def run_chaos(directory: Path, *, seed: int, seconds: float, rate: float) -> Summary:
+    """Run for so many seconds under load and faults, then check everything that was written.
+
+    `directory` is where the broker, ClickHouse and the processes' logs are kept; it must be empty.
+    """
+    summary, verdict = Summary(seed, seconds), Verdict()
+    async with EmbeddedBroker(directory, 0) as broker:
+        topics = Topics(broker.bootstrap_servers, PARTITIONS)
+        metrics_port = _free_port()
+        fleet = Fleet(directory, {
+            "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers, "TASKEXEC_PARTITIONS": str(PARTITIONS),
+            "CLICKHOUSE_DSN": f"chdb://{directory}/clickhouse",
+        }, {"TASKEXEC_METRICS_PORT": str(metrics_port)})  # fmt: skip
+        try:
+            await ensure_topics(broker.bootstrap_servers, PARTITIONS)
+            for name in (*HANDLERS, "projector"):
+                await fleet.start(name)
+            client = Client(broker.bootstrap_servers, Workload(seed), rate)
+            faults = Faults(fleet, broker, Random(seed))  # noqa: S311 - reproducible, not secret
+            client.start()
+            try:
+                await faults.run(seconds)
+            finally:
+                await asyncio.to_thread(client.finish)
+            summary.caught_up_seconds = await _settle(topics)
+            await fleet.end_all("handler")
+            await _until_projected(metrics_port, time.time())
+            await fleet.end_all("projector")
+        finally:
+            fleet.kill_all()
+        written = await asyncio.to_thread(check, topics, client.count, PARTITIONS, verdict)
+        summary.rows = await asyncio.to_thread(check_clickhouse, directory / "clickhouse", written, verdict)
+    for failure in client.failures:
+        verdict.blame("not delivered", failure)
+    for name in fleet.hung:
+        verdict.blame("did not end on SIGTERM", name)
+    if summary.caught_up_seconds is None:
+        verdict.blame("not caught up", f"after {_SETTLE_SECONDS} s")
+    _describe(summary, written, faults.log)
+    summary.commands, summary.ended_by_itself = client.count, dict(fleet.ended_by_itself)
+    summary.violations, summary.examples = dict(verdict.violations), dict(verdict.examples)
+    return summary
+
+
+async def _settle(topics: Topics) -> float | None:
+    """How long it took until every command was handled; None: longer than we wait."""
+    began = time.monotonic()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_SETTLE_SECONDS):
+            while not await asyncio.to_thread(topics.settled):
+                await asyncio.sleep(0.2)
+            return time.monotonic() - began
+    return None
+
+
+async def _until_projected(metrics_port: int, since: float) -> None:
+    """Return when the projector says that it has nothing left to read, and says so later than `since`."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_SETTLE_SECONDS):
+            while not await asyncio.to_thread(_projected, metrics_port, since):
+                await asyncio.sleep(0.2)
+
+
+def _projected(metrics_port: int, since: float) -> bool:
+    try:
+        with urlopen(f"http://127.0.0.1:{metrics_port}/metrics", timeout=5) as response:
+            families = {family.name: family.samples for family in text_string_to_metric_families(response.read().decode())}
+    except OSError:
+        return False
+    lags = [sample.value for sample in families["taskexec_projector_lag_offsets"]]
+    (checked_in,) = [sample.value for sample in families["taskexec_projector_checked_in_timestamp_seconds"]]
+    return checked_in > since + _CHECK_INS and len(lags) == 2 * PARTITIONS and not any(lags)
+
+
+def _describe(summary: Summary, written: Written, faults: list[tuple[str, float]]) -> None:
+    expectation = written.expectation
+    outcomes = Counter(expectation.answers.values())
+    summary.accepted, summary.duplicates, summary.rejected = (outcomes[outcome] for outcome in Outcome)
+    summary.forwarded, summary.events = expectation.forwarded, len(written.all_events)
+    summary.faults = dict(Counter(kind for kind, _ in faults))
+    waits = [
+        (command.at, event.at - command.at)
+        for key, life in expectation.lives.items()
+        for command, event in zip(life.accepted, written.events.get(key, []), strict=False)
+    ]
+    worst: dict[str, float] = defaultdict(float)
+    for kind, at in faults:
+        after = [wait for sent, wait in waits if at <= sent < at + _RECOVERY_WINDOW]
+        worst[kind] = max(worst[kind], *after, 0.0)
+    summary.recovery_seconds = {kind: round(seconds, 1) for kind, seconds in worst.items()}
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port

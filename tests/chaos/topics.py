@@ -1,0 +1,102 @@
+"""Reads the topics as any consumer does: what is committed, up to the end as of now, and how the offsets stand."""
+
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException
+from confluent_kafka import TopicPartition as Place
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from service.contracts.topics import COMMANDS, HANDLER_GROUP, TOPICS
+
+_SECONDS: Final = 10.0
+QUIET: Final = 2
+"""Syslog's number: the broker is killed on purpose, librdkafka need not tell."""
+
+
+class Read(NamedTuple):
+    """A record as it was read."""
+
+    topic: str
+    partition: int
+    offset: int
+    at: float
+    key: bytes | None
+    value: bytes | None
+    headers: dict[str, bytes]
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Partition and offset."""
+        return self.partition, self.offset
+
+    def text(self, header: str) -> str:
+        """The header's text; empty where it is absent."""
+        return self.headers.get(header, b"").decode(errors="replace")
+
+
+class Topics:
+    """The service's topics, of which the owned ones have so many partitions."""
+
+    def __init__(self, servers: str, partitions: int) -> None:
+        self._partitions = partitions
+        self._config: dict[str, Any] = {"bootstrap.servers": servers, "log_level": QUIET}
+        self._admin = AdminClient(self._config)
+        self._counts = {topic.name: partitions if topic.owned else 1 for topic in TOPICS}
+
+    def read(self, topic: str, begin: dict[int, int] | None = None) -> Iterator[Read]:
+        """All that is committed, from the offsets in `begin` (or the start) to the end as of now."""
+        numbers = range(self._counts[topic])
+        consumer = Consumer({
+            **self._config, "group.id": "chaos-checker", "isolation.level": "read_committed",
+            "enable.auto.commit": False, "enable.partition.eof": True, "auto.offset.reset": "error",
+        })  # fmt: skip
+        consumer.assign([Place(topic, number, (begin or {}).get(number, 0)) for number in numbers])
+        try:
+            yield from _to_the_end(consumer, topic, len(numbers))
+        finally:
+            consumer.close()
+
+    def ends(self, isolation: IsolationLevel) -> dict[tuple[str, int], int]:
+        """The end of every partition: the last stable offset, or the high watermark with open transactions."""
+        wanted = {Place(name, number): OffsetSpec.latest() for name, count in self._counts.items() for number in range(count)}
+        futures = self._admin.list_offsets(wanted, isolation_level=isolation, request_timeout=_SECONDS)
+        return {(place.topic, place.partition): future.result().offset for place, future in futures.items()}
+
+    def open_transactions(self) -> list[str]:
+        """The partitions on which a transaction is open."""
+        stable = self.ends(IsolationLevel.READ_COMMITTED)
+        ends = self.ends(IsolationLevel.READ_UNCOMMITTED)
+        return [f"{topic}/{number}: {stable[topic, number]} of {end}" for (topic, number), end in ends.items() if stable[topic, number] != end]
+
+    def committed(self) -> dict[int, int]:
+        """The handlers' offsets; 0 where there is none."""
+        groups = [ConsumerGroupTopicPartitions(HANDLER_GROUP)]
+        (future,) = self._admin.list_consumer_group_offsets(groups, require_stable=True).values()
+        offsets = {place.partition: max(place.offset, 0) for place in future.result(_SECONDS).topic_partitions or ()}
+        return {number: offsets.get(number, 0) for number in range(self._partitions)}
+
+    def settled(self) -> bool:
+        """Whether no command is unhandled and no transaction open."""
+        try:
+            # In this order: whatever the handled commands forward is committed, and visible once nothing is open.
+            committed = self.committed()
+            return not self.open_transactions() and next(iter(self.read(COMMANDS, committed)), None) is None
+        except KafkaException:
+            return False
+
+
+def _to_the_end(consumer: Consumer, topic: str, partitions: int) -> Iterator[Read]:
+    ended: set[int] = set()
+    while len(ended) < partitions:
+        for message in consumer.consume(5000, _SECONDS / 10):
+            error = message.error()
+            if error is None:
+                # The first of a repeated header, as nothing valid repeats one.
+                headers = {name.lower(): value or b"" for name, value in reversed(message.headers() or [])}
+                at = message.timestamp()[1] / 1000
+                yield Read(topic, message.partition(), message.offset(), at, message.key(), message.value(), headers)
+            elif error.code() == KafkaError._PARTITION_EOF:
+                ended.add(message.partition())
+            elif not error.retriable():
+                raise KafkaException(error)

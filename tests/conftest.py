@@ -1,0 +1,68 @@
+"""Real parts, started once for all tests that need them."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+
+import pytest
+import pytest_asyncio
+
+from service.embedded.broker import EmbeddedBroker
+from service.embedded.ports import free_port
+from service.kafka.provisioning import ensure_topics
+
+PARTITIONS = 4
+IMAGE = "apache/kafka:4.4.0"
+
+
+@pytest_asyncio.fixture(scope="session")
+async def kafka(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """The bootstrap servers of a real Kafka that has the service's topics, the owned ones with 4 partitions.
+
+    In Docker by testcontainers, if the image is there, else the embedded broker; TEST_KAFKA=testcontainers and
+    TEST_KAFKA=embedded say which. Each xdist worker has its own.
+    """
+    which = os.environ.get("TEST_KAFKA") or ("testcontainers" if _docker_has_the_image() else "embedded")
+    if which == "testcontainers":
+        with _container() as servers:
+            await ensure_topics(servers, PARTITIONS)
+            yield servers
+    else:
+        async with EmbeddedBroker(tmp_path_factory.mktemp("kafka"), port=0) as broker:
+            await ensure_topics(broker.bootstrap_servers, PARTITIONS)
+            yield broker.bootstrap_servers
+
+
+def _docker_has_the_image() -> bool:
+    docker = shutil.which("docker")
+    command = [docker or "", "image", "inspect", IMAGE]
+    return docker is not None and subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+@contextmanager
+def _container() -> Iterator[str]:
+    from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - slow, and only where it is used
+
+    # Its KafkaContainer knows another vendor's images only, and a port that is not known before the start.
+    port = free_port("127.0.0.1")
+    settings = {
+        "node.id": "1",
+        "process.roles": "broker,controller",
+        "controller.quorum.voters": "1@localhost:9093",
+        "controller.listener.names": "CONTROLLER",
+        "listeners": f"PLAINTEXT://:{port},CONTROLLER://:9093",
+        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "auto.create.topics.enable": "false",
+        "offsets.topic.replication.factor": "1",
+        "transaction.state.log.replication.factor": "1",
+        "transaction.state.log.min.isr": "1",
+        "group.initial.rebalance.delay.ms": "0",
+    }
+    container = DockerContainer(IMAGE).with_bind_ports(port, port)
+    for name, value in settings.items():
+        container.with_env("KAFKA_" + name.upper().replace(".", "_"), value)
+    with container:
+        yield f"127.0.0.1:{port}"

@@ -1,0 +1,170 @@
+"""What a projector's test needs: a transactional producer, ClickHouse at the topics' ends, waiting for conditions."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from service.clickhouse.client import ClickHouse, Row
+from service.clickhouse.positions import PartitionPosition, read_positions, write_positions
+from service.contracts.envelope import Headers
+from service.contracts.events import Event
+from service.contracts.executions import TaskExecution
+from service.contracts.topics import EVENTS, REJECTIONS
+from service.domain.view import view
+from service.kafka.murmur2 import partition_of
+from service.projection.projector import Projector
+from service.queries.executions import TaskExecutionQueries
+from tests.queries.lives import body, headers
+
+PARTITIONS = 3
+ALL = [TopicPartition(topic, number) for topic in (EVENTS, REJECTIONS) for number in range(PARTITIONS)]
+
+
+@dataclass
+class Stage:
+    """`published` has the offsets of all committed events, by partition."""
+
+    bootstrap_servers: str
+    clickhouse: ClickHouse
+    producer: AIOKafkaProducer
+    published: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
+
+    @classmethod
+    @asynccontextmanager
+    async def prepared(cls, bootstrap_servers: str, clickhouse: ClickHouse) -> AsyncIterator["Stage"]:
+        producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers, transactional_id="tests", linger_ms=5)
+        await producer.start()
+        stage = cls(bootstrap_servers, clickhouse, producer)
+        await stage.forget()
+        try:
+            yield stage
+        finally:
+            await producer.stop()
+
+    async def forget(self) -> None:
+        """Let the projection begin at the topics' ends."""
+        ends = await self.ends()
+        here = [PartitionPosition(*partition, offset=end - 1, end=end, as_of=0) for partition, end in ends.items()]
+        await write_positions(self.clickhouse, here)
+
+    async def publish(self, events: Iterable[Event], *, commit: bool = True) -> None:
+        """Write the events in one transaction, which is then committed or aborted."""
+        events = list(events)
+        await self.producer.begin_transaction()
+        sent = [
+            await self.producer.send(
+                EVENTS, body(event), event.execution_id.encode(), headers=headers(event),
+                partition=partition_of(event.execution_id.encode(), PARTITIONS),
+            )
+            for event in events
+        ]  # fmt: skip
+        places = await asyncio.gather(*sent)
+        if not commit:
+            await self.producer.abort_transaction()
+            return
+        await self.producer.commit_transaction()
+        for place in places:
+            self.published[place.partition].append(place.offset)
+
+    async def publish_raw(self, topic: str, value: bytes, sent: Headers, partition: int) -> int:
+        """Write any record; returns its offset."""
+        async with self.producer.transaction():
+            place = await self.producer.send_and_wait(topic, value, headers=sent, partition=partition)
+        return int(place.offset)
+
+    async def ends(self) -> Mapping[TopicPartition, int]:
+        """The topics' last stable offsets."""
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.bootstrap_servers, isolation_level="read_committed")
+        await consumer.start()
+        try:
+            return dict(await consumer.end_offsets(ALL))
+        finally:
+            await consumer.stop()
+
+    async def visible(self) -> bool:
+        """Whether all that was published can be read: a commit is acknowledged a moment before."""
+        ends = await self.ends()
+        return all(ends[TopicPartition(EVENTS, number)] > offsets[-1] for number, offsets in self.published.items())
+
+    @asynccontextmanager
+    async def projecting(self, clickhouse: ClickHouse | None = None) -> AsyncIterator[asyncio.Task[None]]:
+        """A projector runs; it must not end by itself."""
+        projector = Projector(clickhouse or self.clickhouse, self.bootstrap_servers, PARTITIONS)
+        task = asyncio.create_task(projector.run())
+        try:
+            yield task
+            assert not task.done(), task
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def positions(self) -> dict[TopicPartition, PartitionPosition]:
+        return {TopicPartition(p.topic, p.partition): p for p in await read_positions(self.clickhouse)}
+
+    async def caught_up(self, partitions: Sequence[TopicPartition] = ALL) -> None:
+        """Return when the position of each of the partitions is at its end, beyond all that was published."""
+
+        async def there() -> bool:
+            ends, found = await self.ends(), await self.positions()
+            return all(found[partition].offset == ends[partition] - 1 for partition in partitions)
+
+        await until(self.visible)
+
+        await until(there)
+
+    async def projected(self) -> dict[str, TaskExecution]:
+        """Everything that the read side lists; Get and the counts are checked to say the same."""
+        queries = TaskExecutionQueries(self.clickhouse)
+        page = await queries.list(page_size=1000)
+        found = list(page.items)
+        while page.next_cursor:
+            page = await queries.list(page_size=1000, cursor=page.next_cursor)
+            found += page.items
+        stats = await queries.stats()
+        assert page.total == stats.total == len(found) == len({item.id for item in found})
+        counts = [stats.pending, stats.running, stats.success, stats.failure, stats.stopped, stats.skipped]
+        assert sum(counts) == stats.total == sum(one.total for one in await queries.stats_by_task())
+        return {item.id: item for item in found}
+
+    async def events_stored(self) -> int:
+        (row,) = await self.clickhouse.query("SELECT count() AS n FROM task_execution_events FINAL")
+        return int(row["n"])
+
+
+def whole(lives: Iterable[Sequence[Event]]) -> dict[str, TaskExecution]:
+    """What the read side must list after these lives."""
+    return {events[0].execution_id: view(events) for events in lives}
+
+
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 30) -> None:
+    """Wait for a condition."""
+    async with asyncio.timeout(seconds):
+        while not await condition():  # noqa: ASYNC110 - the other side is a process of its own
+            await asyncio.sleep(0.02)
+
+
+class Delegating:
+    """A port to the real ClickHouse that a test can watch or disturb."""
+
+    def __init__(self, real: ClickHouse) -> None:
+        self.real = real
+
+    async def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
+        return await self.real.query(sql, parameters)
+
+    async def insert(
+        self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], token: str | None = None
+    ) -> None:
+        await self.real.insert(table, columns, rows, token)
+
+    async def command(self, sql: str) -> None:
+        await self.real.command(sql)
+
+    async def close(self) -> None:
+        await self.real.close()
