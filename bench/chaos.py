@@ -10,7 +10,6 @@ import typer
 
 from tests.chaos.run import run_chaos
 
-
 app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 
 

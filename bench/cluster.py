@@ -32,9 +32,7 @@ class Cluster:
 
     def consumer(self, **config: object) -> Consumer:
         """A consumer that commits nothing."""
-        return Consumer(
-            {"bootstrap.servers": self.servers, "group.id": "bench", "enable.auto.commit": False, **config}
-        )
+        return Consumer({"bootstrap.servers": self.servers, "group.id": "bench", "enable.auto.commit": False, **config})
 
     def empty(self, *, commands: bool) -> None:
         """Forget all that handlers have written, and the group's offsets; `commands` too if so asked."""
@@ -66,7 +64,14 @@ class Cluster:
                 failures.append(error)
 
         # Idempotent: else a retry may change the order, and a Succeed comes before its Start.
-        producer = self.producer(**{"enable.idempotence": True, "linger.ms": 20, "batch.size": 1 << 20, "queue.buffering.max.messages": 200_000})
+        producer = self.producer(
+            **{
+                "enable.idempotence": True,
+                "linger.ms": 20,
+                "batch.size": 1 << 20,
+                "queue.buffering.max.messages": 200_000,
+            }
+        )
         count = 0
         for key, value, headers in commands:
             while True:

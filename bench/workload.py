@@ -10,7 +10,10 @@ SOURCE: Final = "/bench/workers/eu-1"
 TYPES: Final = ("ExecuteTask", "StartTaskExecution", "SucceedTaskExecution")
 WINDOW: Final = 1000
 TASK: Final = {"taskId": "bench:resize-image", "taskVersion": "1.0.0"}
-_VARIABLES: Final = [{"name": name, "type": kind} for name, kind in (("url", "string"), ("w", "number"), ("h", "number"), ("note", "string"))]
+_VARIABLES: Final = [
+    {"name": name, "type": kind}
+    for name, kind in (("url", "string"), ("w", "number"), ("h", "number"), ("note", "string"))
+]
 DEFINITION: Final = {
     "taskId": TASK["taskId"], "version": TASK["taskVersion"], "status": "PUBLISHED", "type": "ray_operator",
     "inputVariables": _VARIABLES, "outputVariables": _VARIABLES,

@@ -78,9 +78,6 @@ async def running_service(
     # Each command leaves small, long-lived objects behind; the default thresholds spend 40 % of the time on them.
     gc.set_threshold(50_000, 20, 50)
     async with AsyncExitStack() as stack:
-        if settings.metrics_port is not None:
-            server, _ = start_http_server(settings.metrics_port, settings.http_host)
-            stack.callback(server.shutdown)
         servers = settings.kafka_bootstrap_servers
         partitions = await ensure_topics(servers, settings.partitions, settings.replication_factor)
         parts = [*also]
@@ -100,6 +97,9 @@ async def running_service(
             options = HandlerOptions(servers, partitions, settings.idempotency_window)
             parts.append(await stack.enter_async_context(running_handler(options)))
         watch = await stack.enter_async_context(_task(_first_end(parts), "roles"))
+        if settings.metrics_port is not None:  # last: that it answers says that all roles are up
+            server, _ = start_http_server(settings.metrics_port, settings.http_host)
+            stack.callback(server.shutdown)
         yield Running(tuple(sorted(roles)), servers, queries, url), watch
 
 

@@ -15,7 +15,7 @@ import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error
 
-from service.clickhouse.errors import ClickHouseSetupError, UnavailableError, is_unavailable
+from service.clickhouse.errors import ClickHouseSetupError, translated
 
 Row = dict[str, Any]
 
@@ -129,9 +129,10 @@ class ConnectedClickHouse:
             try:
                 return call(self._client())
             except (Error, OSError) as error:
-                if is_unavailable(error):
-                    raise UnavailableError(f"ClickHouse did not do it: {error}") from error
-                raise
+                ours = translated(error)
+                if ours is error:
+                    raise
+                raise ours from error
 
         return await asyncio.get_running_loop().run_in_executor(threads, in_thread)
 

@@ -4,7 +4,7 @@ from typing import Final
 
 from clickhouse_connect.driver.exceptions import DatabaseError, Error, OperationalError
 
-__all__ = ["ClickHouseSetupError", "UnavailableError", "is_unavailable"]
+__all__ = ["ClickHouseSetupError", "UnavailableError", "translated"]
 
 
 class UnavailableError(Exception):
@@ -42,8 +42,28 @@ _TEMPORARY: Final = frozenset(
 """ClickHouse's error codes that pass without a change on our side."""
 
 
-def is_unavailable(error: Error | OSError) -> bool:
-    """Whether trying again later can help. Everything else is a mistake in our SQL or in the setup."""
+_SETUP: Final = frozenset(
+    {
+        81,  # UNKNOWN_DATABASE
+        192,  # UNKNOWN_USER
+        193,  # WRONG_PASSWORD
+        497,  # ACCESS_DENIED
+        516,  # AUTHENTICATION_FAILED
+    }
+)
+"""Error codes that say the DSN is not right, or its user may not do what the service must."""
+
+
+def translated(error: Error | OSError) -> Exception:
+    """The error as ours, by the action it asks for; a mistake in our own SQL stays as it is."""
+    if _is_temporary(error):
+        return UnavailableError(f"ClickHouse did not do it: {error}")
+    if isinstance(error, Error) and error.code in _SETUP:
+        return ClickHouseSetupError(f"ClickHouse refuses: {error}. Check the user, password and database in its DSN.")
+    return error
+
+
+def _is_temporary(error: Error | OSError) -> bool:
     if isinstance(error, OSError) or error.code in _TEMPORARY:
         return True
     # No code: the answer did not come from ClickHouse itself, but from the network or a proxy.

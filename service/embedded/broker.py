@@ -21,6 +21,7 @@ from service.embedded.errors import EmbeddedError
 from service.embedded.failures import reason
 from service.embedded.jars import cache_directory, resolve_jars
 from service.embedded.java import Java, find_java
+from service.embedded.lock import locked
 from service.embedded.ports import free_port, is_listening, wait_until_free
 
 _START_SECONDS: Final = 60
@@ -76,12 +77,12 @@ class EmbeddedBroker:
         began = time.monotonic()
         java = await asyncio.to_thread(find_java)
         jars = await resolve_jars(cache_directory())
-        await wait_until_free(HOST, self.port)
         try:
-            async with asyncio.timeout(_START_SECONDS):
+            async with locked(self.data_dir / "kafka.lock") as lock, asyncio.timeout(_START_SECONDS):
+                await wait_until_free(HOST, self.port)
                 if not self._log_dir.exists():
-                    await self._format(java, jars)
-                await self._serve(java, jars)
+                    await self._format(java, jars, lock)
+                await self._serve(java, jars, lock)
         except TimeoutError:
             raise EmbeddedError(f"Kafka was not ready after {_START_SECONDS} s: {reason(self.log_file)}") from None
         except OSError as error:
@@ -122,12 +123,12 @@ class EmbeddedBroker:
         if status != _SIGTERM_EXIT:
             raise EmbeddedError(f"Kafka ended with exit code {status}: {reason(self.log_file)}")
 
-    async def _format(self, java: Java, jars: Path) -> None:
+    async def _format(self, java: Java, jars: Path, lock: int) -> None:
         """Make the log directory: whole, or not at all."""
         unfinished = self.data_dir / "kafka.new"
         shutil.rmtree(unfinished, ignore_errors=True)
         arguments = ["format", f"--cluster-id={secrets.token_urlsafe(16)}", f"--config={self._configure(unfinished)}"]
-        formatting = await self._spawn([*java.command(jars, "kafka.tools.StorageTool"), *arguments])
+        formatting = await self._spawn([*java.command(jars, "kafka.tools.StorageTool"), *arguments], lock)
         try:
             status = await formatting.wait()
         except BaseException:
@@ -138,7 +139,7 @@ class EmbeddedBroker:
             raise EmbeddedError(f"Kafka's directory can't be made: {reason(self.log_file)}")
         unfinished.rename(self._log_dir)
 
-    async def _serve(self, java: Java, jars: Path) -> None:
+    async def _serve(self, java: Java, jars: Path, lock: int) -> None:
         archive = jars / f"java-{java.version}.jsa"
         if archive.exists():
             self._new_archive, option = None, f"-XX:SharedArchiveFile={archive}"
@@ -146,7 +147,7 @@ class EmbeddedBroker:
             self._new_archive = archive.with_name(f"{archive.name}.{os.getpid()}")
             option = f"-XX:ArchiveClassesAtExit={self._new_archive}"
         config = self._configure(self._log_dir)
-        self._process = await self._spawn([*java.command(jars, "kafka.Kafka", option), str(config)])
+        self._process = await self._spawn([*java.command(jars, "kafka.Kafka", option), str(config)], lock)
         writing = asyncio.create_task(self._write())
         ending = asyncio.create_task(self.wait())
         try:
@@ -181,7 +182,7 @@ class EmbeddedBroker:
         config.write_text(properties(log_dir, self.port, free_port(HOST)))
         return config
 
-    async def _spawn(self, command: list[str]) -> Process:
+    async def _spawn(self, command: list[str], lock: int) -> Process:
         with suppress(FileNotFoundError):
             self.log_file.replace(self.log_file.with_suffix(".log.old"))
         launcher = [sys.executable, "-I", "-S", die_with_parent.__file__, str(os.getpid())]
@@ -193,5 +194,6 @@ class EmbeddedBroker:
                 stdin=DEVNULL,
                 stdout=output,
                 stderr=STDOUT,
+                pass_fds=(lock,),
                 start_new_session=True,  # a Ctrl-C in the terminal is for us: the broker has to end last
             )

@@ -9,7 +9,6 @@ _TAIL_BYTES: Final = 200_000
 _FULL_BYTES: Final = 1_000_000
 _ADVICE: Final = {
     "Address already in use": "another process took the port: choose another one with --kafka-port",
-    "Failed to acquire lock": "another Kafka uses the directory: stop that one, or choose another with --data-dir",
     "OutOfMemoryError": "the memory did not suffice: give the machine, or the container, 1 GB more",
 }
 _TELLING: Final = re.compile(

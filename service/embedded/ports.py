@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import secrets
 import socket
 import time
 from contextlib import closing
@@ -9,16 +10,17 @@ from typing import Final
 
 from service.embedded.errors import EmbeddedError
 
+_UNASSIGNED: Final = range(20_000, 32_000)
 _PATIENCE_SECONDS: Final = 3
 """A broker whose parent was killed is dying itself, and lets go of its port shortly."""
 
 
 def free_port(host: str) -> int:
-    """Return a port that nobody uses now; nothing reserves it."""
-    with closing(socket.socket()) as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port that nobody uses now, of those that no outgoing connection is ever given; nothing reserves it."""
+    while True:
+        port = secrets.choice(_UNASSIGNED)
+        if not _problem(host, port):
+            return port
 
 
 def is_listening(host: str, port: int) -> bool:

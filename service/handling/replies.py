@@ -15,15 +15,15 @@ class ReplyTopics:
         self._fetch_topics = fetch_topics
         self._existing: frozenset[str] = frozenset()
         self._broken: dict[str, tuple[float, str]] = {}
-        self._asked = float("-inf")
+        self._asked, self._stale = float("-inf"), False
 
     async def learn(self, names: set[str]) -> None:
         """Make sure that `flaw` can speak of these; asks the cluster at most every two seconds."""
         now = asyncio.get_running_loop().time()
-        if names <= self._existing or now - self._asked < _RETRY_SECONDS:
+        if (names <= self._existing and not self._stale) or now - self._asked < _RETRY_SECONDS:
             return
         self._existing = frozenset(await self._fetch_topics())
-        self._asked = now
+        self._asked, self._stale = now, False
 
     def flaw(self, name: str) -> str | None:
         """Why the topic cannot be written, or None."""
@@ -38,5 +38,8 @@ class ReplyTopics:
         self._broken[name] = until, f"the broker refused the last reply ({type(error).__name__})"
 
     def forget(self) -> None:
-        """Ask the cluster again: a topic may have been deleted."""
-        self._existing, self._asked = frozenset(), float("-inf")
+        """Ask the cluster again: a topic may have been deleted.
+
+        What was known counts until then: another partition may be in the middle of a batch.
+        """
+        self._asked, self._stale = float("-inf"), True

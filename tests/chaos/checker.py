@@ -123,8 +123,10 @@ def _check_state(state: list[Read], committed: dict[int, int], written: Written,
     for number, offset in committed.items():
         position = newest.pop((number, _POSITION), None)
         if offset and (position is None or int(position.value or b"-1") != offset):
-            verdict.blame("position is not the group's offset", f"{number}: {position and position.value!r}, not {offset}")
-    snapshots = {(key or b"").decode(): json.loads(record.value or b"null") for (_, key), record in newest.items()}
+            verdict.blame(
+                "position is not the group's offset", f"{number}: {position and position.value!r}, not {offset}"
+            )
+    snapshots = {(key or b"").decode(): _without_nulls(record.value) for (_, key), record in newest.items()}
     for execution_id in {*snapshots, *written.events}:
         if snapshots.get(execution_id) != _fold(written.events.get(execution_id, [])):
             verdict.blame("state is not the sum of the events", execution_id)
@@ -136,6 +138,10 @@ def _fold(events: list[Read]) -> dict[str, Any] | None:
         return None
     snapshot = {_snake(name): bodies[-1][name] for name in _SNAPSHOT if name in bodies[-1]}
     return {**snapshot, "commands": [[body["commandId"], body["commandHash"]] for body in bodies]}
+
+
+def _without_nulls(value: bytes | None) -> dict[str, Any]:
+    return {name: item for name, item in json.loads(value or b"{}").items() if item is not None}
 
 
 def _snake(name: str) -> str:

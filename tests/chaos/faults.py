@@ -17,6 +17,7 @@ DECK: Final = ("kill", "kill", "freeze", "terminate", "visit", "broker", "projec
 KINDS: Final = ("kill -9", "SIGSTOP", "SIGTERM", "join and leave", "broker kill -9", "projector kill -9")
 """What `Faults.log` calls them."""
 
+_ROUND_SECONDS: Final = 40
 _SETTLE_SECONDS: Final = 10.0
 """Nothing goes wrong in the last part of a run, so that the last fault has its effect under load."""
 
@@ -32,14 +33,17 @@ class Faults:
 
     async def run(self, seconds: float) -> None:
         """Deal whole decks, evenly in the time; a fault may last while the next ones begin."""
-        rounds = max(1, round(seconds / 40))
+        rounds = max(1, round(seconds / _ROUND_SECONDS))
         deck = [kind for _ in range(rounds) for kind in self.random.sample(DECK, len(DECK))]
         gap = max(0.0, seconds - _SETTLE_SECONDS) / len(deck)
+        end = asyncio.create_task(asyncio.sleep(seconds))
         async with asyncio.TaskGroup() as group:
             for kind in deck:
-                await asyncio.sleep(gap * self.random.uniform(0.6, 1))
+                early = self.random.uniform(0, gap / 2)
+                await asyncio.sleep(early)
                 group.create_task(self._inject(kind), name=kind)
-        await asyncio.sleep(_SETTLE_SECONDS / 2)
+                await asyncio.sleep(gap - early)
+        await end
 
     async def _inject(self, kind: str) -> None:
         faults: dict[str, Callable[[], Awaitable[None]]] = {

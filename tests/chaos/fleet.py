@@ -20,7 +20,8 @@ _PARENT: Final = [sys.executable, die_with_parent.__file__]
 class Fleet:
     """Processes by name; `handler-a`, `handler-b` and so on are what faults choose from.
 
-    All have `environment`, and projectors have `projector` too. One that ends by itself is started again, as a supervisor would do, and counted in `ended_by_itself`.
+    All have `environment`, and projectors have `projector` too. One that ends by itself is started again, as a
+    supervisor would do, and counted in `ended_by_itself`.
     """
 
     def __init__(self, directory: Path, environment: Mapping[str, str], projector: Mapping[str, str]) -> None:

@@ -36,7 +36,9 @@ def check_clickhouse(directory: Path, written: Written, verdict: Verdict) -> int
         newest = [_execution_row(events[-1]) for events in written.events.values()]
         for table in ("task_executions", "task_executions_by_task"):
             found = client.query(_EXECUTIONS.format(table=table)).result_rows
-            _compare(table, [tuple(tuple(v) if isinstance(v, list) else v for v in row) for row in found], newest, verdict)
+            _compare(
+                table, [tuple(tuple(v) if isinstance(v, list) else v for v in row) for row in found], newest, verdict
+            )
         rejected = [tuple(row) for row in client.query(_REJECTIONS).result_rows]
         wanted = [(*item.place, json.loads(item.value or b"{}")["problem"]["code"]) for item in written.rejections]
         _compare("rejection", rejected, wanted, verdict)

@@ -5,11 +5,13 @@ import json
 import socket
 import time
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any, Final
+from typing import Final
 from urllib.request import urlopen
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -78,6 +80,7 @@ async def run_chaos(directory: Path, *, seed: int, seconds: float, rate: float) 
             await ensure_topics(broker.bootstrap_servers, PARTITIONS)
             for name in (*HANDLERS, "projector"):
                 await fleet.start(name)
+            await _eventually(lambda: topics.members() == len(HANDLERS))
             client = Client(broker.bootstrap_servers, Workload(seed), rate)
             faults = Faults(fleet, broker, Random(seed))  # noqa: S311 - reproducible, not secret
             client.start()
@@ -85,9 +88,9 @@ async def run_chaos(directory: Path, *, seed: int, seconds: float, rate: float) 
                 await faults.run(seconds)
             finally:
                 await asyncio.to_thread(client.finish)
-            summary.caught_up_seconds = await _settle(topics)
+            summary.caught_up_seconds = await _eventually(topics.settled)
             await fleet.end_all("handler")
-            await _until_projected(metrics_port, time.time())
+            await _eventually(partial(_projected, metrics_port, time.time()))
             await fleet.end_all("projector")
         finally:
             fleet.kill_all()
@@ -105,29 +108,24 @@ async def run_chaos(directory: Path, *, seed: int, seconds: float, rate: float) 
     return summary
 
 
-async def _settle(topics: Topics) -> float | None:
-    """How long it took until every command was handled; None: longer than we wait."""
+async def _eventually(condition: Callable[[], bool]) -> float | None:
+    """How long it took until the condition held; None: longer than we wait."""
     began = time.monotonic()
     with suppress(TimeoutError):
         async with asyncio.timeout(_SETTLE_SECONDS):
-            while not await asyncio.to_thread(topics.settled):
+            while not await asyncio.to_thread(condition):  # noqa: ASYNC110 - other processes set no event of ours
                 await asyncio.sleep(0.2)
-            return time.monotonic() - began
+            return round(time.monotonic() - began, 1)
     return None
 
 
-async def _until_projected(metrics_port: int, since: float) -> None:
-    """Return when the projector says that it has nothing left to read, and says so later than `since`."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_SETTLE_SECONDS):
-            while not await asyncio.to_thread(_projected, metrics_port, since):
-                await asyncio.sleep(0.2)
-
-
 def _projected(metrics_port: int, since: float) -> bool:
+    """Whether the projector says, later than `since`, that it has nothing left to read."""
     try:
         with urlopen(f"http://127.0.0.1:{metrics_port}/metrics", timeout=5) as response:
-            families = {family.name: family.samples for family in text_string_to_metric_families(response.read().decode())}
+            families = {
+                family.name: family.samples for family in text_string_to_metric_families(response.read().decode())
+            }
     except OSError:
         return False
     lags = [sample.value for sample in families["taskexec_projector_lag_offsets"]]

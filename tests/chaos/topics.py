@@ -3,9 +3,17 @@
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupState,
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+)
 from confluent_kafka import TopicPartition as Place
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from service.contracts.topics import COMMANDS, HANDLER_GROUP, TOPICS
 
@@ -59,7 +67,9 @@ class Topics:
 
     def ends(self, isolation: IsolationLevel) -> dict[tuple[str, int], int]:
         """The end of every partition: the last stable offset, or the high watermark with open transactions."""
-        wanted = {Place(name, number): OffsetSpec.latest() for name, count in self._counts.items() for number in range(count)}
+        wanted = {
+            Place(name, number): OffsetSpec.latest() for name, count in self._counts.items() for number in range(count)
+        }
         futures = self._admin.list_offsets(wanted, isolation_level=isolation, request_timeout=_SECONDS)
         return {(place.topic, place.partition): future.result().offset for place, future in futures.items()}
 
@@ -67,7 +77,11 @@ class Topics:
         """The partitions on which a transaction is open."""
         stable = self.ends(IsolationLevel.READ_COMMITTED)
         ends = self.ends(IsolationLevel.READ_UNCOMMITTED)
-        return [f"{topic}/{number}: {stable[topic, number]} of {end}" for (topic, number), end in ends.items() if stable[topic, number] != end]
+        return [
+            f"{topic}/{number}: {stable[topic, number]} of {end}"
+            for (topic, number), end in ends.items()
+            if stable[topic, number] != end
+        ]
 
     def committed(self) -> dict[int, int]:
         """The handlers' offsets; 0 where there is none."""
@@ -75,6 +89,12 @@ class Topics:
         (future,) = self._admin.list_consumer_group_offsets(groups, require_stable=True).values()
         offsets = {place.partition: max(place.offset, 0) for place in future.result(_SECONDS).topic_partitions or ()}
         return {number: offsets.get(number, 0) for number in range(self._partitions)}
+
+    def members(self) -> int:
+        """How many handlers the group has while it is stable; 0 while it is not."""
+        (future,) = self._admin.describe_consumer_groups([HANDLER_GROUP]).values()
+        group = future.result(_SECONDS)
+        return len(group.members) if group.state is ConsumerGroupState.STABLE else 0
 
     def settled(self) -> bool:
         """Whether no command is unhandled and no transaction open."""

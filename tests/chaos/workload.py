@@ -85,18 +85,22 @@ class Workload:
     def _life(self) -> list[Draft]:
         random, id_ = self._random, self._new_id()
         execution = command_id(SOURCE, id_)
-        key = execution if random.random() < 0.8 else f"customer-{random.randrange(50)}"  # noqa: PLR2004 - a share
-        like_java = key == execution and random.random() < 0.5  # noqa: PLR2004 - a share
-        body = {"taskId": TASK, "taskVersion": f"1.0.{random.randrange(self.versions)}", "inputs": {"url": f"s3://{id_}"}}
+        key = execution if random.random() < 0.8 else f"customer-{random.randrange(50)}"
+        like_java = key == execution and random.random() < 0.5
+        body = {
+            "taskId": TASK,
+            "taskVersion": f"1.0.{random.randrange(self.versions)}",
+            "inputs": {"url": f"s3://{id_}"},
+        }
         drafts = [_draft("ExecuteTask", id_, execution, body, key, like_java=like_java)]
         for kind in random.choice(_LIVES):
             drafts.append(self._lifecycle(kind, drafts[0], execution))
             chance = random.random()
-            if chance < 0.10:  # noqa: PLR2004 - a share
+            if chance < 0.10:
                 drafts.append(random.choice(drafts))
-            elif chance < 0.15:  # noqa: PLR2004 - a share
+            elif chance < 0.15:
                 drafts.append(self._lifecycle(random.choice(_AFTERWARDS), drafts[0], execution))
-            elif chance < 0.17:  # noqa: PLR2004 - a share
+            elif chance < 0.17:
                 drafts.append(self._conflict(random.choice(drafts)))
         return drafts
 
@@ -112,15 +116,15 @@ class Workload:
         return replace(draft, key=first.key, like_java=first.like_java)
 
     def _conflict(self, known: Draft) -> Draft:
-        body = json.loads(known.value or b"") | {"executionId": dict(known.headers)["ce_subject"].decode(), "reason": "no"}
+        """Another command under the same id."""
         headers = dict(known.headers) | {"ce_type": b"StopTaskExecution"}
-        body = {name: body[name] for name in ("executionId", "reason")}
+        body = {"executionId": headers["ce_subject"].decode(), "reason": "no"}
         return replace(known, value=json.dumps(body).encode(), headers=tuple(headers.items()))
 
     def _mischief(self) -> list[Draft]:
         id_ = self._new_id()
         execution = command_id(SOURCE, id_)
-        body = {"taskId": TASK, "taskVersion": "1.0.0", "inputs": {"url": "s3://x"}}
+        body: dict[str, Any] = {"taskId": TASK, "taskVersion": "1.0.0", "inputs": {"url": "s3://x"}}
         good = _draft("ExecuteTask", id_, execution, body, None)
         wrong = self._random.choice((
             replace(good, value=None),
@@ -139,7 +143,9 @@ class Workload:
         return f"{self._run}-{self._count}"
 
 
-def _draft(type_: str, id_: str, execution: str, body: dict[str, Any], key: str | None, *, like_java: bool = False) -> Draft:
+def _draft(  # noqa: PLR0913 - one for each part of a record
+    type_: str, id_: str, execution: str, body: dict[str, Any], key: str | None, *, like_java: bool = False
+) -> Draft:
     headers = {"ce_specversion": "1.0", "ce_id": id_, "ce_source": SOURCE, "ce_type": type_, "ce_subject": execution}
     value = json.dumps(body).encode()
     encoded = tuple((name, text.encode()) for name, text in headers.items())

@@ -10,7 +10,7 @@ from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 
 from service.clickhouse import client
 from service.clickhouse.client import ConnectedClickHouse, connect
-from service.clickhouse.errors import ClickHouseSetupError, UnavailableError, is_unavailable
+from service.clickhouse.errors import ClickHouseSetupError, UnavailableError, translated
 
 
 @pytest.mark.parametrize(
@@ -69,15 +69,21 @@ async def test_a_server_that_is_not_there_is_unavailable() -> None:
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
-        (OperationalError("reset"), True),
-        (DatabaseError("502 from a proxy"), True),
-        (DatabaseError("too many parts", code=252), True),
-        (DatabaseError("unknown table", code=60), False),
-        (OSError("no space left on device"), True),
+        (OperationalError("reset"), UnavailableError),
+        (DatabaseError("502 from a proxy"), UnavailableError),
+        (DatabaseError("too many parts", code=252), UnavailableError),
+        (OSError("no space left on device"), UnavailableError),
+        (DatabaseError("authentication failed", code=516), ClickHouseSetupError),
+        (DatabaseError("unknown table", code=60), DatabaseError),
     ],
 )
-def test_errors_are_sorted_by_what_to_do(error: DatabaseError, expected: bool) -> None:  # noqa: FBT001 - a table of cases
-    assert is_unavailable(error) is expected
+def test_errors_are_sorted_by_what_to_do(error: DatabaseError, expected: type[Exception]) -> None:
+    assert type(translated(error)) is expected
+
+
+async def test_a_database_that_does_not_exist_is_a_matter_of_setup(clickhouse: ConnectedClickHouse) -> None:
+    with pytest.raises(ClickHouseSetupError, match="Check the user, password and database"):
+        await clickhouse.query("SELECT * FROM nowhere.at_all")
 
 
 @pytest.mark.parametrize("dsn", ["postgres://db", "chdb://", "chdb:relative/path", "clickhouse:///db", "nonsense"])

@@ -1,22 +1,19 @@
 """What the README says is so: its examples are run as a reader would run them, in order."""
 
-import os
 import re
 import subprocess
 import sys
-from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Thread
-from typing import IO, Final
+from typing import Final
 
 import httpx2
 import pytest
 import stamina
 
 from service.settings import Settings
+from tests.e2e.process import clean_environment, up
 
 ROOT: Final = Path(__file__).parents[2]
 README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -29,13 +26,12 @@ DOCUMENTS: Final = ["README.md", "CONTRIBUTING.md", *(str(d.relative_to(ROOT)) f
 def test_the_examples_work_from_top_to_bottom(tmp_path: Path) -> None:
     (tmp_path / ".venv").symlink_to(sys.prefix)
     assert ("sh", f"{UP}\n") in BLOCKS
-    with running_service(tmp_path) as (servers, url):
-        environment = clean_environment() | {"KAFKA_BOOTSTRAP_SERVERS": servers, "TASKEXEC_URL": url}
-        outputs = []
+    outputs = []
+    with up(tmp_path / "data") as service:
         for program in programs():
-            settle(url)
+            settle(service.url)
             ran = subprocess.run(
-                program, cwd=tmp_path, env=environment, check=False, timeout=60, capture_output=True, text=True
+                program, cwd=tmp_path, env=service.environment, check=False, timeout=60, capture_output=True, text=True
             )
             assert ran.returncode == 0, f"{program[-1]}\n{ran.stdout}\n{ran.stderr}"
             outputs.append(ran.stdout)
@@ -91,31 +87,6 @@ def programs() -> Iterator[list[str]]:
                 raise AssertionError(f"a block that nobody runs: {kind}")
 
 
-@contextmanager
-def running_service(directory: Path) -> Iterator[tuple[str, str]]:
-    """What the reader's other terminal runs, on free ports: where its Kafka and its API are."""
-    options = ["--data-dir", str(directory / "data"), "--kafka-port", "0", "--http-port", "0"]
-    with subprocess.Popen(
-        [*UP.split(), *options], cwd=directory, env=clean_environment(), stderr=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            assert process.stderr
-            yield addresses(process.stderr)
-        finally:
-            process.terminate()
-    assert process.returncode == 0
-
-
-def addresses(stderr: IO[str]) -> tuple[str, str]:
-    said = []
-    for line in stderr:
-        said.append(line)
-        if found := re.search(r"Ready\..* Kafka: (\S+)\. API: (\S+)\.$", line):
-            Thread(target=deque, args=(stderr, 0), daemon=True).start()  # a full pipe would stop the service
-            return found[1], found[2]
-    raise AssertionError(f"the service ended:\n{''.join(said)}")
-
-
 def settle(url: str) -> None:
     """Return when the read side has all that was published until now: a reader is slower than it."""
     began = datetime.now(UTC)
@@ -124,9 +95,3 @@ def settle(url: str) -> None:
             answer = httpx2.get(f"{url}/api/v1/task-execution-stats", trust_env=False).json()
             assert answer.get("lag") == 0  # absent until the projector has begun
             assert datetime.fromisoformat(answer["asOf"]) > began
-
-
-def clean_environment() -> dict[str, str]:
-    """Ours, without what the project or a `make` around us could have set."""
-    ours = ("TASKEXEC_", "KAFKA_", "CLICKHOUSE_", "MAKE", "MFLAGS")
-    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}

@@ -176,12 +176,15 @@ async def test_a_start_that_is_cancelled_leaves_no_process(tmp_path: Path, stage
         assert broker.pid
 
 
-async def test_a_directory_that_another_kafka_uses_is_refused(broker: EmbeddedBroker) -> None:
+async def test_a_directory_that_another_kafka_uses_is_refused_and_not_touched(broker: EmbeddedBroker) -> None:
+    log = broker.log_file.stat()
     second = EmbeddedBroker(broker.data_dir, port=0)
-    second.log_file = broker.data_dir / "second.log"
-    with pytest.raises(EmbeddedError, match="another Kafka uses the directory: stop that one, or choose another"):
+    with pytest.raises(EmbeddedError) as error:
         await second.start()
-    assert second.pid is None
+    assert str(error.value) == (
+        f"Another Kafka uses {broker.data_dir}: stop that one, or choose another directory with --data-dir."
+    )
+    assert broker.log_file.stat().st_ino == log.st_ino
 
 
 async def test_the_first_stop_leaves_an_archive_that_speeds_up_the_next_start(

@@ -21,6 +21,7 @@ from service.handling.group import PartitionGroup
 from service.handling.handler import HandlerOptions, running_handler
 from service.handling.partition import PartitionOwner
 from service.handling.timeouts import Timeouts
+from service.kafka.lenient import read_leniently
 from service.kafka.murmur2 import partition_of
 from service.kafka.records import Record
 
@@ -92,12 +93,13 @@ class Running:
 
 @dataclass
 class World:
-    """One broker with the service's topics; `read` is the consumer of all that was committed since the start."""
+    """One broker with the service's topics; `read` gives all that was committed since the start."""
 
     servers: str
     reader: AIOKafkaConsumer
     probe: AIOKafkaConsumer
     producer: Producer
+    positions: dict[TopicPartition, int]
     records: dict[str, list[Record]] = field(default_factory=lambda: {topic.name: [] for topic in TOPICS})
 
     # -- writing
@@ -150,13 +152,14 @@ class World:
 
     async def read(self, topic: str) -> list[Record]:
         """All that was committed to the topic since the start, once no transaction is open on it."""
-        tps = [tp for tp in self.reader.assignment() if tp.topic == topic]
+        tps = [tp for tp in self.positions if tp.topic == topic]
         async with asyncio.timeout(SECONDS):
             while (ends := await self.reader.end_offsets(tps)) != await self.probe.end_offsets(tps):
                 await asyncio.sleep(0.005)
-            while any([await self.reader.position(tp) < end for tp, end in ends.items()]):
-                for tp, records in (await self.reader.getmany(timeout_ms=100)).items():
-                    self.records[tp.topic] += records
+            for tp, end in ends.items():
+                while self.positions[tp] < end:
+                    records, self.positions[tp] = await read_leniently(self.reader, tp, self.positions[tp])
+                    self.records[topic] += records
         return self.records[topic]
 
     async def committed(self, partition: int) -> int | None:
@@ -218,24 +221,18 @@ class World:
 async def a_world(servers: str) -> AsyncIterator[World]:
     """Begin to read at the topics' ends as of now."""
     reader = AIOKafkaConsumer(
-        bootstrap_servers=servers, group_id=HANDLER_GROUP, isolation_level="read_committed",
-        enable_auto_commit=False, auto_offset_reset="none", max_partition_fetch_bytes=8 << 20, fetch_max_wait_ms=20,
-    )  # fmt: skip
+        bootstrap_servers=servers, group_id=HANDLER_GROUP, isolation_level="read_committed", enable_auto_commit=False
+    )
     probe = AIOKafkaConsumer(bootstrap_servers=servers, isolation_level="read_uncommitted")
     producer = Producer({"bootstrap.servers": servers, "linger.ms": 0, "message.max.bytes": 4 << 20})
     await reader.start()
     await probe.start()
     try:
         tps = [
-            TopicPartition(topic.name, number)
-            for topic in TOPICS
-            for number in range(PARTITIONS if topic.owned else 1)
+            TopicPartition(topic.name, number) for topic in TOPICS for number in range(PARTITIONS if topic.owned else 1)
         ]
-        ends = await probe.end_offsets(tps)
-        reader.assign(tps)
-        for tp, end in ends.items():
-            reader.seek(tp, end)
-        yield World(servers, reader, probe, producer)
+        await reader.topics()
+        yield World(servers, reader, probe, producer, await probe.end_offsets(tps))
     finally:
         await probe.stop()
         await reader.stop()

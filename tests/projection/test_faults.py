@@ -1,6 +1,7 @@
 """What the projector does when its neighbours fail: it waits, it says so, it skips nothing."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -64,6 +65,13 @@ async def test_while_kafka_is_down_answers_grow_old_and_afterwards_nothing_is_mi
         await stage.publish(first[0])
         await stage.caught_up()
         await broker.kill()
+        killed = time.time()
+
+        async def checked_in_twice_since() -> bool:
+            return metric("taskexec_projector_checked_in_timestamp_seconds") > killed + 1.5
+
+        await until(checked_in_twice_since)
+        assert max(position.as_of for position in (await stage.positions()).values()) <= killed * 1000
         await broker.start()
         await stage.producer.stop()
         async with Stage.prepared(broker.bootstrap_servers, stage.clickhouse) as again:

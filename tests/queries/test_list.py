@@ -150,6 +150,24 @@ async def test_a_listed_item_never_contradicts_its_filter(
     assert (await queries.get(execution_id("a"))).status is Status.SUCCESS
 
 
+async def test_an_index_never_brings_back_a_status_that_is_over(
+    queries: TaskExecutionQueries, publish: Publish, clickhouse: ConnectedClickHouse
+) -> None:
+    for table in ("task_executions", "task_executions_by_task"):
+        await clickhouse.command(f"SYSTEM STOP MERGES {table}")
+    # Several granules: where none of the newer ones holds PENDING, an index could hide what replaced the older ones.
+    lives = [life(number, at=NOW - timedelta(seconds=number), tags=("x",)) for number in range(2000)]
+    for step in range(3):
+        await publish(events[step] for events in lives)
+    (waiting,) = life("waiting", Status.PENDING, at=NOW)
+    await publish([waiting])
+    for task_id in (None, "etl:load"):
+        assert (await queries.list(task_id=task_id, status="PENDING")).total == 1
+        assert (await queries.list(task_id=task_id, status="RUNNING", tag="x")).total == 0
+        stats = await queries.stats(task_id)
+        assert (stats.total, stats.pending, stats.running, stats.success) == (2001, 1, 0, 2000)
+
+
 async def test_the_six_categories_add_up_and_are_right(queries: TaskExecutionQueries, known: list[list[Event]]) -> None:
     by_task = {stats.task_id: stats for stats in await queries.stats_by_task()}
     assert list(by_task) == sorted(TASKS)

@@ -1,0 +1,130 @@
+"""What goes wrong between the broker and the owners: nothing is lost, no other partition waits."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from service.contracts.commands import ExecuteTask
+from service.contracts.topics import COMMANDS, DEFINITIONS
+from service.handling import metrics
+from tests.handling.world import World, eventually, execution_id, id_owned_by
+
+DEFINITION = {"taskId": "faults:fetching", "version": "1.0.0", "status": "PUBLISHED", "type": "sql"}
+EXECUTE = ExecuteTask(task_id="faults:fetching", task_version="1.0.0", inputs={})
+
+
+class NotUtf8(str):
+    """A header name that no honest client can write."""
+
+    __slots__ = ()
+
+    def encode(self, *_: Any) -> bytes:
+        return b"\xff\xfe" + super().encode()
+
+
+@pytest.fixture(scope="module", autouse=True)
+async def definition(world: World) -> None:
+    await world.define(DEFINITION)
+
+
+async def write_bad_name(world: World, topic: str, partition: int, value: bytes, *headers: tuple[str, bytes]) -> None:
+    """Write a record one of whose header names is not UTF-8, between two others in the same batch."""
+    async with AIOKafkaProducer(bootstrap_servers=world.servers) as producer:
+        builder = producer.create_batch()
+        builder._builder = _DefaultRecordBatchBuilderPy(2, 0, 0, -1, -1, 0, 1 << 20)
+        for name in ("x", NotUtf8("x"), "x"):
+            builder.append(timestamp=None, key=b"k", value=value, headers=[*headers, (name, b"v")])
+        await (await producer.send_batch(builder, topic, partition=partition))
+
+
+async def execute(world: World, partition: int) -> str:
+    """Write an ExecuteTask to its owner; returns the executionId."""
+    id_ = id_owned_by(partition)
+    await world.command(EXECUTE, id_=id_, partition=partition)
+    return execution_id(id_)
+
+
+async def test_a_header_name_that_is_not_utf8_stops_and_loses_nothing(world: World) -> None:
+    """aiokafka raises it out of getmany(), over and over, and drops what it had taken from other partitions."""
+    before = [await execute(world, partition) for partition in range(4) for _ in range(20)]
+    headers = [("ce_specversion", b"1.0"), ("ce_type", b"ExecuteTask"), ("ce_source", b"/tests")]
+    ids = [id_owned_by(partition) for partition in (0, 2)]
+    for partition, id_ in zip((0, 2), ids, strict=True):
+        value = EXECUTE.model_dump_json().encode()
+        await write_bad_name(world, COMMANDS, partition, value, *headers, ("ce_id", id_.encode()))
+    after = [await execute(world, partition) for partition in range(4)]
+    async with world.handler() as running:
+        await running.all_open()
+        await world.settled()
+        later = await execute(world, 0)
+        await world.settled()
+    for execution in [*before, *(execution_id(id_) for id_ in ids), *after, later]:
+        assert len(await world.events(execution)) == 1
+
+
+async def test_a_header_name_that_is_not_utf8_does_not_hide_definitions(world: World) -> None:
+    def definition(name: str) -> bytes:
+        return json.dumps({**DEFINITION, "taskId": f"faults:{name}"}).encode()
+
+    async with world.handler() as running:
+        await running.all_open()
+        await write_bad_name(world, DEFINITIONS, 0, definition("badname"))
+        await world.define({**DEFINITION, "taskId": "faults:behind"})
+        ids = [id_owned_by(0), id_owned_by(1)]
+        for name, id_ in zip(("badname", "behind"), ids, strict=True):
+            task = ExecuteTask(task_id=f"faults:{name}", task_version="1.0.0", inputs={})
+            await world.command(task, id_=id_)
+        await world.settled()
+    async with world.handler() as running:
+        await running.all_open()
+    for id_ in ids:
+        assert len(await world.events(execution_id(id_))) == 1
+
+
+async def test_an_error_out_of_getmany_stalls_and_loses_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FastStream would sleep 5 s for all partitions; and what getmany() had fetched, its positions have passed."""
+    errors = [KafkaError("injected")] * 3
+
+    class Failing(AIOKafkaConsumer):  # type: ignore[misc]
+        async def getmany(self, *partitions: Any, **options: Any) -> Any:
+            fetched = await super().getmany(*partitions, **options)
+            if fetched and errors:
+                raise errors.pop()
+            return fetched
+
+    monkeypatch.setattr("aiokafka.AIOKafkaConsumer", Failing)
+    async with world.handler() as running:
+        await running.all_open()
+        executions = [await execute(world, partition) for partition in range(4)]
+        await world.settled(seconds=4)
+    assert not errors
+    for execution in executions:
+        assert len(await world.events(execution)) == 1
+
+
+async def test_commands_that_expired_under_a_running_handler_are_counted_and_passed_over(world: World) -> None:
+    lost = metrics.COMMANDS_EXPIRED._value.get()
+    async with world.handler() as running:
+        await running.all_open()
+        owner = running.owners[3]
+        consumer = running.group._consumer
+        assert consumer is not None
+        consumer.pause(owner.tp)
+        expired = await execute(world, 3)
+        kept = await execute(world, 3)
+        admin = AdminClient({"bootstrap.servers": world.servers})
+        place = TopicPartition(COMMANDS, 3, owner.fetched_to + 1)
+        await asyncio.to_thread(admin.delete_records([place])[place].result)
+        epoch = owner.epoch
+        consumer.resume(owner.tp)
+        await eventually(lambda: owner.epoch != epoch and owner.is_open, "the partition was opened again")
+        await world.settled()
+    assert metrics.COMMANDS_EXPIRED._value.get() == lost + 1
+    assert (len(await world.events(expired)), len(await world.events(kept))) == (0, 1)

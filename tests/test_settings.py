@@ -1,0 +1,46 @@
+from datetime import timedelta
+
+import pytest
+from pydantic import ValidationError
+
+from service.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.variables():
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "kafka:9092")
+    monkeypatch.setenv("CLICKHOUSE_DSN", "clickhouse://clickhouse:8123/default")
+    monkeypatch.setenv("TASKEXEC_IDEMPOTENCY_WINDOW", "P2D")
+    monkeypatch.setenv("TASKEXEC_PARTITIONS", "16")
+    settings = Settings()
+    assert settings.kafka_bootstrap_servers == "kafka:9092"
+    assert settings.clickhouse_dsn == "clickhouse://clickhouse:8123/default"
+    assert settings.idempotency_window == timedelta(days=2)
+    assert settings.partitions == 16
+
+
+def test_arguments_win_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TASKEXEC_HTTP_PORT", "1")
+    assert Settings(http_port=2).http_port == 2
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost"])
+def test_loopback_needs_no_trust(host: str) -> None:
+    assert Settings(http_host=host).http_host == host
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "10.0.0.1", "::", "example.org"])  # noqa: S104 - refused
+def test_elsewhere_only_when_told(host: str) -> None:
+    with pytest.raises(ValidationError, match="TASKEXEC_TRUST_NETWORK=true"):
+        Settings(http_host=host)
+    assert Settings(http_host=host, trust_network=True).http_host == host
+
+
+def test_unknown_variables_are_found() -> None:
+    environment = {"TASKEXEC_PARTITION": "1", "TASKEXEC_PARTITIONS": "1", "TASKEXEC_URL": "", "HOME": "/"}
+    assert Settings.unknown(environment) == ["TASKEXEC_PARTITION"]
