@@ -91,7 +91,8 @@ class Client:
             if error:
                 self.failures.append(f"command {number}: {error}")
 
-        headers = [*draft.headers, ("reply_to", REPLIES.encode()), (CORRELATION, number.encode())]
+        headers: list[tuple[str, str | bytes | None]] = [*draft.headers]
+        headers += [("reply_to", REPLIES.encode()), (CORRELATION, number.encode())]
         producer = self._producers[draft.like_java]
         producer.produce(COMMANDS, draft.value, draft.key, headers=headers, on_delivery=delivered)
         self.count += 1

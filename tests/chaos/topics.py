@@ -67,8 +67,9 @@ class Topics:
 
     def ends(self, isolation: IsolationLevel) -> dict[tuple[str, int], int]:
         """The end of every partition: the last stable offset, or the high watermark with open transactions."""
+        latest: Any = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the library's own
         wanted = {
-            Place(name, number): OffsetSpec.latest() for name, count in self._counts.items() for number in range(count)
+            Place(name, number): latest for name, count in self._counts.items() for number in range(count)
         }
         futures = self._admin.list_offsets(wanted, isolation_level=isolation, request_timeout=_SECONDS)
         return {(place.topic, place.partition): future.result().offset for place, future in futures.items()}
@@ -109,7 +110,8 @@ class Topics:
 def _to_the_end(consumer: Consumer, topic: str, partitions: int) -> Iterator[Read]:
     ended: set[int] = set()
     while len(ended) < partitions:
-        for message in consumer.consume(5000, _SECONDS / 10):
+        messages: list[Any] = consumer.consume(5000, _SECONDS / 10)  # the library's types allow None everywhere
+        for message in messages:
             error = message.error()
             if error is None:
                 # The first of a repeated header, as nothing valid repeats one.
