@@ -5,11 +5,12 @@ import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import stamina
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from bench.workload import DEFINITION, Written
 from service.contracts.topics import COMMANDS, DEFINITIONS, EVENTS, HANDLER_GROUP, REJECTIONS, REPLIES, STATE, TOPICS
@@ -106,7 +107,8 @@ class Cluster:
         ended: set[int] = set()
         count, deadline = 0, time.monotonic() + 2 * _SECONDS
         while len(ended) < PARTITIONS and time.monotonic() < deadline:
-            for message in consumer.consume(5000, 0.5):
+            messages: list[Any] = consumer.consume(5000, 0.5)  # the library's types allow None everywhere
+            for message in messages:
                 if message.error() is None:
                     count += 1
                 else:

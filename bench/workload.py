@@ -25,7 +25,7 @@ class Written(NamedTuple):
 
     key: bytes
     value: bytes
-    headers: list[tuple[str, bytes]]
+    headers: list[tuple[str, str | bytes | None]]
 
 
 def execution_id(number: int, run: str) -> str:

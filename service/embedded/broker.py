@@ -147,7 +147,7 @@ class EmbeddedBroker:
             self._new_archive = archive.with_name(f"{archive.name}.{os.getpid()}")
             option = f"-XX:ArchiveClassesAtExit={self._new_archive}"
         config = self._configure(self._log_dir)
-        self._process = await self._spawn([*java.command(jars, "kafka.Kafka", option), str(config)], lock)
+        self._process = await self._spawn([*java.command(jars, "kafka.Kafka", option), config], lock)
         writing = asyncio.create_task(self._write())
         ending = asyncio.create_task(self.wait())
         try:
@@ -177,10 +177,10 @@ class EmbeddedBroker:
             finally:
                 await producer.stop()
 
-    def _configure(self, log_dir: Path) -> Path:
+    def _configure(self, log_dir: Path) -> str:
         config = self.data_dir / "kafka.properties"
-        config.write_text(properties(log_dir, self.port, free_port(HOST)))
-        return config
+        config.write_text(properties(log_dir.name, self.port, free_port(HOST)))
+        return config.name
 
     async def _spawn(self, command: list[str], lock: int) -> Process:
         with suppress(FileNotFoundError):
@@ -191,6 +191,7 @@ class EmbeddedBroker:
                 *launcher,
                 *command,
                 cwd=self.data_dir,
+                env={**os.environ, "LC_ALL": "C.UTF-8"},  # else Java may not find a directory outside ASCII
                 stdin=DEVNULL,
                 stdout=output,
                 stderr=STDOUT,

@@ -1,6 +1,5 @@
 """The server.properties of the embedded broker."""
 
-from pathlib import Path
 from typing import Final
 
 HOST: Final = "127.0.0.1"
@@ -32,6 +31,9 @@ log.cleaner.dedupe.buffer.size=16777216
 """
 
 
-def properties(log_dir: Path, port: int, controller_port: int) -> str:
-    """Return the server.properties of a single node that listens on loopback only."""
+def properties(log_dir: str, port: int, controller_port: int) -> str:
+    """Return the server.properties of a single node that listens on loopback only.
+
+    `log_dir` is relative to where the broker runs: Kafka would read commas and letters beyond Latin-1 in another way.
+    """
     return _PROPERTIES.format(host=HOST, log_dir=log_dir, port=port, controller_port=controller_port)

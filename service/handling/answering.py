@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from service.contracts.commands import ExecuteTask
-from service.contracts.envelope import CORRELATION_ID, MAX_ATTRIBUTE, REPLY_TO, Envelope, read_envelope
+from service.contracts.envelope import CORRELATION_ID, MAX_ATTRIBUTE, ORIGIN, REPLY_TO, Envelope, read_envelope
 from service.contracts.events import Event
 from service.contracts.problems import Code, Problem, RejectedError, reject
 from service.contracts.topics import MAX_COMMAND_BYTES, REPLY_TOPIC
@@ -126,11 +126,12 @@ class Desk:
 
 
 def _transport(record: Record) -> tuple[int, bytes | None, bytes | None]:
-    """The size of the record in bytes, and its reply topic and correlation id."""
+    """The size of the record as its client wrote it, in bytes, and its reply topic and correlation id."""
     size = len(record.value or b"") + len(record.key or b"")
     topic = correlation_id = None
     for name, value in record.headers:
-        size += len(name.encode()) + len(value or b"") + _HEADER_OVERHEAD
+        if name != ORIGIN:
+            size += len(name.encode()) + len(value or b"") + _HEADER_OVERHEAD
         if name == REPLY_TO:
             topic = value
         elif name == CORRELATION_ID:

@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import CorruptRecordException, KafkaError
+from aiokafka.errors import KafkaError
 from pydantic import ValidationError
 
 from service.contracts.codec import MalformedJsonError, decode
@@ -15,7 +15,7 @@ from service.contracts.definitions import DefinitionStatus, TaskDefinition
 from service.contracts.topics import DEFINITIONS
 from service.domain.definitions import Definition, InvalidDefinitionError
 from service.handling import metrics
-from service.kafka.lenient import read_leniently
+from service.kafka.lenient import UNREADABLE, read_leniently
 from service.kafka.records import Record
 
 _PAUSE_SECONDS: Final = 0.2
@@ -59,7 +59,7 @@ class DefinitionsTable:
         while True:
             try:
                 fetched = await self._consumer.getmany(timeout_ms=100)
-            except KafkaError as error:
+            except (KafkaError, *UNREADABLE) as error:
                 log.warning("definitions_read_failed", error=repr(error))
                 with suppress(KafkaError):
                     await self._read_after(error)
@@ -71,11 +71,11 @@ class DefinitionsTable:
             async with self._read:
                 self._read.notify_all()
 
-    async def _read_after(self, error: KafkaError) -> None:
+    async def _read_after(self, error: Exception) -> None:
         """What getmany() had taken from other partitions is lost with its exception: go back, and read from there."""
         for tp, offset in self._taken_to.items():
             self._consumer.seek(tp, offset)
-        if isinstance(error, CorruptRecordException):
+        if isinstance(error, UNREADABLE):
             for tp, offset in self._taken_to.items():
                 records, self._taken_to[tp] = await read_leniently(self._consumer, tp, offset)
                 self.take(records)

@@ -9,11 +9,11 @@ from typing import Any, Final
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.client import ConnectionGroup
-from aiokafka.errors import CorruptRecordException, KafkaError, OffsetOutOfRangeError
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from aiokafka.protocol.group import HeartbeatRequest
 
 from service.handling.partition import MAX_BATCH_RECORDS, PartitionOwner
-from service.kafka.lenient import read_leniently
+from service.kafka.lenient import UNREADABLE, read_leniently
 from service.kafka.records import Record
 
 MAX_QUEUED = 4 * MAX_BATCH_RECORDS
@@ -85,7 +85,7 @@ class PartitionGroup(ConsumerRebalanceListener):
         async def stamped(*partitions: TopicPartition, **options: Any) -> dict[TopicPartition, list[Record]]:  # noqa: ANN401 - aiokafka's own signature
             try:
                 fetched: dict[TopicPartition, list[Record]] = await getmany(*partitions, **options)
-            except KafkaError as error:  # FastStream would sleep 5 s for all partitions
+            except (KafkaError, *UNREADABLE) as error:  # FastStream would sleep 5 s for all partitions
                 fetched = await self._fetch_after(error, consumer)
             self._stamp = {number: owner.epoch for number, owner in self._owners.items() if owner.is_open}
             return fetched
@@ -95,7 +95,7 @@ class PartitionGroup(ConsumerRebalanceListener):
 
     # -- records
 
-    async def _fetch_after(self, error: KafkaError, consumer: AIOKafkaConsumer) -> dict[TopicPartition, list[Record]]:
+    async def _fetch_after(self, error: Exception, consumer: AIOKafkaConsumer) -> dict[TopicPartition, list[Record]]:
         """What getmany() had taken from other partitions is lost with its exception: go back, and read from there."""
         log.warning("fetch_failed", error=repr(error))
         fetched: dict[TopicPartition, list[Record]] = {}
@@ -104,7 +104,7 @@ class PartitionGroup(ConsumerRebalanceListener):
             consumer.seek(tp, offset)
             if isinstance(error, OffsetOutOfRangeError) and tp in error.args[0]:
                 owner.fail(error)
-            elif isinstance(error, CorruptRecordException):
+            elif isinstance(error, UNREADABLE):
                 with suppress(KafkaError):
                     records, end = await read_leniently(consumer, tp, offset)
                     if owner.is_open and owner.epoch == epoch:

@@ -1,20 +1,24 @@
 """Reads what aiokafka's consumer cannot: records with a header name that is not UTF-8, which the broker lets through.
 
-aiokafka raises CorruptRecordException from getmany() for them, again and again, and with the exception it loses what
-it had taken from other partitions in the same call: go back to where each partition was, and read from there.
+aiokafka raises an `UNREADABLE` out of getmany() for them, again and again, and with the exception it loses what it had
+taken from other partitions in the same call: go back to where each partition was, and read from there.
 """
 
-from typing import Any, SupportsIndex
+from typing import Any, Final, SupportsIndex
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
+from aiokafka.errors import CorruptRecordException
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.record.default_records import _DefaultRecordBatchPy
 from aiokafka.record.memory_records import _MemoryRecordsPy
 
 from service.kafka.records import Record
 
-_FETCH_BYTES = 4 << 20
+UNREADABLE: Final = (UnicodeDecodeError, CorruptRecordException)
+"""Which of them aiokafka raises depends on whether its compiled parser is there."""
+
+_FETCH_BYTES: Final = 4 << 20
 
 
 async def read_leniently(consumer: AIOKafkaConsumer, tp: TopicPartition, offset: int) -> tuple[list[Record], int]:

@@ -14,6 +14,7 @@ from random import Random
 from typing import Final
 from urllib.request import urlopen
 
+from confluent_kafka import KafkaException
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.embedded.broker import EmbeddedBroker
@@ -113,21 +114,24 @@ async def _eventually(condition: Callable[[], bool]) -> float | None:
     began = time.monotonic()
     with suppress(TimeoutError):
         async with asyncio.timeout(_SETTLE_SECONDS):
-            while not await asyncio.to_thread(condition):  # noqa: ASYNC110 - other processes set no event of ours
+            while not await asyncio.to_thread(_holds, condition):  # noqa: ASYNC110 - other processes set no event of ours
                 await asyncio.sleep(0.2)
             return round(time.monotonic() - began, 1)
     return None
 
 
+def _holds(condition: Callable[[], bool]) -> bool:
+    try:
+        return condition()
+    except (KafkaException, OSError):  # who was asked has only just started, or was killed
+        return False
+
+
 def _projected(metrics_port: int, since: float) -> bool:
     """Whether the projector says, later than `since`, that it has nothing left to read."""
-    try:
-        with urlopen(f"http://127.0.0.1:{metrics_port}/metrics", timeout=5) as response:
-            families = {
-                family.name: family.samples for family in text_string_to_metric_families(response.read().decode())
-            }
-    except OSError:
-        return False
+    with urlopen(f"http://127.0.0.1:{metrics_port}/metrics", timeout=5) as response:
+        text = response.read().decode()
+    families = {family.name: family.samples for family in text_string_to_metric_families(text)}
     lags = [sample.value for sample in families["taskexec_projector_lag_offsets"]]
     (checked_in,) = [sample.value for sample in families["taskexec_projector_checked_in_timestamp_seconds"]]
     return checked_in > since + _CHECK_INS and len(lags) == 2 * PARTITIONS and not any(lags)

@@ -68,9 +68,7 @@ class Topics:
     def ends(self, isolation: IsolationLevel) -> dict[tuple[str, int], int]:
         """The end of every partition: the last stable offset, or the high watermark with open transactions."""
         latest: Any = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the library's own
-        wanted = {
-            Place(name, number): latest for name, count in self._counts.items() for number in range(count)
-        }
+        wanted = {Place(name, number): latest for name, count in self._counts.items() for number in range(count)}
         futures = self._admin.list_offsets(wanted, isolation_level=isolation, request_timeout=_SECONDS)
         return {(place.topic, place.partition): future.result().offset for place, future in futures.items()}
 
@@ -99,12 +97,9 @@ class Topics:
 
     def settled(self) -> bool:
         """Whether no command is unhandled and no transaction open."""
-        try:
-            # In this order: whatever the handled commands forward is committed, and visible once nothing is open.
-            committed = self.committed()
-            return not self.open_transactions() and next(iter(self.read(COMMANDS, committed)), None) is None
-        except KafkaException:
-            return False
+        # In this order: whatever the handled commands forward is committed, and visible once nothing is open.
+        committed = self.committed()
+        return not self.open_transactions() and next(iter(self.read(COMMANDS, committed)), None) is None
 
 
 def _to_the_end(consumer: Consumer, topic: str, partitions: int) -> Iterator[Read]:

@@ -105,14 +105,14 @@ class Workload:
         return drafts
 
     def _lifecycle(self, kind: str, first: Draft, execution: str) -> Draft:
-        more: dict[str, Any] = {
+        bodies: dict[str, dict[str, Any]] = {
             "StartTaskExecution": {"sparkApplicationId": f"spark-{self._count}"},
             "SucceedTaskExecution": {"outputs": {"bytes": self._random.randrange(10**6)}},
             "FailTaskExecution": {"errorMessage": "disk full"},
             "StopTaskExecution": {"requestedBy": "somebody", "reason": f"reason {self._count}"},
             "SkipTaskExecution": {"reason": "upstream_failed", "node": "collect_data"},
-        }[kind]
-        draft = _draft(kind, self._new_id(), execution, {"executionId": execution, **more}, "")
+        }
+        draft = _draft(kind, self._new_id(), execution, {"executionId": execution, **bodies[kind]}, "")
         return replace(draft, key=first.key, like_java=first.like_java)
 
     def _conflict(self, known: Draft) -> Draft:

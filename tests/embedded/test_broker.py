@@ -51,7 +51,9 @@ async def read(broker: EmbeddedBroker, count: int) -> list[bytes | None]:
 
 @pytest.mark.parametrize("end", ["kill", "stop"])
 async def test_what_it_acknowledged_is_there_after_a_restart(tmp_path: Path, end: str) -> None:
-    async with EmbeddedBroker(tmp_path, port=0) as broker:
+    directory = tmp_path / "dätä, 数据"
+    directory.mkdir()
+    async with EmbeddedBroker(directory, port=0) as broker:
         await ensure_topics(broker.bootstrap_servers, 1)
         await write(broker, b"before")
         address, pid = broker.bootstrap_servers, broker.pid
@@ -64,6 +66,9 @@ async def test_what_it_acknowledged_is_there_after_a_restart(tmp_path: Path, end
         assert broker.bootstrap_servers == address
         await write(broker, b"after")
         assert await read(broker, 2) == [b"before", b"after"]
+    assert {path.name for path in directory.iterdir()} == {
+        "kafka", "kafka.lock", "kafka.log", "kafka.log.old", "kafka.properties"
+    }  # fmt: skip
 
 
 async def test_only_this_machine_can_reach_it(broker: EmbeddedBroker) -> None:

@@ -9,7 +9,6 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 from confluent_kafka import TopicPartition
-from confluent_kafka.admin import AdminClient
 
 from service.contracts.commands import ExecuteTask
 from service.contracts.topics import COMMANDS, DEFINITIONS
@@ -119,9 +118,8 @@ async def test_commands_that_expired_under_a_running_handler_are_counted_and_pas
         consumer.pause(owner.tp)
         expired = await execute(world, 3)
         kept = await execute(world, 3)
-        admin = AdminClient({"bootstrap.servers": world.servers})
         place = TopicPartition(COMMANDS, 3, owner.fetched_to + 1)
-        await asyncio.to_thread(admin.delete_records([place])[place].result)
+        await asyncio.to_thread(world.admin.delete_records([place])[place].result)
         epoch = owner.epoch
         consumer.resume(owner.tp)
         await eventually(lambda: owner.epoch != epoch and owner.is_open, "the partition was opened again")

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka.admin import AdminClient, NewTopic
 from pydantic import BaseModel
 from uuid_utils.compat import uuid7
 
@@ -46,7 +47,7 @@ async def eventually(condition: Callable[[], object], what: str, seconds: float 
 def header(record: Record, name: str) -> str | None:
     """The header's text; None where it is absent."""
     values = [value for key, value in record.headers if key == name]
-    return values[-1].decode() if values else None
+    return values[-1].decode(errors="replace") if values else None
 
 
 def body(record: Record) -> Any:
@@ -99,6 +100,7 @@ class World:
     reader: AIOKafkaConsumer
     probe: AIOKafkaConsumer
     producer: Producer
+    admin: AdminClient
     positions: dict[TopicPartition, int]
     records: dict[str, list[Record]] = field(default_factory=lambda: {topic.name: [] for topic in TOPICS})
 
@@ -148,6 +150,15 @@ class World:
         """Publish definitions as their owner does."""
         await publish_definitions(self.servers, [TaskDefinition.model_validate(item) for item in definitions])
 
+    async def create_topic(self, name: str, **config: str) -> None:
+        """Create a topic with one partition."""
+        topic = NewTopic(name, 1, 1, config={key.replace("_", "."): value for key, value in config.items()})
+        await asyncio.to_thread(self.admin.create_topics([topic])[name].result, 10)
+
+    async def delete_topic(self, name: str) -> None:
+        """Delete a topic."""
+        await asyncio.to_thread(self.admin.delete_topics([name])[name].result, 10)
+
     # -- reading
 
     async def read(self, topic: str) -> list[Record]:
@@ -156,7 +167,9 @@ class World:
         async with asyncio.timeout(SECONDS):
             while (ends := await self.reader.end_offsets(tps)) != await self.probe.end_offsets(tps):
                 await asyncio.sleep(0.005)
+            begins = await self.reader.beginning_offsets(tps)
             for tp, end in ends.items():
+                self.positions[tp] = max(self.positions[tp], begins[tp])
                 while self.positions[tp] < end:
                     records, self.positions[tp] = await read_leniently(self.reader, tp, self.positions[tp])
                     self.records[topic] += records
@@ -166,6 +179,12 @@ class World:
         """The group's offset."""
         offset: int | None = await self.reader.committed(TopicPartition(COMMANDS, partition))
         return offset
+
+    async def read_all(self, topic: str) -> list[Record]:
+        """All that was committed to partition 0 of any topic."""
+        tp = TopicPartition(topic, 0)
+        await self.reader.end_offsets([tp])
+        return (await read_leniently(self.reader, tp, 0))[0]
 
     async def settled(self, seconds: float = SECONDS) -> None:
         """Return once every command, forwarded ones included, has been handled."""
@@ -225,14 +244,14 @@ async def a_world(servers: str) -> AsyncIterator[World]:
     )
     probe = AIOKafkaConsumer(bootstrap_servers=servers, isolation_level="read_uncommitted")
     producer = Producer({"bootstrap.servers": servers, "linger.ms": 0, "message.max.bytes": 4 << 20})
+    admin = AdminClient({"bootstrap.servers": servers})
     await reader.start()
     await probe.start()
     try:
         tps = [
             TopicPartition(topic.name, number) for topic in TOPICS for number in range(PARTITIONS if topic.owned else 1)
         ]
-        await reader.topics()
-        yield World(servers, reader, probe, producer, await probe.end_offsets(tps))
+        yield World(servers, reader, probe, producer, admin, await probe.end_offsets(tps))
     finally:
         await probe.stop()
         await reader.stop()
