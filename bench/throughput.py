@@ -33,7 +33,8 @@ def throughput(cluster: Cluster, total: int, processes: int, log: Path, profile:
         while not samples or samples[-1].done < total:
             if any(process.poll() is not None for process in running) or time.monotonic() > deadline:
                 raise RuntimeError(f"The handlers ended, or did not finish in {_DEADLINE_SECONDS} s: see {log}.")
-            samples.append(Sample(time.monotonic(), cluster.committed(follower), *usage(running)))
+            done = cluster.committed(follower)
+            samples.append(Sample(time.monotonic(), done, *usage(running)))
             time.sleep(_POLL_SECONDS)
     follower.close()
     steady = [sample for sample in samples if _STEADY[0] * total <= sample.done <= _STEADY[1] * total]

@@ -46,11 +46,16 @@ _KEPT_DAYS: Final = {COMMANDS: 7, REJECTIONS: 30, REPLIES: 1}
 def _kept(name: str, description: str, *, owned: bool, limit: int = MAX_RECORD_BYTES) -> Topic:
     retention = str(_KEPT_DAYS[name] * DAY_MS) if name in _KEPT_DAYS else "-1"
     config = {"cleanup.policy": "delete", "retention.ms": retention, "retention.bytes": "-1"}
-    return Topic(name, description, owned, {**config, "max.message.bytes": str(limit)})
+    return Topic(name, description, owned, config | _limits(limit))
 
 
 def _compacted(name: str, description: str, *, owned: bool) -> Topic:
-    return Topic(name, description, owned, {"cleanup.policy": "compact", "max.message.bytes": str(MAX_RECORD_BYTES)})
+    return Topic(name, description, owned, {"cleanup.policy": "compact"} | _limits(MAX_RECORD_BYTES))
+
+
+def _limits(record_bytes: int) -> dict[str, str]:
+    # By default a broker refuses what is an hour ahead of its clock: a handler whose clock is wrong would stand still.
+    return {"max.message.bytes": str(record_bytes), "message.timestamp.after.max.ms": str(2**63 - 1)}
 
 
 TOPICS: Final = (

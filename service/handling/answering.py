@@ -9,7 +9,7 @@ from service.contracts.commands import ExecuteTask
 from service.contracts.envelope import CORRELATION_ID, MAX_ATTRIBUTE, ORIGIN, REPLY_TO, Envelope, read_envelope
 from service.contracts.events import Event
 from service.contracts.problems import Code, Problem, RejectedError, reject
-from service.contracts.topics import MAX_COMMAND_BYTES, REPLY_TOPIC
+from service.contracts.topics import MAX_COMMAND_BYTES, MAX_RECORD_BYTES, REPLY_TOPIC
 from service.domain.definitions import Definition
 from service.domain.execution import Execution, Request, decide, evolve
 from service.domain.identity import command_hash, command_id
@@ -28,12 +28,13 @@ class ReplyAddress:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The command made something happen: `event`, and `state` after it."""
+    """The command made something happen: `event`, `value` its JSON, and `state` after it."""
 
     record: Record
     reply_to: ReplyAddress | None
     envelope: Envelope
     event: Event
+    value: bytes
     state: Execution
 
 
@@ -65,6 +66,8 @@ class Misplaced:
 
 
 _HEADER_OVERHEAD: Final = 4  # on the wire, the lengths of a name and a value: up to two bytes each
+MAX_EVENT_BYTES: Final = MAX_RECORD_BYTES - 65_536
+"""The largest body of an event; its headers, made from attributes of limited length, have room beside it."""
 
 Answer = Accepted | Repeated | Refused | Misplaced
 DefinitionOf = Callable[[str, str], Definition | None]
@@ -102,12 +105,12 @@ class Desk:
             definition = self.definition_of(task.task_id, task.task_version) if task else None
             request = Request(command, identity, command_hash(envelope.type, envelope.data), envelope.source, at)
             events = decide(state, request, definition)
+            if state is not None and not events:
+                return Repeated(record, reply_to, request, state)
+            (event,) = events
+            return Accepted(record, reply_to, envelope, event, _encode(event), evolve(state, event))
         except RejectedError as error:
             return Refused(record, reply_to, error.problem)
-        if state is not None and not events:
-            return Repeated(record, reply_to, request, state)
-        (event,) = events
-        return Accepted(record, reply_to, envelope, event, evolve(state, event))
 
     def _reply_address(self, topic: bytes, correlation_id: bytes | None) -> ReplyAddress:
         name = topic.decode(errors="replace")
@@ -123,6 +126,18 @@ class Desk:
             detail = f"The correlation_id has {len(correlation_id)} bytes; at most {MAX_ATTRIBUTE} are allowed."
             raise reject(Code.INVALID_REPLY_TO, detail)
         return ReplyAddress(name, correlation_id)
+
+
+def _encode(event: Event) -> bytes:
+    """The event as JSON; one that the broker would not take is the command's fault, not the transaction's."""
+    value: bytes = event.__pydantic_serializer__.to_json(event, by_alias=True, exclude_none=True)
+    if len(value) > MAX_EVENT_BYTES:
+        raise reject(
+            Code.PAYLOAD_TOO_LARGE,
+            f"With the definition's defaults filled in, {type(event).__name__} has {len(value)} bytes; at most "
+            f"{MAX_EVENT_BYTES} are allowed. Send less, or name large data by a file.",
+        )
+    return value
 
 
 def _transport(record: Record) -> tuple[int, bytes | None, bytes | None]:

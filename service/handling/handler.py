@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -41,24 +41,31 @@ class HandlerOptions:
 
 @asynccontextmanager
 async def running_handler(options: HandlerOptions) -> AsyncIterator[asyncio.Task[None]]:
-    """Handle commands while the context is open. The task it gives ends only by an error that must end the process."""
+    """Handle commands while the context is open. The task it gives ends only by an error that must end the process.
+
+    Raises:
+        KafkaError: on entering: the broker does not answer.
+    """
     definitions = DefinitionsTable(options.bootstrap_servers)
-    await definitions.start()
     failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    following = asyncio.create_task(definitions.run(), name="definitions")
     broker, group = _build(options, definitions, failure)
-    watch = asyncio.create_task(_first_failure(failure, following), name="handler")
-    try:
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(definitions.stop)
+        await definitions.start()
+        following = asyncio.create_task(definitions.run(), name="definitions")
+        watch = asyncio.create_task(_first_failure(failure, following), name="handler")
+        stack.push_async_callback(_cancel, watch, following)
         await definitions.catch_up()
+        stack.push_async_callback(broker.stop)
+        stack.push_async_callback(group.close)
         await broker.start()
         yield watch
-    finally:
-        await group.close()
-        await broker.stop()
-        watch.cancel()
-        following.cancel()
-        await asyncio.gather(watch, following, return_exceptions=True)
-        await definitions.stop()
+
+
+async def _cancel(*tasks: asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _first_failure(failure: asyncio.Future[None], following: asyncio.Task[None]) -> None:

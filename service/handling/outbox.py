@@ -12,6 +12,7 @@ from service.contracts.codec import encode
 from service.contracts.commands import ExecuteTask, FailTaskExecution, SkipTaskExecution, SucceedTaskExecution
 from service.contracts.envelope import MAX_ATTRIBUTE, ORIGIN, TRACE_HEADERS, Headers, envelope_headers
 from service.contracts.executions import TaskExecution
+from service.contracts.problems import RejectedError
 from service.contracts.rejections import REJECTION_TYPE, CommandRejected, OriginalHeader, OriginalRecord
 from service.contracts.replies import REPLY_TYPE, CommandReply, Outcome, Position
 from service.contracts.topics import COMMANDS, EVENTS, MAX_COMMAND_BYTES, REJECTIONS, STATE
@@ -76,8 +77,7 @@ def event_record(answer: Accepted) -> Outgoing:
     id_ = f"{event.execution_id}/{event.sequence}"
     headers = envelope_headers(type(event).__name__, id_, event.execution_id, event.at, trace=cause.trace)
     headers += [("ce_causationid", cause.id.encode()), ("ce_causationsource", cause.source.encode())]
-    value = event.__pydantic_serializer__.to_json(event, by_alias=True, exclude_none=True)
-    return Outgoing(event.execution_id.encode(), value, headers, epoch_ms(event.at))
+    return Outgoing(event.execution_id.encode(), answer.value, headers, epoch_ms(event.at))
 
 
 def forwarded_record(record: Record) -> Outgoing:
@@ -133,8 +133,7 @@ def _told_before(state: Execution, request: Request, definition_of: DefinitionOf
     then = as_of(state, repeated_sequence(state, request) or state.sequence)
     match request.command:
         case ExecuteTask() as command:
-            definition = definition_of(command.task_id, command.task_version)
-            return describe(then, resolved_inputs=resolve_inputs(command, definition) if definition else command.inputs)
+            return describe(then, resolved_inputs=_resolved_again(command, definition_of))
         case SucceedTaskExecution() as command:
             return describe(then, outputs=command.outputs)
         case FailTaskExecution() as command:
@@ -143,6 +142,13 @@ def _told_before(state: Execution, request: Request, definition_of: DefinitionOf
             return describe(then, skip_reason=f"{command.reason}: {command.node}")
         case _:
             return describe(then)
+
+
+def _resolved_again(command: ExecuteTask, definition_of: DefinitionOf) -> dict[str, object]:
+    try:
+        return resolve_inputs(command, definition_of(command.task_id, command.task_version))
+    except RejectedError:  # the definition was withdrawn since, or replaced: a duplicate must not stop the partition
+        return command.inputs
 
 
 def _without_payloads(reply: CommandReply) -> CommandReply:

@@ -4,6 +4,7 @@ The order of the steps is the exactly-once protocol; docs/adr/0002 says what eac
 """
 
 import asyncio
+import heapq
 import itertools
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -80,7 +81,7 @@ class PartitionOwner:
         self._failure: Exception | None = None
         self._producer: AIOKafkaProducer | None = None
         self._states: dict[str, Execution] = {}
-        self._finished: deque[tuple[datetime, str]] = deque()
+        self._finished: list[tuple[datetime, str]] = []  # a heap: after a clock jumped back, older ones come later
         self._next_offset = self._events_end = 0
         self._missed_definition = False
         self._desk = Desk(partition, around.partitions, self._definition_of, around.reply_topics.flaw)
@@ -184,8 +185,8 @@ class PartitionOwner:
             return
         # No await from here to the end: nothing fetched before may slip in between.
         self._states, self._next_offset, self._events_end = restored.states, start, restored.events_end
-        finished = ((state.at, state.execution_id) for state in self._states.values() if state.status.is_final)
-        self._finished = deque(sorted(finished))
+        self._finished = [(state.at, key) for key, state in self._states.items() if state.status.is_final]
+        heapq.heapify(self._finished)
         self._queue.clear()
         self._wake.clear()
         self.fetched_to, self._failure = start, None
@@ -236,7 +237,8 @@ class PartitionOwner:
             changed: dict[str, Execution] = {}
             answers = await self._answers(records, changed, at)
             forgotten = self._expired(at)
-            batch = Batch(self.partition, answers, changed.values(), forgotten, records[-1].offset + 1, at)
+            end, reply_seconds = records[-1].offset + 1, around.timeouts.reply
+            batch = Batch(self.partition, answers, changed.values(), forgotten, end, at, reply_seconds)
             assert self._producer is not None  # noqa: S101 - open partitions have one
             try:
                 events_end = await write(self._producer, batch, self._events_end, around.definitions.get)
@@ -246,10 +248,11 @@ class PartitionOwner:
         # Committed: only now may the new state be seen.
         self._next_offset, self._events_end = batch.next_offset, events_end
         self._states.update(changed)
-        self._finished.extend((state.at, key) for key, state in changed.items() if state.status.is_final)
+        for key, state in changed.items():
+            if state.status.is_final:
+                heapq.heappush(self._finished, (state.at, key))
         for key in forgotten:
             del self._states[key]
-            self._finished.popleft()
         _count(answers)
         metrics.EXECUTIONS_KNOWN.labels(self.partition).set(len(self._states))
 
@@ -289,10 +292,15 @@ class PartitionOwner:
             await self._around.reply_topics.learn(names)
 
     def _expired(self, at: datetime) -> list[str]:
-        """Finished executions that leave the idempotency window now, so many at a time that the batch stays quick."""
+        """Finished executions that leave the idempotency window now, so many at a time that the batch stays quick.
+
+        If their transaction fails, the heap is thrown away with the rest of the state.
+        """
         before = at - self._around.window
-        finished = itertools.takewhile(lambda entry: entry[0] < before, self._finished)
-        return [key for _, key in itertools.islice(finished, MAX_FORGOTTEN)]
+        expired: list[str] = []
+        while self._finished and self._finished[0][0] < before and len(expired) < MAX_FORGOTTEN:
+            expired.append(heapq.heappop(self._finished)[1])
+        return expired
 
     # -- giving up
 

@@ -4,8 +4,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from service.contracts.topics import REPLIES
+
 _RETRY_SECONDS: Final = 2.0
 _BROKEN_SECONDS: Final = 60.0
+_STALLED_SECONDS: Final = 2 * _BROKEN_SECONDS
 
 
 class ReplyTopics:
@@ -15,6 +18,7 @@ class ReplyTopics:
         self._fetch_topics = fetch_topics
         self._existing: frozenset[str] = frozenset()
         self._broken: dict[str, tuple[float, str]] = {}
+        self._stalled: dict[str, float] = {}
         self._asked, self._stale = float("-inf"), False
 
     async def learn(self, names: set[str]) -> None:
@@ -33,9 +37,16 @@ class ReplyTopics:
         return reason if asyncio.get_running_loop().time() < until else None
 
     def failed(self, name: str, error: Exception) -> None:
-        """A reply to this topic was refused by the broker for good: for a minute, none is tried."""
-        until = asyncio.get_running_loop().time() + _BROKEN_SECONDS
-        self._broken[name] = until, f"the broker refused the last reply ({type(error).__name__})"
+        """A reply to this topic was refused by the broker for good: for a minute, none is tried.
+
+        A TimeoutError counts from the second on, and never for our own topic: it may be the broker's fault.
+        """
+        now = asyncio.get_running_loop().time()
+        if isinstance(error, TimeoutError):
+            last, self._stalled[name] = self._stalled.get(name, float("-inf")), now
+            if name == REPLIES or now - last > _STALLED_SECONDS:
+                return
+        self._broken[name] = now + _BROKEN_SECONDS, f"the broker refused the last reply ({type(error).__name__})"
 
     def forget(self) -> None:
         """Ask the cluster again: a topic may have been deleted.

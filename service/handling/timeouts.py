@@ -14,6 +14,8 @@ class Timeouts:
     rebalance: float = 10
     transaction: float = 8
     """Our own deadline for one transaction; less than `request`."""
+    reply: float = 3
+    """A client's reply topic may hold its transaction up for this long; less than `transaction`."""
     request: float = 10
     """The producer's deadline for one request; less than `transaction_broker`."""
     transaction_broker: float = 20

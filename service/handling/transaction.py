@@ -7,11 +7,13 @@ from datetime import datetime
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import (
+    InvalidTimestampError,
     InvalidTopicError,
     KafkaError,
     MessageSizeTooLargeError,
     PolicyViolationError,
     TopicAuthorizationFailedError,
+    UnknownError,
 )
 from aiokafka.structs import RecordMetadata
 
@@ -23,20 +25,33 @@ from service.handling.outbox import Outbox, Outgoing, epoch_ms, reply_record
 from service.handling.snapshots import POSITION_KEY
 from service.kafka.murmur2 import partition_of
 
-_FOR_GOOD = (InvalidTopicError, MessageSizeTooLargeError, PolicyViolationError, TopicAuthorizationFailedError)
+_FOR_GOOD = (
+    InvalidTimestampError,
+    InvalidTopicError,
+    MessageSizeTooLargeError,
+    PolicyViolationError,
+    TopicAuthorizationFailedError,
+    UnknownError,  # what aiokafka makes of INVALID_RECORD: a compacted topic takes no reply without a key
+)
 
 
 class ReplyRefusedError(Exception):
-    """The broker refuses replies to this topic for good. The action: answer the batch again, without this topic."""
+    """The broker does not take replies to this topic. The action: answer the batch again, without this topic.
 
-    def __init__(self, topic: str, error: KafkaError) -> None:
+    `error` is a TimeoutError where it gave no reason.
+    """
+
+    def __init__(self, topic: str, error: KafkaError | TimeoutError) -> None:
         super().__init__(f"{topic}: {error!r}")
         self.topic, self.error = topic, error
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one transaction has to record: the answers to all commands before offset `next_offset`."""
+    """What one transaction has to record: the answers to all commands before offset `next_offset`.
+
+    Each reply topic must take its replies within `reply_seconds`.
+    """
 
     partition: int
     answers: list[Answer]
@@ -44,6 +59,7 @@ class Batch:
     forgotten: Iterable[str]
     next_offset: int
     at: datetime
+    reply_seconds: float
 
 
 async def write(producer: AIOKafkaProducer, batch: Batch, events_end: int, definition_of: DefinitionOf) -> int:
@@ -122,11 +138,12 @@ async def _send_replies(
             record = reply_record(answer, position, definition_of, batch.at)
             by_topic.setdefault(answer.reply_to.topic, []).append(record)
     for topic, records in by_topic.items():
-        partitions = len(await producer.partitions_for(topic))
-        placed: dict[tuple[str, int], list[Outgoing]] = {}
-        for record in records:
-            placed.setdefault((topic, partition_of(record.key or b"", partitions)), []).append(record)
         try:
-            await _send(producer, placed)
-        except _FOR_GOOD as error:
+            async with asyncio.timeout(batch.reply_seconds):
+                partitions = len(await producer.partitions_for(topic))
+                placed: dict[tuple[str, int], list[Outgoing]] = {}
+                for record in records:
+                    placed.setdefault((topic, partition_of(record.key or b"", partitions)), []).append(record)
+                await _send(producer, placed)
+        except (*_FOR_GOOD, TimeoutError) as error:
             raise ReplyRefusedError(topic, error) from error

@@ -17,7 +17,7 @@ from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from service.contracts.topics import COMMANDS, HANDLER_GROUP, TOPICS
 
-_SECONDS: Final = 10.0
+_SECONDS: Final = 30.0
 QUIET: Final = 2
 """Syslog's number: the broker is killed on purpose, librdkafka need not tell."""
 
@@ -105,7 +105,7 @@ class Topics:
 def _to_the_end(consumer: Consumer, topic: str, partitions: int) -> Iterator[Read]:
     ended: set[int] = set()
     while len(ended) < partitions:
-        messages: list[Any] = consumer.consume(5000, _SECONDS / 10)  # the library's types allow None everywhere
+        messages: list[Any] = consumer.consume(5000, 1)  # the library's types allow None everywhere
         for message in messages:
             error = message.error()
             if error is None:

@@ -73,7 +73,8 @@ async def test_another_partition_count_is_refused(empty: str) -> None:
 
 
 async def test_every_difference_is_told_with_the_command_that_mends_it(admin: AIOKafkaAdminClient, empty: str) -> None:
-    short = NewTopic(EVENTS, 1, 1, topic_configs={"retention.ms": "1000", "max.message.bytes": "100"})
+    configs = {"retention.ms": "1000", "max.message.bytes": "100", "message.timestamp.after.max.ms": str(2**63 - 1)}
+    short = NewTopic(EVENTS, 1, 1, topic_configs=configs)
     await admin.create_topics([short])
     with pytest.raises(ProvisioningError) as refusal:
         await ensure_topics(empty, 1)

@@ -1,0 +1,199 @@
+"""Opening a partition: it goes on exactly where the last owner's last transaction ended, or stays closed."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
+from confluent_kafka import KafkaException
+from confluent_kafka import TopicPartition as Place
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType  # type: ignore[attr-defined]
+
+from service.contracts.commands import ExecuteTask
+from service.contracts.topics import COMMANDS, EVENTS, HANDLER_GROUP, STATE
+from service.handling import metrics, partition
+from service.handling.opening import StateLostError
+from service.handling.producer import start_producer, stop_producer
+from service.handling.restore import ForeignTransactionError, restore
+from service.handling.snapshots import POSITION_KEY
+from service.handling.timeouts import Timeouts
+from tests.handling.world import PARTITIONS, QUICK, SECONDS, World, eventually, execution_id, id_owned_by
+
+EXECUTE = ExecuteTask(task_id="faults:task", task_version="1.0.0", inputs={})
+
+
+@asynccontextmanager
+async def transaction(world: World, transactional_id: str) -> AsyncIterator[AIOKafkaProducer]:
+    """A producer in an open transaction."""
+    producer = AIOKafkaProducer(bootstrap_servers=world.servers, transactional_id=transactional_id)
+    await producer.start()
+    try:
+        await producer.begin_transaction()
+        yield producer
+    finally:
+        await stop_producer(producer, QUICK)
+
+
+async def refused(world: World, number: int) -> tuple[int, int]:
+    """Write a command whose every handling leaves one more rejection: idempotency can't hide the second."""
+    return await world.command({}, "NoSuchCommand", partition=number)
+
+
+async def handled(world: World, place: tuple[int, int]) -> int:
+    """How often the command was handled, once it was."""
+    async with asyncio.timeout(SECONDS):
+        while not (found := await world.rejections(place)):  # noqa: ASYNC110 - nobody tells us
+            await asyncio.sleep(0.005)
+    return len(found)
+
+
+async def one_execution(world: World, number: int) -> str:
+    """An execution that this partition remembers."""
+    id_ = id_owned_by(number)
+    await world.command(EXECUTE, id_=id_, partition=number)
+    async with world.handler() as running:
+        await running.all_open()
+        await world.settled()
+    return execution_id(id_)
+
+
+def resets(error: type[Exception]) -> float:
+    """How often this error has closed a partition."""
+    return float(metrics.PARTITION_RESETS.labels(error.__name__)._value.get())
+
+
+async def test_an_opening_goes_on_behind_the_last_transaction(world: World) -> None:
+    places = []
+    for _ in range(3):
+        places += [await refused(world, number) for number in range(PARTITIONS)]
+        async with world.handler():
+            await world.settled()
+    assert [await handled(world, place) for place in places] == [1] * len(places)
+
+
+@asynccontextmanager
+async def old_owner(world: World) -> AsyncIterator[tuple[AIOKafkaProducer, list[tuple[int, int]]]]:
+    """An owner of partition 1 that has written everything about these commands, and has yet to commit it."""
+    places = [await refused(world, 1) for _ in range(3)]
+    end = places[-1][1] + 1
+    async with transaction(world, f"{HANDLER_GROUP}.1") as old:
+        await old.send_offsets_to_transaction({TopicPartition(COMMANDS, 1): end}, HANDLER_GROUP)
+        await (await old.send(STATE, b"%d" % end, POSITION_KEY, 1))
+        yield old, places
+
+
+async def test_an_opening_ends_the_old_owners_open_transaction(world: World) -> None:
+    async with old_owner(world) as (old, places):
+        await (await old.send(EVENTS, b"{}", b"never-committed", 1))
+        async with world.handler():
+            await world.settled()
+        with pytest.raises(KafkaError):
+            await old.commit_transaction()
+    assert [await handled(world, place) for place in places] == [1, 1, 1]
+    assert await world.events("never-committed") == []
+
+
+async def test_nothing_is_read_before_the_old_owner_is_fenced(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its transaction commits at the last moment: what was read earlier would be the offset and state before it."""
+    lost = metrics.OFFSETS_LOST._value.get()
+    async with old_owner(world) as (old, places):
+
+        async def just_before(servers: str, transactional_id: str, timeouts: Timeouts) -> AIOKafkaProducer:
+            if transactional_id == f"{HANDLER_GROUP}.1":
+                await old.commit_transaction()
+            return await start_producer(servers, transactional_id, timeouts)
+
+        monkeypatch.setattr(partition, "start_producer", just_before)
+        async with world.handler() as running:
+            await running.all_open()
+            new = await refused(world, 1)
+            assert await handled(world, new) == 1
+    assert [await world.rejections(place) for place in places] == [[], [], []]
+    assert metrics.OFFSETS_LOST._value.get() == lost
+
+
+async def test_a_partition_stays_closed_while_a_foreign_transaction_is_open_on_its_state(world: World) -> None:
+    """Behind an open transaction, records that are committed already are invisible."""
+    execution, before = await one_execution(world, 2), resets(ForeignTransactionError)
+    (snapshot,) = await world.snapshots(execution.encode())
+    async with transaction(world, "a-foreigner") as foreign:
+        await (await foreign.send(STATE, snapshot.value, b"of-a-foreigner", 2))
+        await world.write(snapshot.value, key=b"behind-it", partition=2, topic=STATE)
+        async with world.handler() as running:
+            await running.all_open({0, 1, 3})
+            await eventually(lambda: resets(ForeignTransactionError) > before, "the opening was refused")
+            assert not running.owners[2].is_open
+            await foreign.commit_transaction()
+            await running.all_open()
+            assert running.owners[2]._states.keys() >= {execution, "of-a-foreigner", "behind-it"}
+
+
+async def test_restoring_passes_markers_aborted_records_and_tombstones(world: World) -> None:
+    """An end marker has an offset but no record: who waits for the last offset's record waits for ever."""
+    execution = await one_execution(world, 3)
+    (snapshot,) = await world.snapshots(execution.encode())
+    async with asyncio.timeout(SECONDS / 2):
+        before = await restore(world.servers, 3, QUICK)
+        async with transaction(world, "aborter") as aborter:
+            await (await aborter.send(STATE, None, execution.encode(), 3))
+            await (await aborter.send(STATE, snapshot.value, b"aborted", 3))
+            await (await aborter.send(STATE, b"0", POSITION_KEY, 3))
+            await aborter.abort_transaction()
+        await world.read(STATE)
+        assert (await restore(world.servers, 3, QUICK)) == before
+        assert execution in before.states
+        await world.write(None, key=execution.encode(), partition=3, topic=STATE)
+        assert execution not in (await restore(world.servers, 3, QUICK)).states
+
+
+async def test_lost_group_offsets_raise_the_alarm_and_nothing_is_handled_twice(world: World) -> None:
+    old = [await refused(world, number) for number in range(PARTITIONS)]
+    async with world.handler():
+        await world.settled()
+    await asyncio.to_thread(world.admin.delete_consumer_groups([HANDLER_GROUP])[HANDLER_GROUP].result)
+    lost = metrics.OFFSETS_LOST._value.get()
+    async with world.handler() as running:
+        await running.all_open()
+        new = [await refused(world, number) for number in range(PARTITIONS)]
+        await world.settled()
+    assert metrics.OFFSETS_LOST._value.get() == lost + PARTITIONS
+    assert [await handled(world, place) for place in old + new] == [1] * 2 * PARTITIONS
+
+
+async def lose_state(world: World) -> None:
+    """Empty the state of partition 3, which the topic's policy must allow for a moment."""
+    tp, end = TopicPartition(STATE, 3), Place(STATE, 3, -1)
+    for policy in ("compact,delete", "compact"):
+        entry = ConfigEntry("cleanup.policy", policy, incremental_operation=AlterConfigOpType.SET)
+        resource = ConfigResource(ResourceType.TOPIC, STATE, incremental_configs=[entry])
+        await asyncio.to_thread(world.admin.incremental_alter_configs([resource])[resource].result)
+        while await world.reader.beginning_offsets([tp]) != await world.probe.end_offsets([tp]):
+            with suppress(KafkaException):  # the broker needs a moment to know the new policy
+                await asyncio.to_thread(world.admin.delete_records([end])[end].result)
+
+
+async def lose_commands(world: World) -> None:
+    """Let the state of partition 3 be ahead of its commands."""
+    await world.write(b"1000000", key=POSITION_KEY, partition=3, topic=STATE)
+
+
+@pytest.mark.parametrize("lose", [lose_state, lose_commands])
+async def test_what_does_not_fit_stays_closed(world: World, lose: Callable[[World], Awaitable[None]]) -> None:
+    """Until it is repaired, here by the right position; the other partitions go on."""
+    await one_execution(world, 3)
+    position, before = await world.committed(3), resets(StateLostError)
+    await lose(world)
+    try:
+        waiting = await refused(world, 3)
+        async with world.handler() as running:
+            await running.all_open({0, 1, 2})
+            await eventually(lambda: resets(StateLostError) > before + 1, "the opening was refused again")
+            assert await handled(world, await refused(world, 0)) == 1
+            assert not running.owners[3].is_open
+            assert await world.rejections(waiting) == []
+    finally:
+        await world.write(b"%d" % (position or 0), key=POSITION_KEY, partition=3, topic=STATE)
+    async with world.handler():
+        assert await handled(world, waiting) == 1
