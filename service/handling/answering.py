@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import ClassVar, Final
 
 from service.contracts.commands import ExecuteTask
 from service.contracts.envelope import CORRELATION_ID, MAX_ATTRIBUTE, ORIGIN, REPLY_TO, Envelope, read_envelope
@@ -30,6 +30,7 @@ class ReplyAddress:
 class Accepted:
     """The command made something happen: `event`, `value` its JSON, and `state` after it."""
 
+    outcome: ClassVar = "accepted"
     record: Record
     reply_to: ReplyAddress | None
     envelope: Envelope
@@ -42,6 +43,7 @@ class Accepted:
 class Repeated:
     """The command says what is already so."""
 
+    outcome: ClassVar = "duplicate"
     record: Record
     reply_to: ReplyAddress | None
     request: Request
@@ -52,6 +54,7 @@ class Repeated:
 class Refused:
     """The command is not valid, or not possible now."""
 
+    outcome: ClassVar = "rejected"
     record: Record
     reply_to: ReplyAddress | None
     problem: Problem
@@ -61,6 +64,7 @@ class Refused:
 class Misplaced:
     """The execution belongs to another partition: the record is passed on to it as it is."""
 
+    outcome: ClassVar = "forwarded"
     record: Record
     owner: int
 

@@ -15,8 +15,9 @@ from faststream.kafka import KafkaBroker, KafkaMessage
 from service.contracts.topics import COMMANDS, HANDLER_GROUP
 from service.handling.definitions_table import DefinitionsTable
 from service.handling.group import MAX_QUEUED, PartitionGroup
-from service.handling.partition import PartitionOwner, Surroundings
+from service.handling.partition import PartitionOwner
 from service.handling.replies import ReplyTopics
+from service.handling.surroundings import Surroundings
 from service.handling.timeouts import Timeouts
 from service.kafka.records import Record
 

@@ -4,58 +4,29 @@ The order of the steps is the exactly-once protocol; docs/adr/0002 says what eac
 """
 
 import asyncio
-import heapq
 import itertools
-from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections import Counter, deque
+from collections.abc import Sequence
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from service.contracts.definitions import DefinitionStatus
-from service.contracts.envelope import REPLY_TO
-from service.contracts.topics import COMMANDS, REPLY_TOPIC
-from service.domain.definitions import Definition
-from service.domain.execution import Execution
+from service.contracts.topics import COMMANDS
 from service.handling import metrics
-from service.handling.answering import Accepted, Answer, Desk, Misplaced, Refused
-from service.handling.definitions_table import DefinitionsTable
+from service.handling.batch_answering import BatchAnswering
+from service.handling.memory import Memory
 from service.handling.opening import StartOffset, start_offset
 from service.handling.producer import start_producer, stop_producer
-from service.handling.replies import ReplyTopics
 from service.handling.restore import restore
-from service.handling.timeouts import Timeouts
+from service.handling.surroundings import Surroundings
 from service.handling.transaction import Batch, ReplyRefusedError, write
 from service.kafka.records import Record
 
 MAX_BATCH_RECORDS = 1000
 MAX_BATCH_BYTES = 4 << 20
-MAX_FORGOTTEN = 5 * MAX_BATCH_RECORDS
 
 log = structlog.get_logger(__name__)
 _epochs = itertools.count(1)
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What all partitions of a handler share.
-
-    `prove_membership` returns once the group still counts us as a member. `failed` is told of an error that no
-    opening can cure: the process must end, rather than own a partition that nobody handles.
-    """
-
-    bootstrap_servers: str
-    partitions: int
-    transactional_id_prefix: str
-    window: timedelta
-    clock: Callable[[], datetime]
-    definitions: DefinitionsTable
-    reply_topics: ReplyTopics
-    prove_membership: Callable[[], Awaitable[None]]
-    failed: Callable[[BaseException], None]
-    timeouts: Timeouts
 
 
 class PartitionOwner:
@@ -80,11 +51,9 @@ class PartitionOwner:
         self._whole = False  # producer and state are fit for use: opened, and no error since
         self._failure: Exception | None = None
         self._producer: AIOKafkaProducer | None = None
-        self._states: dict[str, Execution] = {}
-        self._finished: list[tuple[datetime, str]] = []  # a heap: after a clock jumped back, older ones come later
+        self._memory = Memory({}, around.window)
         self._next_offset = self._events_end = 0
-        self._missed_definition = False
-        self._desk = Desk(partition, around.partitions, self._definition_of, around.reply_topics.flaw)
+        self._answering = BatchAnswering(partition, around.partitions, around.definitions, around.reply_topics)
         self._task = asyncio.create_task(self._run(), name=f"partition-{partition}")
         self._task.add_done_callback(self._ended)
 
@@ -184,9 +153,8 @@ class PartitionOwner:
         if not self._owned or self._parked:
             return
         # No await from here to the end: nothing fetched before may slip in between.
-        self._states, self._next_offset, self._events_end = restored.states, start, restored.events_end
-        self._finished = [(state.at, key) for key, state in self._states.items() if state.status.is_final]
-        heapq.heapify(self._finished)
+        self._memory = Memory(restored.states, around.window)
+        self._next_offset, self._events_end = start, restored.events_end
         self._queue.clear()
         self._wake.clear()
         self.fetched_to, self._failure = start, None
@@ -194,7 +162,7 @@ class PartitionOwner:
         self._whole = True
         self._begin_epoch()
         self._consumer.resume(self.tp)
-        log.info("partition_opened", partition=self.partition, offset=start, executions=len(self._states))
+        log.info("partition_opened", partition=self.partition, offset=start, executions=len(restored.states))
 
     async def _work(self) -> None:
         self._working = self._whole
@@ -232,11 +200,9 @@ class PartitionOwner:
     async def _handle(self, records: list[Record]) -> None:
         around = self._around
         at = around.clock()
-        await self._learn_reply_topics(records)
         with metrics.TRANSACTION_SECONDS.time():
-            changed: dict[str, Execution] = {}
-            answers = await self._answers(records, changed, at)
-            forgotten = self._expired(at)
+            answers, changed = await self._answering.answer_all(records, self._memory.states, at)
+            forgotten = self._memory.take_expired(at)
             end, reply_seconds = records[-1].offset + 1, around.timeouts.reply
             batch = Batch(self.partition, answers, changed.values(), forgotten, end, at, reply_seconds)
             assert self._producer is not None  # noqa: S101 - open partitions have one
@@ -247,60 +213,10 @@ class PartitionOwner:
                 raise
         # Committed: only now may the new state be seen.
         self._next_offset, self._events_end = batch.next_offset, events_end
-        self._states.update(changed)
-        for key, state in changed.items():
-            if state.status.is_final:
-                heapq.heappush(self._finished, (state.at, key))
-        for key in forgotten:
-            del self._states[key]
-        _count(answers)
-        metrics.EXECUTIONS_KNOWN.labels(self.partition).set(len(self._states))
-
-    async def _answers(self, records: list[Record], changed: dict[str, Execution], at: datetime) -> list[Answer]:
-        """Answer all, each seeing what those before it did. `changed` collects the new states."""
-
-        def state_of(execution_id: str) -> Execution | None:
-            return changed.get(execution_id) or self._states.get(execution_id)
-
-        answers: list[Answer] = []
-        caught_up = False
-        for record in records:
-            self._missed_definition = False
-            answer = self._desk.answer(record, state_of, at)
-            if self._missed_definition and not caught_up:
-                # All records of the batch are older than this moment: once is enough for all of them.
-                await self._around.definitions.catch_up()
-                caught_up = True
-                answer = self._desk.answer(record, state_of, at)
-            if isinstance(answer, Accepted):
-                changed[answer.state.execution_id] = answer.state
-            answers.append(answer)
-        return answers
-
-    def _definition_of(self, task_id: str, version: str) -> Definition | None:
-        definition = self._around.definitions.get(task_id, version)
-        if definition is None or definition.status is not DefinitionStatus.PUBLISHED:
-            self._missed_definition = True
-        return definition
-
-    async def _learn_reply_topics(self, records: list[Record]) -> None:
-        asked = {
-            value.decode(errors="replace") for r in records for name, value in r.headers if name == REPLY_TO and value
-        }
-        names = {name for name in asked if REPLY_TOPIC.fullmatch(name)}
-        if names:
-            await self._around.reply_topics.learn(names)
-
-    def _expired(self, at: datetime) -> list[str]:
-        """Finished executions that leave the idempotency window now, so many at a time that the batch stays quick.
-
-        If their transaction fails, the heap is thrown away with the rest of the state.
-        """
-        before = at - self._around.window
-        expired: list[str] = []
-        while self._finished and self._finished[0][0] < before and len(expired) < MAX_FORGOTTEN:
-            expired.append(heapq.heappop(self._finished)[1])
-        return expired
+        self._memory.apply(changed, forgotten)
+        for outcome, count in Counter(answer.outcome for answer in answers).items():
+            metrics.COMMANDS.labels(outcome).inc(count)
+        metrics.EXECUTIONS_KNOWN.labels(self.partition).set(len(self._memory.states))
 
     # -- giving up
 
@@ -316,7 +232,7 @@ class PartitionOwner:
         self._whole = False
         self._set_open(value=False)
         self._queue.clear()
-        self._states = {}
+        self._memory = Memory({}, self._around.window)
         producer, self._producer = self._producer, None
         if self._owned and self.tp in self._consumer.assignment():
             self._consumer.pause(self.tp)
@@ -331,18 +247,3 @@ class PartitionOwner:
         if value != self._open:
             metrics.PARTITIONS_OPEN.inc(1 if value else -1)
         self._open = value
-
-
-def _count(answers: Sequence[Answer]) -> None:
-    counts = {"accepted": 0, "duplicate": 0, "rejected": 0, "forwarded": 0}
-    for answer in answers:
-        if isinstance(answer, Accepted):
-            counts["accepted"] += 1
-        elif isinstance(answer, Refused):
-            counts["rejected"] += 1
-        elif isinstance(answer, Misplaced):
-            counts["forwarded"] += 1
-        else:
-            counts["duplicate"] += 1
-    for outcome, count in counts.items():
-        metrics.COMMANDS.labels(outcome).inc(count)

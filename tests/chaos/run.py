@@ -114,7 +114,7 @@ async def _eventually(condition: Callable[[], bool]) -> float | None:
     began = time.monotonic()
     with suppress(TimeoutError):
         async with asyncio.timeout(_SETTLE_SECONDS):
-            while not await asyncio.to_thread(_holds, condition):  # noqa: ASYNC110 - other processes set no event of ours
+            while not await asyncio.to_thread(_holds, condition):
                 await asyncio.sleep(0.2)
             return round(time.monotonic() - began, 1)
     return None

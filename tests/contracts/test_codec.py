@@ -54,7 +54,7 @@ def test_what_is_not_strict_json_is_refused(raw: bytes) -> None:
         (b' {"b": [null, true], "a": 1.0}\n', {"b": [None, True], "a": 1.0}),
     ],
 )
-def test_what_looks_alike_is_let_through(raw: bytes, value: Any) -> None:  # noqa: ANN401 - JSON is any
+def test_what_looks_alike_is_let_through(raw: bytes, value: Any) -> None:
     decoded = decode(raw)
     assert (decoded, type(decoded)) == (value, type(value))
 
@@ -88,7 +88,7 @@ def test_many_brackets_are_not_depth() -> None:
 
 
 @given(JSON)
-def test_what_we_write_we_read(value: Any) -> None:  # noqa: ANN401 - JSON is any
+def test_what_we_write_we_read(value: Any) -> None:
     assert decode(encode(value)) == value
     assert decode(json.dumps(value).encode()) == value
 

@@ -43,7 +43,7 @@ def binary(value: bytes | None = b"{}", **headers: bytes | None) -> Record:
     return Record(value, list({**GOOD, **headers}.items()))
 
 
-def structured(**attributes: Any) -> Record:  # noqa: ANN401 - JSON is any
+def structured(**attributes: Any) -> Record:
     return Record(json.dumps({**EVENT, **attributes}).encode(), [STRUCTURED])
 
 
@@ -150,7 +150,7 @@ def test_a_command_is_shallow_enough_to_be_wrapped() -> None:
 
 
 @pytest.mark.parametrize("write", [to_binary, to_structured])
-def test_what_the_sdk_writes_we_read(write: Any) -> None:  # noqa: ANN401 - two functions of the SDK
+def test_what_the_sdk_writes_we_read(write: Any) -> None:
     attributes = {"id": "42", "source": "/scheduler", "type": "ExecuteTask", "subject": "s", "time": AT, "ext": "é"}
     event = CloudEvent({**attributes, "datacontenttype": "application/json"}, {"a": "é"})
     message: KafkaMessage = write(event, JSONFormat())

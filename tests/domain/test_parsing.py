@@ -33,11 +33,11 @@ def definition_of(task_id: str, version: str) -> Definition | None:
     return LOAD if (task_id, version) == (LOAD.task_id, LOAD.version) else None
 
 
-def envelope(type_: str, data: Any, subject: str | None = None) -> Envelope:  # noqa: ANN401 - JSON is any
+def envelope(type_: str, data: Any, subject: str | None = None) -> Envelope:
     return Envelope("1", "/tests", type_, subject, data)
 
 
-def refused(type_: str, data: Any, subject: str | None = None) -> Problem:  # noqa: ANN401 - JSON is any
+def refused(type_: str, data: Any, subject: str | None = None) -> Problem:
     with pytest.raises(RejectedError) as refusal:
         parse_command(envelope(type_, data, subject), definition_of)
     return refusal.value.problem
@@ -69,7 +69,7 @@ def test_an_unknown_type_is_refused_with_the_known_ones() -> None:
 
 @pytest.mark.parametrize("data", [None, [], "x", 1, True])
 @pytest.mark.parametrize("type_", COMMANDS)
-def test_data_must_be_an_object(type_: str, data: Any) -> None:  # noqa: ANN401 - JSON is any
+def test_data_must_be_an_object(type_: str, data: Any) -> None:
     problem = refused(type_, data, ID)
     assert (problem.code, errors(problem)) == (Code.INVALID_COMMAND, {"#": "must be an object"})
 
@@ -160,7 +160,7 @@ NAMES = [alias for model in COMMANDS.values() for alias in model.wire_names()]
     data=JSON | st.dictionaries(st.sampled_from(NAMES), JSON | st.just(ID) | st.just("etl:load") | st.just("1.0.0")),
     subject=st.none() | st.text(),
 )
-def test_anything_is_parsed_or_rejected(type_: str, data: Any, subject: str | None) -> None:  # noqa: ANN401 - JSON is any
+def test_anything_is_parsed_or_rejected(type_: str, data: Any, subject: str | None) -> None:
     with suppress(RejectedError):
         assert isinstance(parse_command(envelope(type_, data, subject), definition_of), COMMANDS[type_])
 

@@ -22,7 +22,7 @@ BASE: dict[str, Any] = {
 }
 
 
-def event(kind: str, sequence: int, status: str, **more: Any) -> Event:  # noqa: ANN401 - the fields differ by kind
+def event(kind: str, sequence: int, status: str, **more: Any) -> Event:
     return EVENTS[kind].model_validate({**BASE, "sequence": sequence, "status": status, **more}, by_name=True)
 
 

@@ -44,7 +44,7 @@ async def refused(world: World, number: int) -> tuple[int, int]:
 async def handled(world: World, place: tuple[int, int]) -> int:
     """How often the command was handled, once it was."""
     async with asyncio.timeout(SECONDS):
-        while not (found := await world.rejections(place)):  # noqa: ASYNC110 - nobody tells us
+        while not (found := await world.rejections(place)):
             await asyncio.sleep(0.005)
     return len(found)
 
@@ -127,7 +127,7 @@ async def test_a_partition_stays_closed_while_a_foreign_transaction_is_open_on_i
             assert not running.owners[2].is_open
             await foreign.commit_transaction()
             await running.all_open()
-            assert running.owners[2]._states.keys() >= {execution, "of-a-foreigner", "behind-it"}
+            assert running.owners[2]._memory.states.keys() >= {execution, "of-a-foreigner", "behind-it"}
 
 
 async def test_restoring_passes_markers_aborted_records_and_tombstones(world: World) -> None:

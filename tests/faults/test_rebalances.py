@@ -91,7 +91,7 @@ async def test_what_comes_straight_back_keeps_producer_state_and_place(world: Wo
         await foreigner.begin_transaction()  # where the group believes to be is not where the state is
         await foreigner.send_offsets_to_transaction(dict.fromkeys(ALL, 0), HANDLER_GROUP)
         await foreigner.commit_transaction()
-        before = {number: (owner, owner._producer, owner._states) for number, owner in first.owners.items()}
+        before = {number: (owner, owner._producer, owner._memory.states) for number, owner in first.owners.items()}
         async with world.handler() as second:
             await eventually(lambda: len(second.owners) == PARTITIONS // 2, "the second handler has its share")
             await second.all_open(second.owners)
@@ -103,7 +103,7 @@ async def test_what_comes_straight_back_keeps_producer_state_and_place(world: Wo
         for number in kept:
             owner = first.owners[number]
             assert (owner, owner._producer) == before[number][:2]
-            assert owner._states is before[number][2]
+            assert owner._memory.states is before[number][2]
         await assert_handled_once(world, places + [await refused(world, number) for number in range(PARTITIONS)])
     await stop_producer(foreigner, QUICK)
 

@@ -158,7 +158,7 @@ async def test_memory_changes_only_when_the_transaction_is_committed(
 
         async def looked_at() -> None:
             owner = running.owners[number]
-            seen.append((number, len(owner._states), owner._next_offset))
+            seen.append((number, len(owner._memory.states), owner._next_offset))
             await commit()
 
         producer.commit_transaction = looked_at
@@ -166,12 +166,12 @@ async def test_memory_changes_only_when_the_transaction_is_committed(
     producers.prepare = watch
     async with world.handler() as running:
         await running.all_open()
-        known = {number: (len(owner._states), owner._next_offset) for number, owner in running.owners.items()}
+        known = {number: (len(owner._memory.states), owner._next_offset) for number, owner in running.owners.items()}
         await (await write_batch(PARTITION)).assert_exactly_once()
         number, *at_commit = seen[0]
         assert tuple(at_commit) == known[number]
         owner = running.owners[number]
-        assert (len(owner._states), owner._next_offset) > known[number]
+        assert (len(owner._memory.states), owner._next_offset) > known[number]
 
 
 async def test_a_producer_whose_stop_hangs_is_forced_and_the_partition_goes_on(

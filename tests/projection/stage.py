@@ -145,7 +145,7 @@ def whole(lives: Iterable[Sequence[Event]]) -> dict[str, TaskExecution]:
 async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 30) -> None:
     """Wait for a condition."""
     async with asyncio.timeout(seconds):
-        while not await condition():  # noqa: ASYNC110 - the other side is a process of its own
+        while not await condition():
             await asyncio.sleep(0.02)
 
 

@@ -37,7 +37,7 @@ def life(  # noqa: PLR0913 - one for each thing that tests vary
     started: bool = True,
     inputs: dict[str, Any] | None = None,
     outputs: dict[str, Any] | None = None,
-    **common: Any,  # noqa: ANN401 - any field of an event
+    **common: Any,
 ) -> list[Event]:
     """All events of an execution that has come to `status`; `started` decides how one was STOPPED."""
     fields: dict[str, Any] = {

@@ -43,7 +43,7 @@ def lives(seed: int, count: int) -> list[list[Event]]:
     ]
 
 
-def expected(known: Sequence[Sequence[Event]], **filters: Any) -> list[TaskExecution]:  # noqa: ANN401 - any filter
+def expected(known: Sequence[Sequence[Event]], **filters: Any) -> list[TaskExecution]:
     """The model: fold, filter, newest first. Among equals ClickHouse orders ids in an order of its own."""
     found = [
         item
