@@ -15,7 +15,8 @@ from bench.cluster import PARTITIONS
 _STOP_SECONDS: Final = 15
 
 
-def _start(servers: str, log: Path, profile: Path | None) -> psutil.Popen:
+def start(servers: str, log: Path, profile: Path | None = None) -> psutil.Popen:
+    """Start one; `profile` is where cProfile writes what it did."""
     environment = {**os.environ, "KAFKA_BOOTSTRAP_SERVERS": servers, "TASKEXEC_PARTITIONS": str(PARTITIONS)}
     profiler = ["-m", "cProfile", "-o", str(profile)] if profile else []
     with log.open("ab") as output:
@@ -26,8 +27,8 @@ def _start(servers: str, log: Path, profile: Path | None) -> psutil.Popen:
 
 @contextmanager
 def handlers(servers: str, count: int, log: Path, profile: Path | None = None) -> Iterator[list[psutil.Popen]]:
-    """Run so many of them; `profile` is where cProfile writes what the first one did."""
-    processes = [_start(servers, log, profile if number == 0 else None) for number in range(count)]
+    """Run so many of them, and end all that are in the list when the context ends; `profile` the first one."""
+    processes = [start(servers, log, profile if number == 0 else None) for number in range(count)]
     try:
         yield processes
     finally:

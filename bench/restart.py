@@ -5,8 +5,10 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
+from confluent_kafka import Consumer
+
 from bench.cluster import PARTITIONS, Cluster
-from bench.handlers import handlers, stop
+from bench.handlers import handlers, start, stop
 from bench.workload import TYPES, command, execution_id
 from service.contracts.topics import HANDLER_GROUP
 from service.kafka.murmur2 import partition_of
@@ -25,17 +27,19 @@ def restart(cluster: Cluster, executions: int, log: Path) -> dict[str, Any]:
     cluster.publish_definition()
     total = cluster.fill(command(number, TYPES[0], _RUN) for number in range(executions))
     result: dict[str, Any] = {"what": "restart", "who": "ours", "open_executions": executions}
-    commands = iter(TYPES[1:])
-    deadline = time.monotonic() + _DEADLINE_SECONDS
     follower = cluster.consumer(**{"group.id": HANDLER_GROUP})
-    for name, how in _HOW.items():
-        with handlers(cluster.servers, 1, log) as running:
-            while cluster.committed(follower) < total and time.monotonic() < deadline:
-                time.sleep(0.2)
+    deadline = time.monotonic() + _DEADLINE_SECONDS
+    with handlers(cluster.servers, 1, log) as running:
+        while cluster.committed(follower) < total and time.monotonic() < deadline:
+            time.sleep(0.2)
+        follower.close()
+        for (name, how), next_type in zip(_HOW.items(), TYPES[1:], strict=True):
             stop(running, how)
-        total += cluster.fill(command(number, next_type, _RUN) for next_type in [next(commands)] for number in _ones())
-        result[name] = _recovery(cluster, log)
-    follower.close()
+            reader = cluster.event_reader()
+            cluster.fill(command(number, next_type, _RUN) for number in _ones())
+            began = time.monotonic()
+            running.append(start(cluster.servers, log))
+            result[name] = _until_all_answered(reader, began)
     return result
 
 
@@ -49,14 +53,12 @@ def _ones() -> list[int]:
     return list(numbers.values())
 
 
-def _recovery(cluster: Cluster, log: Path) -> float:
-    reader = cluster.event_reader()
-    began, seen = time.monotonic(), set[int | None]()
-    with handlers(cluster.servers, 1, log):
-        while len(seen) < PARTITIONS and time.monotonic() < began + _DEADLINE_SECONDS:
-            message = reader.poll(0.05)
-            if message is not None and message.error() is None:
-                seen.add(message.partition())
-        seconds = time.monotonic() - began
+def _until_all_answered(reader: Consumer, began: float) -> float:
+    """Seconds until an event of every partition was seen."""
+    seen: set[int | None] = set()
+    while len(seen) < PARTITIONS and time.monotonic() < began + _DEADLINE_SECONDS:
+        message = reader.poll(0.05)
+        if message is not None and message.error() is None:
+            seen.add(message.partition())
     reader.close()
-    return round(seconds, 2)
+    return round(time.monotonic() - began, 2)

@@ -12,11 +12,13 @@ from aiokafka.client import ConnectionGroup
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from aiokafka.protocol.group import HeartbeatRequest
 
-from service.handling.partition import MAX_BATCH_RECORDS, PartitionOwner
+from service.handling.inbox import MAX_BATCH_BYTES, MAX_BATCH_RECORDS
+from service.handling.partition import PartitionOwner
 from service.kafka.lenient import UNREADABLE, read_leniently
 from service.kafka.records import Record
 
-MAX_QUEUED = 4 * MAX_BATCH_RECORDS
+MAX_QUEUED: Final = 4 * MAX_BATCH_RECORDS
+MAX_QUEUED_BYTES: Final = 16 * MAX_BATCH_BYTES
 _FETCH_PAUSE_SECONDS: Final = 0.2
 
 log = structlog.get_logger(__name__)
@@ -100,7 +102,7 @@ class PartitionGroup(ConsumerRebalanceListener):
         log.warning("fetch_failed", error=repr(error))
         fetched: dict[TopicPartition, list[Record]] = {}
         for owner in [owner for owner in self._owners.values() if owner.is_open]:
-            epoch, tp, offset = owner.epoch, owner.tp, owner.fetched_to
+            epoch, tp, offset = owner.epoch, owner.tp, owner.inbox.end
             consumer.seek(tp, offset)
             if isinstance(error, OffsetOutOfRangeError) and tp in error.args[0]:
                 owner.fail(error)
@@ -123,8 +125,12 @@ class PartitionGroup(ConsumerRebalanceListener):
             owner = self._owners.get(partition)
             if owner is not None and self._stamp.get(partition) == owner.epoch:
                 owner.put(batch)
-        while sum(owner.queued for owner in self._owners.values()) > MAX_QUEUED:  # noqa: ASYNC110 - owners come and go
+        while self._too_much_waits():  # noqa: ASYNC110 - owners come and go
             await asyncio.sleep(0.002)
+
+    def _too_much_waits(self) -> bool:
+        inboxes = [owner.inbox for owner in self._owners.values()]
+        return sum(map(len, inboxes)) > MAX_QUEUED or sum(inbox.size for inbox in inboxes) > MAX_QUEUED_BYTES
 
     async def prove_membership(self) -> None:
         """Return once the coordinator accepts a heartbeat: a zombie must not fence the rightful owner."""

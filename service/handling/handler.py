@@ -1,7 +1,7 @@
 """The command handler: a FastStream application around the partition group."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -50,20 +50,28 @@ async def running_handler(options: HandlerOptions) -> AsyncIterator[asyncio.Task
     definitions = DefinitionsTable(options.bootstrap_servers)
     failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     broker, group = _build(options, definitions, failure)
+    stop_seconds = options.timeouts.revoke + options.timeouts.stop
     async with AsyncExitStack() as stack:
-        stack.push_async_callback(definitions.stop)
+        stack.push_async_callback(_stop, definitions.stop, stop_seconds)
         await definitions.start()
         following = asyncio.create_task(definitions.run(), name="definitions")
         watch = asyncio.create_task(_first_failure(failure, following), name="handler")
         stack.push_async_callback(_cancel, watch, following)
         await definitions.catch_up()
-        stack.push_async_callback(broker.stop)
+        stack.push_async_callback(_stop, broker.stop, stop_seconds)
         stack.push_async_callback(group.close)
         await broker.start()
         yield watch
 
 
-async def _cancel(*tasks: asyncio.Task[None]) -> None:
+async def _stop(stop: Callable[[], Awaitable[None]], seconds: float) -> None:
+    """Stop a part that may wait for a broker that is gone, or (aiokafka) end in a CancelledError nobody asked for."""
+    stopping = asyncio.ensure_future(stop())
+    await asyncio.wait([stopping], timeout=seconds)
+    await _cancel(stopping)
+
+
+async def _cancel(*tasks: asyncio.Future[None]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

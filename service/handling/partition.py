@@ -5,7 +5,7 @@ The order of the steps is the exactly-once protocol; docs/adr/0002 says what eac
 
 import asyncio
 import itertools
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Sequence
 
 import structlog
@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from service.contracts.topics import COMMANDS
 from service.handling import metrics
 from service.handling.batch_answering import BatchAnswering
+from service.handling.inbox import Inbox
 from service.handling.memory import Memory
 from service.handling.opening import StartOffset, start_offset
 from service.handling.producer import start_producer, stop_producer
@@ -22,9 +23,6 @@ from service.handling.surroundings import Surroundings
 from service.handling.transaction import Batch, ReplyRefusedError, write
 from service.kafka.records import Record
 
-MAX_BATCH_RECORDS = 1000
-MAX_BATCH_BYTES = 4 << 20
-
 log = structlog.get_logger(__name__)
 _epochs = itertools.count(1)
 
@@ -32,8 +30,7 @@ _epochs = itertools.count(1)
 class PartitionOwner:
     """Everything one owned partition needs: producer, state, queue, and the task that works through it.
 
-    `epoch` changes with every opening: records that were fetched in an earlier one must not be handled. `fetched_to`
-    is the offset after the last record taken in.
+    `epoch` changes with every opening: records that were fetched in an earlier one must not be handled.
     """
 
     def __init__(
@@ -41,15 +38,15 @@ class PartitionOwner:
     ) -> None:
         self.partition, self.epoch = partition, 0
         self.tp = TopicPartition(COMMANDS, partition)
-        self.fetched_to = 0
+        self.inbox = Inbox()
         self._around, self._consumer, self._before = around, consumer, before
-        self._queue: deque[Record] = deque()
         self._wake, self._idle = asyncio.Event(), asyncio.Event()
         self._idle.set()
         self._owned, self._parked = True, False
         self._open, self._working = False, False
         self._whole = False  # producer and state are fit for use: opened, and no error since
         self._failure: Exception | None = None
+        self._resets = 0  # since the last transaction
         self._producer: AIOKafkaProducer | None = None
         self._memory = Memory({}, around.window)
         self._next_offset = self._events_end = 0
@@ -62,16 +59,10 @@ class PartitionOwner:
         """Whether records are taken in."""
         return self._open and self._owned and not self._parked
 
-    @property
-    def queued(self) -> int:
-        """How many records wait."""
-        return len(self._queue)
-
     def put(self, records: Sequence[Record]) -> None:
         """Take in records; they must have been fetched since this opening."""
         if self.is_open:
-            self._queue.extend(records)
-            self.fetched_to = records[-1].offset + 1
+            self.inbox.put(records)
             self._wake.set()
 
     def fail(self, error: Exception) -> None:
@@ -85,7 +76,7 @@ class PartitionOwner:
         """A rebalance begins: take nothing new, keep producer and state in case the partition comes straight back."""
         self._parked = True
         self._set_open(value=False)
-        self._queue.clear()
+        self.inbox.clear()
 
     async def settled(self) -> None:
         """Wait for the transaction in flight."""
@@ -95,8 +86,7 @@ class PartitionOwner:
         """The partition came straight back: go on, if producer and state are whole (another owner would fence us)."""
         if not (self._whole and self._idle.is_set() and not self._task.done()):
             return False
-        self._queue.clear()
-        self.fetched_to = self._next_offset
+        self.inbox.restart(self._next_offset)
         self._consumer.seek(self.tp, self._next_offset)  # the committed offset may be behind
         self._consumer.resume(self.tp)
         self._begin_epoch()
@@ -108,7 +98,7 @@ class PartitionOwner:
         """Let the transaction in flight end within its deadline, then give everything up."""
         self._owned = False
         self._set_open(value=False)
-        self._queue.clear()
+        self.inbox.clear()
         self._wake.set()
         timeouts = self._around.timeouts
         if self._working:
@@ -140,6 +130,8 @@ class PartitionOwner:
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._around.failed(error)
+        elif self._owned and not self._parked:
+            self._around.failed(RuntimeError(f"the task of partition {self.partition} ended by itself: {task!r}"))
 
     async def _open_partition(self) -> None:
         around = self._around
@@ -155,9 +147,9 @@ class PartitionOwner:
         # No await from here to the end: nothing fetched before may slip in between.
         self._memory = Memory(restored.states, around.window)
         self._next_offset, self._events_end = start, restored.events_end
-        self._queue.clear()
+        self.inbox.restart(start)
         self._wake.clear()
-        self.fetched_to, self._failure = start, None
+        self._failure = None
         self._consumer.seek(self.tp, start)
         self._whole = True
         self._begin_epoch()
@@ -169,13 +161,13 @@ class PartitionOwner:
         try:
             while self._owned and self._whole:
                 self._check_failure()
-                if self._parked or not self._queue:
+                if self._parked or not self.inbox:
                     self._wake.clear()
                     await self._wake.wait()
                     continue
                 self._idle.clear()
                 async with asyncio.timeout(self._around.timeouts.transaction):
-                    await self._handle(self._take_batch())
+                    await self._handle(self.inbox.take_batch())
                 self._idle.set()
         except BaseException:
             self._whole = False
@@ -187,15 +179,6 @@ class PartitionOwner:
     def _check_failure(self) -> None:
         if self._failure is not None:
             raise self._failure
-
-    def _take_batch(self) -> list[Record]:
-        batch: list[Record] = []
-        size = 0
-        while self._queue and len(batch) < MAX_BATCH_RECORDS and size < MAX_BATCH_BYTES:
-            record = self._queue.popleft()
-            size += len(record.value or b"")
-            batch.append(record)
-        return batch
 
     async def _handle(self, records: list[Record]) -> None:
         around = self._around
@@ -212,6 +195,7 @@ class PartitionOwner:
                 around.reply_topics.failed(error.topic, error.error)
                 raise
         # Committed: only now may the new state be seen.
+        self._resets = 0
         self._next_offset, self._events_end = batch.next_offset, events_end
         self._memory.apply(changed, forgotten)
         for outcome, count in Counter(answer.outcome for answer in answers).items():
@@ -224,14 +208,15 @@ class PartitionOwner:
         log.warning("partition_reset", partition=self.partition, error=repr(error))
         metrics.PARTITION_RESETS.labels(type(error).__name__).inc()
         await self._discard()
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(min(0.2 * 2**self._resets, self._around.timeouts.max_pause))
+        self._resets += 1
         # A zombie that wakes up must not fence the rightful owner once more.
         await self._around.prove_membership()
 
     async def _discard(self) -> None:
         self._whole = False
         self._set_open(value=False)
-        self._queue.clear()
+        self.inbox.clear()
         self._memory = Memory({}, self._around.window)
         producer, self._producer = self._producer, None
         if self._owned and self.tp in self._consumer.assignment():

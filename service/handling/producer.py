@@ -73,13 +73,22 @@ def send_once(producer: AIOKafkaProducer) -> None:
 
 
 async def stop_producer(producer: AIOKafkaProducer, timeouts: Timeouts) -> None:
-    """Stop it within a deadline; an open transaction is ended by the next InitProducerId or by the coordinator."""
+    """Stop it within a deadline; an open transaction is ended by the next InitProducerId or by the coordinator.
+
+    To cancel this cuts it short, but leaves nothing running either.
+    """
     try:
         await asyncio.wait_for(producer.stop(), timeouts.stop)
-    except Exception as error:  # noqa: BLE001 - whatever is wrong with it, it must be gone
+    except (Exception, asyncio.CancelledError) as error:  # whatever is wrong with it, it must be gone
         log.warning("producer_stop_forced", error=repr(error))
         sender = producer._sender.sender_task  # noqa: SLF001 - stop() has no deadline of its own
         if sender is not None:
             sender.cancel()
-        with suppress(Exception):
+        # Where stop() was given up in close(), aiokafka answers the second close() with a CancelledError of its own.
+        with suppress(Exception, asyncio.CancelledError):
             await asyncio.wait_for(producer.client.close(), timeouts.stop)
+        if sender is not None:
+            sender.cancel()  # the first one made it wait for its requests, which now wait for metadata for ever
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError from error

@@ -25,4 +25,6 @@ class Timeouts:
     """A transaction in flight may take this long to end when the partition is revoked."""
     stop: float = 3
     """producer.stop() waits for unsendable batches for ever; we don't."""
+    max_pause: float = 3
+    """Before a partition is opened again after an error; the first pause is shorter, each one doubles."""
     retry_backoff: float = 0.02

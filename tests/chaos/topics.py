@@ -49,8 +49,12 @@ class Topics:
     def __init__(self, servers: str, partitions: int) -> None:
         self._partitions = partitions
         self._config: dict[str, Any] = {"bootstrap.servers": servers, "log_level": QUIET}
-        self._admin = AdminClient(self._config)
         self._counts = {topic.name: partitions if topic.owned else 1 for topic in TOPICS}
+
+    def _admin(self) -> AdminClient:
+        # A new one each time: after a crash of the broker, an old one may wait for the group's coordinator for ever.
+        # It must be held until its futures are done.
+        return AdminClient(self._config)
 
     def read(self, topic: str, begin: dict[int, int] | None = None) -> Iterator[Read]:
         """All that is committed, from the offsets in `begin` (or the start) to the end as of now."""
@@ -69,7 +73,8 @@ class Topics:
         """The end of every partition: the last stable offset, or the high watermark with open transactions."""
         latest: Any = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the library's own
         wanted = {Place(name, number): latest for name, count in self._counts.items() for number in range(count)}
-        futures = self._admin.list_offsets(wanted, isolation_level=isolation, request_timeout=_SECONDS)
+        admin = self._admin()
+        futures = admin.list_offsets(wanted, isolation_level=isolation, request_timeout=_SECONDS)
         return {(place.topic, place.partition): future.result().offset for place, future in futures.items()}
 
     def open_transactions(self) -> list[str]:
@@ -85,13 +90,15 @@ class Topics:
     def committed(self) -> dict[int, int]:
         """The handlers' offsets; 0 where there is none."""
         groups = [ConsumerGroupTopicPartitions(HANDLER_GROUP)]
-        (future,) = self._admin.list_consumer_group_offsets(groups, require_stable=True).values()
+        admin = self._admin()
+        (future,) = admin.list_consumer_group_offsets(groups, require_stable=True).values()
         offsets = {place.partition: max(place.offset, 0) for place in future.result(_SECONDS).topic_partitions or ()}
         return {number: offsets.get(number, 0) for number in range(self._partitions)}
 
     def members(self) -> int:
         """How many handlers the group has while it is stable; 0 while it is not."""
-        (future,) = self._admin.describe_consumer_groups([HANDLER_GROUP]).values()
+        admin = self._admin()
+        (future,) = admin.describe_consumer_groups([HANDLER_GROUP]).values()
         group = future.result(_SECONDS)
         return len(group.members) if group.state is ConsumerGroupState.STABLE else 0
 

@@ -12,7 +12,7 @@ from confluent_kafka import TopicPartition
 
 from service.contracts.commands import ExecuteTask
 from service.contracts.topics import COMMANDS, DEFINITIONS
-from service.handling import metrics
+from service.handling import group, metrics
 from tests.handling.world import World, eventually, execution_id, id_owned_by
 
 DEFINITION = {"taskId": "faults:fetching", "version": "1.0.0", "status": "PUBLISHED", "type": "sql"}
@@ -118,7 +118,7 @@ async def test_commands_that_expired_under_a_running_handler_are_counted_and_pas
         consumer.pause(owner.tp)
         expired = await execute(world, 3)
         kept = await execute(world, 3)
-        place = TopicPartition(COMMANDS, 3, owner.fetched_to + 1)
+        place = TopicPartition(COMMANDS, 3, owner.inbox.end + 1)
         await asyncio.to_thread(world.admin.delete_records([place])[place].result)
         epoch = owner.epoch
         consumer.resume(owner.tp)
@@ -126,3 +126,31 @@ async def test_commands_that_expired_under_a_running_handler_are_counted_and_pas
         await world.settled()
     assert metrics.COMMANDS_EXPIRED._value.get() == lost + 1
     assert (len(await world.events(expired)), len(await world.events(kept))) == (0, 1)
+
+
+async def test_large_records_wait_in_kafka_not_in_memory(
+    world: World, producers: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group, "MAX_QUEUED_BYTES", 2 << 20)
+    release = asyncio.Event()
+
+    async def hold(number: int, producer: AIOKafkaProducer) -> None:
+        begin = producer.begin_transaction
+
+        async def held() -> None:
+            await release.wait()
+            await begin()
+
+        if number == 0:
+            producer.begin_transaction = held
+
+    producers.prepare = hold
+    value = b"{oops" + b" " * 1_000_000
+    async with world.handler() as running:
+        await running.all_open()
+        places = [await world.write(value, partition=0) for _ in range(30)]
+        await eventually(running.group._too_much_waits, "too much waits")
+        assert running.owners[0].inbox.size < 10 << 20
+        release.set()
+        await world.settled()
+    assert [len(await world.rejections(place)) for place in places] == [1] * 30

@@ -77,7 +77,7 @@ async def test_a_parked_partition_takes_nothing_in(world: World, monkeypatch: py
         await running.group.on_partitions_revoked(ALL)
         dispatch.open.set()
         await dispatch.passed.wait()
-        assert [owner.queued for owner in running.owners.values()] == [0] * PARTITIONS
+        assert [len(owner.inbox) for owner in running.owners.values()] == [0] * PARTITIONS
         await running.group.on_partitions_assigned(ALL)
         await assert_handled_once(world, [place])
 

@@ -1,0 +1,48 @@
+"""The records of a partition that wait for their transaction."""
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Final
+
+from service.kafka.records import Record
+
+MAX_BATCH_RECORDS: Final = 1000
+MAX_BATCH_BYTES: Final = 4 << 20
+
+
+class Inbox:
+    """In order, as they were fetched. `end` is the offset after the last one taken in, `size` what waits, in bytes."""
+
+    def __init__(self) -> None:
+        self.end = self.size = 0
+        self._records: deque[Record] = deque()
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def put(self, records: Sequence[Record]) -> None:
+        """Take in records, at least one."""
+        self._records.extend(records)
+        self.size += sum(len(record.value or b"") for record in records)
+        self.end = records[-1].offset + 1
+
+    def take_batch(self) -> list[Record]:
+        """The next records, as many as one transaction should handle."""
+        batch: list[Record] = []
+        size = 0
+        while self._records and len(batch) < MAX_BATCH_RECORDS and size < MAX_BATCH_BYTES:
+            record = self._records.popleft()
+            size += len(record.value or b"")
+            batch.append(record)
+        self.size -= size
+        return batch
+
+    def clear(self) -> None:
+        """Drop everything."""
+        self._records.clear()
+        self.size = 0
+
+    def restart(self, offset: int) -> None:
+        """Drop everything; what comes next is fetched from this offset on."""
+        self.clear()
+        self.end = offset

@@ -1,0 +1,180 @@
+"""The producer of a partition: each transactional request goes out once, and whatever hangs, it is gone in time."""
+
+import asyncio
+import gc
+import warnings
+from collections import Counter
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaConnectionError, KafkaError, NodeNotReadyError, RequestTimedOutError
+from aiokafka.protocol.produce import ProduceRequest
+from aiokafka.protocol.transaction import (
+    AddOffsetsToTxnRequest,
+    AddPartitionsToTxnRequest,
+    EndTxnRequest,
+    TxnOffsetCommitRequest,
+)
+
+from service.contracts.topics import EVENTS
+from service.handling.partition import PartitionOwner
+from service.handling.producer import UnknownOutcomeError, send_once, start_producer, stop_producer
+from tests.handling.world import QUICK, World, eventually
+
+PARTITION = 3
+ONCE = [EndTxnRequest, TxnOffsetCommitRequest, AddOffsetsToTxnRequest, AddPartitionsToTxnRequest]
+LOST = [RequestTimedOutError(), KafkaConnectionError("reset")]
+
+
+async def guarded(request: object, error: Exception) -> None:
+    """Send it through the guard, where it meets this error."""
+
+    async def failing(*_: object, **__: object) -> None:
+        raise error
+
+    producer: Any = SimpleNamespace(client=SimpleNamespace(send=failing))
+    send_once(producer)
+    await producer.client.send(0, request)
+
+
+@pytest.mark.parametrize("error", LOST, ids=repr)
+@pytest.mark.parametrize("kind", ONCE)
+async def test_a_lost_answer_is_no_kafka_error_which_aiokafka_would_try_again(kind: Any, error: Exception) -> None:
+    with pytest.raises(UnknownOutcomeError, match=kind.__name__) as caught:
+        await guarded(kind.__new__(kind), error)
+    assert not isinstance(caught.value, KafkaError)
+    with pytest.raises(NodeNotReadyError):  # it was not sent
+        await guarded(kind.__new__(kind), NodeNotReadyError())
+    with pytest.raises(type(error)):  # produce requests have sequence numbers
+        await guarded(ProduceRequest.__new__(ProduceRequest), error)
+
+
+class Wire:
+    """What the producer of one partition sends; the first request of one kind meets an error, sent or not."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, kind: Any, error: Exception, *, sent: bool) -> None:
+        self.tries: Counter[AIOKafkaClient] = Counter()
+        send = AIOKafkaClient.send
+
+        async def faulty(client: AIOKafkaClient, node: int, request: Any, **options: Any) -> Any:
+            if not isinstance(request, kind) or not request._transactional_id.endswith(f".{PARTITION}"):
+                return await send(client, node, request, **options)
+            self.tries[client] += 1
+            first = self.tries.total() == 1
+            answer = await send(client, node, request, **options) if sent or not first else None
+            if first:
+                raise error
+            return answer
+
+        monkeypatch.setattr(AIOKafkaClient, "send", faulty)
+
+
+@pytest.mark.parametrize("kind", ONCE)
+async def test_after_a_lost_answer_the_same_producer_sends_nothing_of_the_kind(
+    world: World, write_batch: Any, monkeypatch: pytest.MonkeyPatch, kind: Any
+) -> None:
+    aborted: list[AIOKafkaProducer] = []
+
+    async def abort(producer: AIOKafkaProducer) -> None:
+        aborted.append(producer)
+
+    monkeypatch.setattr(AIOKafkaProducer, "abort_transaction", abort)
+    wire = Wire(monkeypatch, kind, RequestTimedOutError(), sent=True)
+    batch = await write_batch(PARTITION)
+    async with world.handler() as running:
+        await batch.assert_exactly_once()
+        await running.all_open()
+        await (await write_batch(PARTITION)).assert_exactly_once()
+    assert next(iter(wire.tries.values())) == 1
+    assert len(wire.tries) == 2
+    assert not aborted  # which would be an EndTxn as well
+
+
+@pytest.mark.parametrize("kind", ONCE)
+async def test_what_never_left_is_sent_again(
+    world: World, write_batch: Any, monkeypatch: pytest.MonkeyPatch, kind: Any
+) -> None:
+    wire = Wire(monkeypatch, kind, NodeNotReadyError(), sent=False)
+    batch = await write_batch(PARTITION)
+    async with world.handler() as running:
+        epoch = (await running.all_open()).owners[PARTITION].epoch
+        await batch.assert_exactly_once()
+        assert running.owners[PARTITION].epoch == epoch
+    assert len(wire.tries) == 1
+    assert wire.tries.total() > 1
+
+
+@pytest.fixture
+async def producer(world: World) -> AsyncIterator[AIOKafkaProducer]:
+    """One that the test stops, however badly; what it leaves behind is an error."""
+    producer = await start_producer(world.servers, "stopped", QUICK)
+    sender, connections = producer._sender.sender_task, producer.client._conns.values()
+    yield producer
+    await eventually(sender.done, "the sender has ended", 1)
+    assert not any(connection.connected() for connection in connections)
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        del producer
+        gc.collect()
+    assert [str(warning.message) for warning in warned] == []
+
+
+async def write_into_the_void(producer: AIOKafkaProducer) -> None:
+    """Put a batch on the wire that never arrives: stop() waits for it."""
+    send, sent = producer.client.send, asyncio.Event()
+
+    async def void(node: int, request: Any, **options: Any) -> Any:
+        if isinstance(request, ProduceRequest):
+            await producer.client.ready(node)
+            for connection in producer.client._conns.values():
+                connection._writer.write = lambda _: None
+            sent.set()
+        return await send(node, request, **options)
+
+    producer.client.send = void
+    await producer.begin_transaction()
+    await producer.send(EVENTS, b"never seen", partition=PARTITION)
+    await sent.wait()
+
+
+async def test_a_stop_that_hangs_has_a_deadline(producer: AIOKafkaProducer) -> None:
+    await write_into_the_void(producer)
+    async with asyncio.timeout(2 * QUICK.stop + 1):
+        await stop_producer(producer, QUICK)
+
+
+async def test_a_stop_that_is_cut_short_leaves_nothing_running(producer: AIOKafkaProducer) -> None:
+    """The partition is taken away while its producer is being stopped."""
+    await write_into_the_void(producer)
+    stopping = asyncio.create_task(stop_producer(producer, QUICK))
+    await eventually(lambda: producer._closed, "stop() has begun")
+    stopping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await stopping
+
+
+async def test_connections_that_do_not_close_have_a_deadline(producer: AIOKafkaProducer) -> None:
+    """A frozen broker does not take what they still have to send. aiokafka cancels itself then, which is not us."""
+    for connection in producer.client._conns.values():
+        connection._closed_fut = asyncio.get_running_loop().create_future()
+    async with asyncio.timeout(2 * QUICK.stop + 1):
+        await stop_producer(producer, QUICK)
+
+
+async def test_a_partition_whose_task_ends_by_itself_ends_the_handler(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else nobody would handle it: as a cancelled task, it would not even be reported."""
+
+    async def cancelled(_: PartitionOwner, __: BaseException) -> None:
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(PartitionOwner, "_recover", cancelled)
+    async with world.handler() as running:
+        (await running.all_open()).owners[PARTITION].fail(KafkaError("injected"))
+        with pytest.raises(RuntimeError, match=f"partition {PARTITION}"):
+            await asyncio.wait_for(running.task, 10)
