@@ -34,7 +34,7 @@ async def world(broker: EmbeddedBroker) -> AsyncIterator[World]:
 async def test_a_broker_that_dies_and_comes_back_loses_and_doubles_nothing(
     world: World, broker: EmbeddedBroker, producers: Any, write_batch: Any
 ) -> None:
-    """A transaction is open when it dies. One whose commit has begun would hang for ever: KAFKA-20734, in 4.1 to 4.4."""
+    """A transaction is open when it dies. One whose commit has begun can hang for ever (KAFKA-20734)."""
     committing, dead = asyncio.Event(), asyncio.Event()
 
     async def hold(number: int, producer: AIOKafkaProducer) -> None:
@@ -89,7 +89,10 @@ async def test_a_handler_cannot_start_without_a_broker_and_leaves_nothing_behind
 async def test_an_error_that_no_opening_cures_ends_the_handler(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Better a process that ends than a partition that nobody handles."""
 
-    async def broken(_: PartitionOwner) -> None:
+    discard = PartitionOwner._discard
+
+    async def broken(owner: PartitionOwner) -> None:
+        await discard(owner)
         raise RuntimeError("injected")
 
     with pytest.raises(RuntimeError, match="injected"):

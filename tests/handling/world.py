@@ -85,9 +85,8 @@ class Running:
 
     async def all_open(self, partitions: Iterable[int] = range(PARTITIONS)) -> Self:
         """Return once it has opened all these partitions."""
-        wanted = set(partitions)
         await eventually(
-            lambda: wanted <= {n for n, owner in self.owners.items() if owner.is_open}, f"{wanted} are open"
+            lambda: all(n in self.owners and self.owners[n].is_open for n in partitions), f"{partitions} are open"
         )
         return self
 
@@ -117,18 +116,15 @@ class World:
         timestamp: int = 0,
     ) -> tuple[int, int]:
         """Write a record as librdkafka does; returns its partition and offset."""
-        place: list[tuple[int, int]] = []
-        failures: list[KafkaError] = []
-
-        def delivered(error: KafkaError | None, message: Message) -> None:
-            failures.append(error) if error else place.append((message.partition(), message.offset()))
-
+        sent: list[tuple[KafkaError | None, Message]] = []
         self.producer.produce(
-            topic, value, key, partition, on_delivery=delivered, headers=headers or [], timestamp=timestamp
-        )
+            topic, value, key, partition, headers=headers or [], timestamp=timestamp,
+            on_delivery=lambda *result: sent.append(result),
+        )  # fmt: skip
         await asyncio.to_thread(self.producer.flush, 10)
-        assert place, failures
-        return place[0]
+        ((error, message),) = sent
+        assert error is None
+        return message.partition(), message.offset()
 
     async def command(
         self, command: BaseModel | dict[str, Any], type_: str | None = None, *, reply: bool = False, **more: Any
