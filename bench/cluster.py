@@ -19,6 +19,8 @@ PARTITIONS: Final = 8
 _OUTPUTS: Final = (EVENTS, STATE, REJECTIONS, REPLIES)
 _GONE: Final = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.GROUP_ID_NOT_FOUND}
 _SECONDS: Final = 30.0
+_CRITICAL: Final = 2
+"""Syslog's number: that the broker has gone at the end need not be told."""
 
 
 @dataclass(frozen=True)
@@ -27,17 +29,21 @@ class Cluster:
 
     servers: str
 
+    @property
+    def _config(self) -> dict[str, Any]:
+        return {"bootstrap.servers": self.servers, "log_level": _CRITICAL}
+
     def producer(self, **config: object) -> Producer:
         """A producer that places keys as Java does."""
-        return Producer({"bootstrap.servers": self.servers, "partitioner": "murmur2_random", **config})
+        return Producer({**self._config, "partitioner": "murmur2_random", **config})
 
     def consumer(self, **config: object) -> Consumer:
         """A consumer that commits nothing."""
-        return Consumer({"bootstrap.servers": self.servers, "group.id": "bench", "enable.auto.commit": False, **config})
+        return Consumer({**self._config, "group.id": "bench", "enable.auto.commit": False, **config})
 
     def empty(self, *, commands: bool) -> None:
         """Forget all that handlers have written, and the group's offsets; `commands` too if so asked."""
-        admin = AdminClient({"bootstrap.servers": self.servers})
+        admin = AdminClient(self._config)
         doomed = [*_OUTPUTS, *([COMMANDS] if commands else [])]
         _deleted(admin.delete_topics(doomed))
         for attempt in stamina.retry_context(on=KafkaException, timeout=_SECONDS):  # the coordinator may be loading

@@ -14,7 +14,7 @@ _SNAPSHOT: Final = TypeAdapter(Execution)
 
 def encode_snapshot(state: Execution) -> bytes:
     """The state as JSON."""
-    return _SNAPSHOT.dump_json(state)
+    return _SNAPSHOT.serializer.to_json(state)
 
 
 def decode_snapshot(value: bytes) -> Execution:

@@ -4,6 +4,7 @@ import json
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 
 from service.contracts.topics import COMMANDS, EVENTS, REJECTIONS, REPLIES, STATE
@@ -88,7 +89,9 @@ def _check_life(execution_id: str, written: Written, partitions: int, verdict: V
             verdict.blame("event out of sequence", f"{execution_id}: {marks} at {sequence}")
         if body.get("previousStatus") != previous.get("status") or event.partition != owner:
             verdict.blame("event inconsistent", f"{execution_id}/{sequence}")
-        times = [body[name] for name in ("createdAt", "startedAt", "completedAt") if name in body]
+        times = [
+            datetime.fromisoformat(body[name]) for name in ("createdAt", "startedAt", "completedAt") if name in body
+        ]
         if times != sorted(times) or any(body.get(k) != v for k, v in previous.items() if k.endswith("At")):
             verdict.blame("event's times are wrong", f"{execution_id}/{sequence}: {times}")
         previous = body

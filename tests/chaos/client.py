@@ -31,6 +31,7 @@ class Client:
     _stopping: Event = field(default_factory=Event)
     _producers: dict[bool, Producer] = field(default_factory=dict)
     _versions_sent: int = 0
+    _extra: int = 0
 
     def __post_init__(self) -> None:
         """Make the thread."""
@@ -45,6 +46,10 @@ class Client:
         self._producers = {False: Producer(config), True: Producer({**config, "partitioner": "murmur2_random"})}
         self._thread.start()
 
+    def burst(self, count: int) -> None:
+        """Send so many commands more, at once: whoever handles them has his hands full."""
+        self._extra += count
+
     def finish(self) -> None:
         """End the lives that have begun; return when Kafka has everything."""
         self._stopping.set()
@@ -58,7 +63,7 @@ class Client:
             elapsed = time.monotonic() - began
             if elapsed > self._versions_sent * _NEW_DEFINITION_SECONDS:
                 self._define()
-            while self.count < elapsed * self.rate:
+            while self.count < elapsed * self.rate + self._extra:
                 self._send(self.workload.next())
             for producer in self._producers.values():
                 producer.poll(0)

@@ -24,11 +24,15 @@ _SETTLE_SECONDS: Final = 10.0
 
 @dataclass
 class Faults:
-    """Injects faults until `seconds` have passed. `log` holds what and when, in epoch seconds."""
+    """Injects faults until `seconds` have passed. `log` holds what and when, in epoch seconds.
+
+    `burst` makes work, so that a fault meets full queues and transactions that are under way.
+    """
 
     fleet: Fleet
     broker: EmbeddedBroker
     random: Random
+    burst: Callable[[], None]
     log: list[tuple[str, float]] = field(default_factory=list)
 
     async def run(self, seconds: float) -> None:
@@ -50,6 +54,8 @@ class Faults:
             "kill": self._kill, "freeze": self._freeze, "terminate": self._terminate,
             "visit": self._visit, "broker": self._crash_broker, "projector": self._kill_projector,
         }  # fmt: skip
+        self.burst()
+        await asyncio.sleep(self.random.uniform(0.02, 0.2))
         await faults[kind]()
 
     def _note(self, kind: str) -> None:

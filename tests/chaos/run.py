@@ -32,6 +32,7 @@ PARTITIONS: Final = 8
 HANDLERS: Final = ("handler-a", "handler-b", "handler-c")
 
 _SETTLE_SECONDS: Final = 60.0
+_BURST_SECONDS: Final = 3.0
 _RECOVERY_WINDOW: Final = 1.0
 _CHECK_INS: Final = 2.0
 """The projector may know the end of a partition as it was a little earlier."""
@@ -83,7 +84,8 @@ async def run_chaos(directory: Path, *, seed: int, seconds: float, rate: float) 
                 await fleet.start(name)
             await _eventually(lambda: topics.members() == len(HANDLERS))
             client = Client(broker.bootstrap_servers, Workload(seed), rate)
-            faults = Faults(fleet, broker, Random(seed))  # noqa: S311 - reproducible, not secret
+            burst = partial(client.burst, round(rate * _BURST_SECONDS))
+            faults = Faults(fleet, broker, Random(seed), burst)  # noqa: S311 - reproducible, not secret
             client.start()
             try:
                 await faults.run(seconds)

@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, ProducerFenced
 
-from service.contracts.topics import EVENTS
+from service.contracts.topics import COMMANDS, EVENTS
 from service.handling.handler import HandlerOptions
 from tests.handling.world import PARTITIONS, QUICK, World, eventually
 
@@ -191,3 +191,41 @@ async def test_a_producer_whose_stop_hangs_is_forced_and_the_partition_goes_on(
         assert not any(connection.connected() for connection in first.client._conns.values())
     monkeypatch.undo()
     await AIOKafkaProducer.stop(first)
+
+
+@pytest.mark.parametrize("revoked", [False, True], ids=["it fails", "the partition is revoked"])
+async def test_what_waits_behind_a_transaction_is_handled_once(world: World, producers: Any, revoked: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    committing, release = asyncio.Event(), asyncio.Event()
+
+    async def plant(number: int, producer: AIOKafkaProducer) -> None:
+        commit = producer.commit_transaction
+
+        async def held() -> None:
+            committing.set()
+            await release.wait()
+            if not revoked:
+                raise InjectedError
+            await commit()
+
+        if number == PARTITION and len(producers.of(number)) == 1:
+            producer.commit_transaction = held
+
+    producers.prepare = plant
+    everything = [TopicPartition(COMMANDS, number) for number in range(PARTITIONS)]
+    async with world.handler() as running:
+        owner = (await running.all_open()).owners[PARTITION]
+        places = [await world.write(b"{oops", partition=PARTITION)]
+        await asyncio.wait_for(committing.wait(), 10)
+        places += [await world.write(b"{oops", partition=PARTITION)]
+        await eventually(lambda: len(owner.inbox) == 1, "the second one waits")
+        if revoked:
+            revoking = asyncio.create_task(running.group.on_partitions_revoked(everything))
+            await eventually(lambda: not owner.is_open, "it is parked")
+            release.set()
+            await revoking
+            await running.group.on_partitions_assigned(everything)
+        release.set()
+        await world.settled()
+        places += [await world.write(b"{oops", partition=PARTITION)]
+        await world.settled()
+    assert [len(await world.rejections(place)) for place in places] == [1, 1, 1]

@@ -28,9 +28,7 @@ from service.kafka.records import Record
 
 PARTITIONS = 4
 SECONDS = 30.0
-QUICK = Timeouts(transaction=4, request=5, opening=20, revoke=1, stop=1)
-"""Shorter where a test waits for a deadline to pass; in the same order as the real ones."""
-
+QUICK = Timeouts(transaction=4, request=5, opening=20, revoke=1, stop=1)  # in the same order as the real ones
 HeaderPairs = list[tuple[str, bytes | None]]
 
 
@@ -124,7 +122,7 @@ class World:
         await asyncio.to_thread(self.producer.flush, 10)
         ((error, message),) = sent
         assert error is None
-        return message.partition(), message.offset()
+        return message.partition() or 0, message.offset() or 0
 
     async def command(
         self, command: BaseModel | dict[str, Any], type_: str | None = None, *, reply: bool = False, **more: Any
@@ -173,8 +171,7 @@ class World:
 
     async def committed(self, partition: int) -> int | None:
         """The group's offset."""
-        offset: int | None = await self.reader.committed(TopicPartition(COMMANDS, partition))
-        return offset
+        return await self.reader.committed(TopicPartition(COMMANDS, partition))  # type: ignore[no-any-return]
 
     async def read_all(self, topic: str) -> list[Record]:
         """All that was committed to partition 0 of any topic."""
@@ -197,8 +194,8 @@ class World:
 
     async def rejections(self, place: tuple[int, int]) -> list[Any]:
         """What is on the rejections topic about the command at this place."""
-        bodies = [body(record) for record in await self.read(REJECTIONS)]
-        return [item for item in bodies if (item["record"]["partition"], item["record"]["offset"]) == place]
+        all_ = [body(record) for record in await self.read(REJECTIONS)]
+        return [item for item in all_ if (item["record"]["partition"], item["record"]["offset"]) == place]
 
     async def replies(self, id_: str, topic: str = REPLIES) -> list[Any]:
         """The replies to the command with this `ce_id`."""
