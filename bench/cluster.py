@@ -96,7 +96,7 @@ class Cluster:
 
     def committed(self, consumer: Consumer) -> int:
         """How many commands the group of `consumer` has handled: nothing but commands stands in their topic."""
-        offsets = consumer.committed([TopicPartition(COMMANDS, p) for p in range(PARTITIONS)], timeout=10)
+        offsets = consumer.committed([TopicPartition(COMMANDS, p) for p in range(PARTITIONS)], timeout=2 * _SECONDS)
         return sum(max(0, tp.offset) for tp in offsets)
 
     def event_reader(self, **config: object) -> Consumer:

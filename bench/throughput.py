@@ -32,7 +32,8 @@ def throughput(cluster: Cluster, total: int, processes: int, log: Path, profile:
     with handlers(cluster.servers, processes, log, profile) as running:
         while not samples or samples[-1].done < total:
             if any(process.poll() is not None for process in running) or time.monotonic() > deadline:
-                raise RuntimeError(f"The handlers ended, or did not finish in {_DEADLINE_SECONDS} s: see {log}.")
+                said = log.read_text(encoding="utf-8")[-1000:]
+                raise RuntimeError(f"The handlers ended, or did not finish in {_DEADLINE_SECONDS} s:\n{said}")
             done = cluster.committed(follower)
             samples.append(Sample(time.monotonic(), done, *usage(running)))
             time.sleep(_POLL_SECONDS)

@@ -11,8 +11,8 @@ from typing import Final
 from service.embedded.broker import EmbeddedBroker
 from tests.chaos.fleet import Fleet
 
-DECK: Final = ("kill", "kill", "freeze", "terminate", "visit", "broker", "projector")
-"""One round: every kind, kill -9 of a handler twice."""
+DECK: Final = ("kill", "kill", "freeze", "freeze", "terminate", "visit", "broker", "projector")
+"""One round: every kind, the worst ones twice."""
 
 KINDS: Final = ("kill -9", "SIGSTOP", "SIGTERM", "join and leave", "broker kill -9", "projector kill -9")
 """What `Faults.log` calls them."""
@@ -76,7 +76,7 @@ class Faults:
             if name:
                 self._note("SIGSTOP")
                 self.fleet.send(name, signal.SIGSTOP)
-                await asyncio.sleep(self.random.uniform(7.5, 10))
+                await asyncio.sleep(self.random.uniform(6.5, 10))
                 self.fleet.send(name, signal.SIGCONT)
 
     async def _terminate(self) -> None:

@@ -32,7 +32,7 @@ PARTITIONS: Final = 8
 HANDLERS: Final = ("handler-a", "handler-b", "handler-c")
 
 _SETTLE_SECONDS: Final = 60.0
-_BURST_SECONDS: Final = 3.0
+_BURST_SECONDS: Final = 4.0
 _RECOVERY_WINDOW: Final = 1.0
 _CHECK_INS: Final = 2.0
 """The projector may know the end of a partition as it was a little earlier."""

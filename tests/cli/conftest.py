@@ -30,6 +30,7 @@ def service() -> Iterator[Service]:
         create_app(running.commands, running.queries, {}), port=0, log_config=None, lifespan="off", ws="none"
     )
     socket = config.bind_socket()
+    socket.listen()  # else a test could be faster than the thread
     running.url = f"http://127.0.0.1:{socket.getsockname()[1]}"
     server = uvicorn.Server(config)
     thread = Thread(target=server.run, args=([socket],))

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -12,8 +13,10 @@ from confluent_kafka import TopicPartition
 
 from service.contracts.commands import ExecuteTask
 from service.contracts.topics import COMMANDS, DEFINITIONS
+from service.embedded.broker import EmbeddedBroker
 from service.handling import group, metrics
-from tests.handling.world import World, eventually, execution_id, id_owned_by
+from service.kafka.provisioning import ensure_topics
+from tests.handling.world import PARTITIONS, World, eventually, execution_id, id_owned_by
 
 DEFINITION = {"taskId": "faults:fetching", "version": "1.0.0", "status": "PUBLISHED", "type": "sql"}
 EXECUTE = ExecuteTask(task_id="faults:fetching", task_version="1.0.0", inputs={})
@@ -26,6 +29,14 @@ class NotUtf8(str):
 
     def encode(self, *_: Any) -> bytes:
         return b"\xff\xfe" + super().encode()
+
+
+@pytest.fixture(scope="module")
+async def kafka(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """A broker of this module's own: what is written here would trip up other readers."""
+    async with EmbeddedBroker(tmp_path_factory.mktemp("fetching"), port=0) as broker:
+        await ensure_topics(broker.bootstrap_servers, PARTITIONS)
+        yield broker.bootstrap_servers
 
 
 @pytest.fixture(scope="module", autouse=True)
