@@ -94,10 +94,14 @@ class Cluster:
             raise KafkaException(failures[0])
         return count
 
-    def committed(self, consumer: Consumer) -> int:
-        """How many commands the group of `consumer` has handled: nothing but commands stands in their topic."""
-        offsets = consumer.committed([TopicPartition(COMMANDS, p) for p in range(PARTITIONS)], timeout=2 * _SECONDS)
-        return sum(max(0, tp.offset) for tp in offsets)
+    def follower(self) -> Consumer:
+        """For `committed`. Reading committed offsets only, it would wait for a moment without transactions."""
+        return self.consumer(**{"group.id": HANDLER_GROUP, "isolation.level": "read_uncommitted"})
+
+    def committed(self, follower: Consumer) -> int:
+        """How many commands the handlers have handled: nothing but commands stands in their topic."""
+        places = [TopicPartition(COMMANDS, number) for number in range(PARTITIONS)]
+        return sum(max(0, place.offset) for place in follower.committed(places, timeout=_SECONDS))
 
     def event_reader(self, **config: object) -> Consumer:
         """A read_committed consumer of all events from now on."""

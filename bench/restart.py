@@ -10,7 +10,6 @@ from confluent_kafka import Consumer
 from bench.cluster import PARTITIONS, Cluster
 from bench.handlers import handlers, start, stop
 from bench.workload import TYPES, command, execution_id
-from service.contracts.topics import HANDLER_GROUP
 from service.kafka.murmur2 import partition_of
 
 _RUN: Final = "restart"
@@ -27,7 +26,7 @@ def restart(cluster: Cluster, executions: int, log: Path) -> dict[str, Any]:
     cluster.publish_definition()
     total = cluster.fill(command(number, TYPES[0], _RUN) for number in range(executions))
     result: dict[str, Any] = {"what": "restart", "who": "ours", "open_executions": executions}
-    follower = cluster.consumer(**{"group.id": HANDLER_GROUP})
+    follower = cluster.follower()
     deadline = time.monotonic() + _DEADLINE_SECONDS
     with handlers(cluster.servers, 1, log) as running:
         while cluster.committed(follower) < total and time.monotonic() < deadline:

@@ -6,7 +6,6 @@ from typing import Any, Final, NamedTuple
 
 from bench.cluster import Cluster
 from bench.handlers import handlers, usage
-from service.contracts.topics import HANDLER_GROUP
 
 _STEADY: Final = (0.2, 0.97)
 _POLL_SECONDS: Final = 0.25
@@ -27,7 +26,7 @@ def throughput(cluster: Cluster, total: int, processes: int, log: Path, profile:
     cluster.empty(commands=False)
     cluster.publish_definition()
     samples: list[Sample] = []
-    follower = cluster.consumer(**{"group.id": HANDLER_GROUP})
+    follower = cluster.follower()
     deadline = time.monotonic() + _DEADLINE_SECONDS
     with handlers(cluster.servers, processes, log, profile) as running:
         while not samples or samples[-1].done < total:

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 
+import hypothesis  # noqa: F401 - its pytest plugin would import it last of all, where CPython 3.11 can fail to compile
 import pytest
 import pytest_asyncio
 
@@ -14,7 +15,7 @@ from service.embedded.ports import free_port
 from service.kafka.provisioning import ensure_topics
 
 PARTITIONS = 4
-IMAGE = "apache/kafka:4.4.0"
+IMAGE = "apache/kafka:4.0.2"
 
 
 @pytest_asyncio.fixture(scope="session")
