@@ -18,14 +18,14 @@ help: ## List the targets
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; on Debian: apt install python3 python3-venv" >&2; exit 1; }
 	@$(PYTHON) -m venv $(TOOLS) || { echo "Python's venv module is needed; on Debian: apt install python3-venv" >&2; exit 1; }
-	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(TOOLS)/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
 .venv/stamp: $(UV) pyproject.toml uv.lock
-	$(UV) sync --quiet --frozen --extra embedded --python $(PYTHON)
+	@$(UV) sync --quiet --frozen --extra embedded --python $(PYTHON)
 	@touch $@
 
 .venv/stamp-run: $(UV) pyproject.toml uv.lock
-	$(UV) sync --quiet --frozen --no-default-groups --extra embedded --inexact --python $(PYTHON)
+	@$(UV) sync --quiet --frozen --no-default-groups --extra embedded --inexact --python $(PYTHON)
 	@touch $@
 
 .PHONY: setup
