@@ -16,6 +16,7 @@ import uvicorn
 from prometheus_client import start_http_server
 
 from service.api.app import create_app
+from service.api.commands import SOURCE
 from service.clickhouse.client import ClickHouse, connect
 from service.clickhouse.errors import ClickHouseSetupError, UnavailableError
 from service.clickhouse.schema import create_schema
@@ -29,7 +30,6 @@ from service.projection.projector import Projector
 from service.queries.executions import TaskExecutionQueries
 from service.settings import Settings
 
-API_SOURCE: Final = "/task-execution-service/api"
 EMBEDDED_PARTITIONS: Final = 4
 
 OPERATOR_ERRORS: Final = (ConnectionError, ProvisioningError, ClickHouseSetupError, UnavailableError, EmbeddedError)
@@ -167,7 +167,7 @@ async def _task(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[asy
 async def _serving(
     settings: Settings, clickhouse: ClickHouse, queries: TaskExecutionQueries
 ) -> AsyncIterator[tuple[asyncio.Task[None], str]]:
-    async with CommandClient(settings.kafka_bootstrap_servers, API_SOURCE) as commands:
+    async with CommandClient(settings.kafka_bootstrap_servers, SOURCE) as commands:
 
         async def kafka_answers() -> None:
             if commands.closed:

@@ -10,10 +10,9 @@ from service.contracts.envelope import CORRELATION_ID, MAX_ATTRIBUTE, ORIGIN, RE
 from service.contracts.events import Event
 from service.contracts.problems import Code, Problem, RejectedError, reject
 from service.contracts.topics import MAX_COMMAND_BYTES, MAX_RECORD_BYTES, REPLY_TOPIC
-from service.domain.definitions import Definition
 from service.domain.execution import Execution, Request, decide, evolve
 from service.domain.identity import command_hash, command_id
-from service.domain.parsing import parse_command
+from service.domain.parsing import DefinitionOf, parse_command
 from service.kafka.murmur2 import partition_of
 from service.kafka.records import Record
 
@@ -74,7 +73,6 @@ MAX_EVENT_BYTES: Final = MAX_RECORD_BYTES - 65_536
 """The largest body of an event; its headers, made from attributes of limited length, have room beside it."""
 
 Answer = Accepted | Repeated | Refused | Misplaced
-DefinitionOf = Callable[[str, str], Definition | None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,9 @@ from service.contracts.rejections import REJECTION_TYPE, CommandRejected, Origin
 from service.contracts.replies import REPLY_TYPE, CommandReply, Outcome, Position
 from service.contracts.topics import COMMANDS, EVENTS, MAX_COMMAND_BYTES, REJECTIONS, STATE
 from service.domain.execution import Execution, Request, as_of, repeated_sequence, resolve_inputs
+from service.domain.parsing import DefinitionOf
 from service.domain.view import describe, view
-from service.handling.answering import Accepted, Answer, DefinitionOf, Misplaced, Refused, Repeated
+from service.handling.answering import Accepted, Answer, Misplaced, Refused, Repeated
 from service.handling.snapshots import encode_snapshot
 from service.kafka.records import Record
 

@@ -20,7 +20,8 @@ from aiokafka.structs import RecordMetadata
 from service.contracts.replies import Position
 from service.contracts.topics import COMMANDS, EVENTS, HANDLER_GROUP, STATE
 from service.domain.execution import Execution
-from service.handling.answering import Accepted, Answer, DefinitionOf, Misplaced
+from service.domain.parsing import DefinitionOf
+from service.handling.answering import Accepted, Answer, Misplaced
 from service.handling.outbox import Outbox, Outgoing, epoch_ms, reply_record
 from service.handling.snapshots import POSITION_KEY
 from service.kafka.murmur2 import partition_of
