@@ -76,7 +76,7 @@ async def running_service(
         ProvisioningError: the topics are not as they must be.
     """
     # Each command leaves small, long-lived objects behind; the default thresholds spend 40 % of the time on them.
-    gc.set_threshold(50_000, 20, 50)
+    gc.set_threshold(1000000, 20, 50)
     async with AsyncExitStack() as stack:
         servers = settings.kafka_bootstrap_servers
         partitions = await ensure_topics(servers, settings.partitions, settings.replication_factor)

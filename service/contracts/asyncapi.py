@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from inspect import cleandoc
 from typing import Any, Final, TextIO
 
+from msgspec.json import schema_components
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from ruamel.yaml import YAML
@@ -12,7 +13,7 @@ from ruamel.yaml import YAML
 from service.contracts.commands import COMMANDS
 from service.contracts.definitions import DEFINITION_TYPE, TaskDefinition, definition_key
 from service.contracts.envelope import CORRELATION_ID, JSON, REPLY_TO
-from service.contracts.events import EVENTS
+from service.contracts.events import EVENTS, Event
 from service.contracts.examples import EXAMPLES
 from service.contracts.headers import (
     COMMAND_HEADERS,
@@ -46,7 +47,7 @@ _CHANNELS: Final = {
 }
 """The topics that others use, with their names in the document. The state topic is private, so it is not there."""
 
-_MESSAGES: Final[dict[str, dict[str, type[BaseModel]]]] = {
+_MESSAGES: Final[dict[str, dict[str, type[BaseModel | Event]]]] = {
     COMMANDS_TOPIC: {**COMMANDS},
     EVENTS_TOPIC: {**EVENTS},
     REPLIES_TOPIC: {REPLY_TYPE: CommandReply},
@@ -86,11 +87,11 @@ _INFO: Final = """
 def document() -> Object:
     """The document, as plain JSON values."""
     topics = [topic for topic in TOPICS if topic.name in _CHANNELS]
-    models = {model for messages in _MESSAGES.values() for model in messages.values()}
+    models = [model for messages in _MESSAGES.values() for model in messages.values() if issubclass(model, BaseModel)]
     _, schemas = models_json_schema(
-        [(model, "validation") for model in sorted(models, key=lambda model: model.__name__)],
-        ref_template="#/components/schemas/{model}",
+        [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
     )
+    _, event_schemas = schema_components(EVENTS.values(), ref_template="#/components/schemas/{name}")
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -103,7 +104,7 @@ def document() -> Object:
         "channels": {_CHANNELS[topic.name]: _channel(topic) for topic in topics},
         "operations": _operations(),
         "components": {
-            "schemas": {**schemas["$defs"], **dict(_HEADERS.values())},
+            "schemas": dict(sorted({**event_schemas, **schemas["$defs"], **dict(_HEADERS.values())}.items())),
             "messages": {
                 name: _message(topic, name, model)
                 for topic, messages in _MESSAGES.items()
@@ -172,7 +173,7 @@ def _operation(action: str, topic: str, messages: Iterable[str], summary: str) -
     }
 
 
-def _message(topic: str, name: str, model: type[BaseModel]) -> Object:
+def _message(topic: str, name: str, model: type[BaseModel | Event]) -> Object:
     message: Object = {
         "name": name,
         "title": name,
@@ -192,7 +193,7 @@ def _message(topic: str, name: str, model: type[BaseModel]) -> Object:
     return message
 
 
-def _doc(model: type[BaseModel]) -> str:
+def _doc(model: type[BaseModel | Event]) -> str:
     return " ".join(cleandoc(model.__doc__ or "").split())
 
 

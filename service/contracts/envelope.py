@@ -1,14 +1,14 @@
 """CloudEvents 1.0 over Kafka (Kafka protocol binding 1.0.2): binary and structured mode in, binary mode out."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final, Protocol
 
-from pydantic import JsonValue
+from msgspec import Struct
 
+from service.contracts.attributes import MAX_ATTRIBUTE, binary_attributes, flaw_of, structured_attributes, text_of
 from service.contracts.codec import MAX_DEPTH, MalformedJsonError, decode, pointer
-from service.contracts.model import no_control_characters
 from service.contracts.problems import Code, FieldError, reject
 from service.contracts.topics import MAX_COMMAND_BYTES
 
@@ -28,14 +28,12 @@ CORRELATION_ID: Final = "correlation_id"
 ORIGIN: Final = "taskexec_origin"
 """`topic/partition/offset` of the record a client wrote, kept when the record is forwarded to its owner partition."""
 
-MAX_ATTRIBUTE: Final = 1024
-"""How many characters a CloudEvents attribute has at most, and how many bytes a trace header."""
-
 MAX_COMMAND_DEPTH: Final = MAX_DEPTH - 10
 """How deep a command is nested at most; what is made from it can wrap it further and is still readable."""
 
 _STRUCTURED: Final = STRUCTURED.encode()
-_ATTRIBUTES: Final = ("specversion", "id", "source", "type", "subject")
+_SPECVERSION: Final = ("ce_specversion", b"1.0")
+_JSON_CONTENT: Final = (CONTENT_TYPE, JSON.encode())
 
 
 class Record(Protocol):
@@ -62,13 +60,12 @@ class Record(Protocol):
         ...
 
     @property
-    def headers(self) -> Iterable[tuple[str, bytes | None]]:
+    def headers(self) -> Collection[tuple[str, bytes | None]]:
         """Its headers, in order; a name may come twice."""
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(Struct, frozen=True, gc=False):
     """The attributes of a CloudEvent and its decoded JSON `data`. `trace` holds the trace headers as they came."""
 
     id: str
@@ -92,22 +89,21 @@ def read_envelope(record: Record) -> Envelope:
         raise reject(
             Code.PAYLOAD_TOO_LARGE, f"The command has {len(value)} bytes; at most {MAX_COMMAND_BYTES} are allowed."
         )
-    pairs = [(name.lower(), content) for name, content in record.headers]
-    headers = dict(pairs)
-    errors = _repeated(pairs) if len(headers) < len(pairs) else []
+    headers = {name.lower(): content for name, content in record.headers}
+    errors = _repeated(record.headers) if len(headers) < len(record.headers) else []
     structured = (headers.get(CONTENT_TYPE) or b"").partition(b";")[0].strip().lower() == _STRUCTURED
     try:
         data = decode(value, MAX_COMMAND_DEPTH)
     except MalformedJsonError as error:
         if not structured:
-            _binary(headers, errors)
+            binary_attributes(headers, errors)
         detail = f"The value is not strict JSON: {error.detail}."
         errors.insert(0, FieldError(pointer=error.pointer, detail=error.detail))
         raise reject(Code.INVALID_JSON, detail, tuple(errors)) from None
     if structured:
-        attributes, data = _structured(data, errors)
+        attributes, data = structured_attributes(data, errors)
     else:
-        attributes = _binary(headers, errors)
+        attributes = binary_attributes(headers, errors)
     place = _place(record, headers, errors)
     if errors:
         raise reject(
@@ -137,24 +133,26 @@ def envelope_headers(  # noqa: PLR0913 - one for each CloudEvents attribute
 ) -> Headers:
     """The Kafka headers of a CloudEvent in binary mode with a JSON body; `trace` is passed on as it came."""
     return [
-        ("ce_specversion", b"1.0"),
+        _SPECVERSION,
         ("ce_id", id_.encode()),
         ("ce_source", source.encode()),
         ("ce_type", type_.encode()),
         *([("ce_subject", subject.encode())] if subject else []),
         ("ce_time", rfc3339(at).encode()),
-        (CONTENT_TYPE, JSON.encode()),
+        _JSON_CONTENT,
         *trace,
     ]
 
 
+@lru_cache(maxsize=256)  # all events of a batch have one time
 def rfc3339(at: datetime) -> str:
     """An aware time as RFC 3339 in UTC, in milliseconds."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _repeated(pairs: list[tuple[str, bytes | None]]) -> list[FieldError]:
-    names = [name for name, _ in pairs if name.startswith("ce_") or name in {CONTENT_TYPE, ORIGIN}]
+def _repeated(headers: Iterable[tuple[str, bytes | None]]) -> list[FieldError]:
+    lowered = [name.lower() for name, _ in headers]
+    names = [name for name in lowered if name.startswith("ce_") or name in {CONTENT_TYPE, ORIGIN}]
     return [
         FieldError(pointer=pointer("#/headers", name), detail="the header is given more than once")
         for name in sorted({name for name in names if names.count(name) > 1})
@@ -162,6 +160,8 @@ def _repeated(pairs: list[tuple[str, bytes | None]]) -> list[FieldError]:
 
 
 def _trace(headers: dict[str, bytes | None]) -> tuple[tuple[str, bytes], ...]:
+    if headers.keys().isdisjoint(TRACE_HEADERS):
+        return ()
     # What is longer is no trace context, and could make what we write too large for the broker.
     return tuple(
         (name, content)
@@ -173,67 +173,7 @@ def _trace(headers: dict[str, bytes | None]) -> tuple[tuple[str, bytes], ...]:
 def _place(record: Record, headers: dict[str, bytes | None], errors: list[FieldError]) -> str:
     if ORIGIN not in headers:
         return f"{record.topic}/{record.partition}/{record.offset}"
-    place = _text(ORIGIN, headers[ORIGIN], errors)
-    if place is not None and (flaw := _flaw(place)):
+    place = text_of(ORIGIN, headers[ORIGIN], errors)
+    if place is not None and (flaw := flaw_of(place)):
         errors.append(FieldError(pointer=f"#/headers/{ORIGIN}", detail=flaw))
     return place or ""
-
-
-def _binary(headers: dict[str, bytes | None], errors: list[FieldError]) -> dict[str, str]:
-    attributes: dict[str, str] = {}
-    for name, content in headers.items():
-        if name.startswith("ce_") and (text := _text(name, content, errors)) is not None:
-            attributes[name[3:]] = text
-    _check(attributes, "#/headers/ce_", errors)
-    return attributes
-
-
-def _text(header: str, content: bytes | None, errors: list[FieldError]) -> str | None:
-    try:
-        return (content or b"").decode()
-    except UnicodeDecodeError:
-        errors.append(FieldError(pointer=pointer("#/headers", header), detail="the header is not UTF-8"))
-        return None
-
-
-def _structured(body: JsonValue, errors: list[FieldError]) -> tuple[dict[str, str], JsonValue]:
-    if not isinstance(body, dict):
-        errors.append(FieldError(pointer="#", detail="a structured CloudEvent is an object"))
-        return {}, None
-    if "data_base64" in body:
-        errors.append(FieldError(pointer="#/data_base64", detail="binary data is not supported; send JSON as `data`"))
-    attributes: dict[str, str] = {}
-    for name in _ATTRIBUTES:
-        value = body.get(name)
-        if isinstance(value, str):
-            attributes[name] = value
-        elif value is not None:  # null means absent (CloudEvents JSON format 1.0.2)
-            errors.append(FieldError(pointer=f"#/{name}", detail="must be a string"))
-    _check(attributes, "#/", errors)
-    return attributes, body.get("data")
-
-
-def _check(attributes: dict[str, str], prefix: str, errors: list[FieldError]) -> None:
-    """Add what is wrong with the attributes that we use; those that could not be read are in `errors` already."""
-    reported = {error.pointer for error in errors}
-    flaws = {name: flaw for name in _ATTRIBUTES if name in attributes and (flaw := _flaw(attributes[name]))}
-    for name in ("specversion", "type", "source") if "id" in attributes else ("specversion", "type"):
-        if name not in attributes and prefix + name not in reported:
-            flaws[name] = "the attribute is required"
-    if attributes.get("specversion", "1.0") != "1.0":
-        flaws["specversion"] = "must be 1.0"
-    errors += [FieldError(pointer=prefix + name, detail=flaw) for name, flaw in flaws.items()]
-
-
-def _flaw(text: str) -> str | None:
-    if text.isprintable() and 0 < len(text) <= MAX_ATTRIBUTE:
-        return None
-    if not text:
-        return "must not be empty"
-    if len(text) > MAX_ATTRIBUTE:
-        return f"must have at most {MAX_ATTRIBUTE} characters"
-    try:
-        no_control_characters(text)
-    except ValueError as error:
-        return str(error)
-    return None

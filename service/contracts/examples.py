@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from service.contracts.codec import decode
 from service.contracts.commands import (
     Command,
     ExecuteTask,
@@ -27,6 +28,7 @@ from service.contracts.events import (
     TaskExecutionStarted,
     TaskExecutionStopped,
     TaskExecutionSucceeded,
+    encode_event,
 )
 from service.contracts.executions import Metadata, TaskExecution
 from service.contracts.problems import Code, FieldError, problem
@@ -138,13 +140,16 @@ def _headers(type_: str, id_: str, subject: str | None, source: str = SERVICE, *
 class Example:
     """A message: its body and its Kafka headers."""
 
-    body: BaseModel
+    body: BaseModel | Event
     headers: dict[str, str]
 
     @property
     def payload(self) -> dict[str, Any]:
         """The body as it stands in JSON."""
-        return self.body.model_dump(mode="json", by_alias=True, exclude_none=True)
+        if isinstance(self.body, BaseModel):
+            return self.body.model_dump(mode="json", by_alias=True, exclude_none=True)
+        event: dict[str, Any] = decode(encode_event(self.body))
+        return event
 
 
 def _command(body: Command) -> Example:

@@ -2,7 +2,8 @@
 
 from typing import Any, Final
 
-from service.contracts.envelope import CONTENT_TYPE, CORRELATION_ID, JSON, MAX_ATTRIBUTE, REPLY_TO, SOURCE, STRUCTURED
+from service.contracts.attributes import MAX_ATTRIBUTE
+from service.contracts.envelope import CONTENT_TYPE, CORRELATION_ID, JSON, REPLY_TO, SOURCE, STRUCTURED
 from service.contracts.topics import REPLY_TOPIC
 
 Object = dict[str, Any]

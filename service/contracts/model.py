@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Annotated
 
+from msgspec import Meta
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 from pydantic.alias_generators import to_camel
 
@@ -53,5 +54,5 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterVali
 
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=128), AfterValidator(no_control_characters)]
 
-Timestamp = datetime
+Timestamp = Annotated[datetime, Meta(tz=True)]
 """An aware UTC time, in whole milliseconds: RFC 3339 on the wire."""

@@ -27,6 +27,7 @@ class Definition:
     def __init__(self, source: TaskDefinition) -> None:
         self.source = source
         self.task_id, self.version = source.task_id, source.version
+        self.name = f"{source.task_id} {source.version}"
         self.status: DefinitionStatus = source.status
         self.type: TaskType = source.type
         self._inputs = _Variables("inputs", source.input_variables)

@@ -1,8 +1,10 @@
 """TaskExecution, the aggregate: `decide` what a command does, `evolve` the state by what happened."""
 
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from service.contracts.commands import (
     Command,
@@ -39,8 +41,7 @@ TRANSITIONS: Final[dict[tuple[Status, type[Command]], Status]] = {
 """The whole life of an execution (spec, invariant 3): (status, command) -> the next status. Nothing else is allowed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True, gc=False):
     """A command with what comes as data: its identity (`command_id`), its payload's hash, who sent it, the time now."""
 
     command: Command
@@ -50,8 +51,7 @@ class Request:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Execution:
+class Execution(Struct, frozen=True, gc=False):
     """What the write side remembers of an execution: no payloads.
 
     `commands` are the (id, hash) of those that were accepted, in order: number n caused the event with sequence n.
@@ -205,8 +205,8 @@ def resolve_inputs(command: ExecuteTask, definition: Definition | None) -> dict[
     Raises:
         RejectedError: there is no such published definition, or the inputs do not fit it.
     """
-    name = f"{command.task_id} {command.task_version}"
     if definition is None:
+        name = f"{command.task_id} {command.task_version}"
         raise reject(
             Code.DEFINITION_NOT_FOUND,
             f"There is no task definition {name}. Publish it, or name an existing taskId and taskVersion.",
@@ -215,20 +215,21 @@ def resolve_inputs(command: ExecuteTask, definition: Definition | None) -> dict[
     if definition.status is not DefinitionStatus.PUBLISHED:
         raise reject(
             Code.DEFINITION_NOT_PUBLISHED,
-            f"The task definition {name} is {definition.status}; only PUBLISHED ones can be executed.",
+            f"The task definition {definition.name} is {definition.status}; only PUBLISHED ones can be executed.",
             (FieldError(pointer="#/taskVersion", detail=f"{definition.status}, not PUBLISHED"),),
         )
     resolved, errors = definition.resolve_inputs(command.inputs)
     if errors:
-        raise reject(Code.INVALID_INPUTS, f"The inputs do not fit the definition of {name}: see errors.", errors)
+        detail = f"The inputs do not fit the definition of {definition.name}: see errors."
+        raise reject(Code.INVALID_INPUTS, detail, errors)
     return resolved
 
 
 def _check_outputs(command: SucceedTaskExecution, definition: Definition | None) -> None:
     # A definition withdrawn while the execution ran can no longer say what is right: the result is kept, not lost.
     if definition and (errors := definition.check_outputs(command.outputs)):
-        name = f"{definition.task_id} {definition.version}"
-        raise reject(Code.INVALID_OUTPUTS, f"The outputs do not fit the definition of {name}: see errors.", errors)
+        detail = f"The outputs do not fit the definition of {definition.name}: see errors."
+        raise reject(Code.INVALID_OUTPUTS, detail, errors)
 
 
 def _spark_application(command: StartTaskExecution, definition: Definition | None) -> str | None:

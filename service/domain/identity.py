@@ -1,15 +1,15 @@
 """Identity is idempotency: one command, by its CloudEvents (source, id), is one id for ever."""
 
-import json
 from hashlib import blake2b
 from typing import Any, Final
 
+import msgspec
 from uuid_utils import UUID, uuid5
 
 NAMESPACE: Final = UUID("6f1b2c0e-5d0b-5c8e-9a55-0d5f1f1c7f6a")
 """The UUIDv5 namespace of command ids. Part of the contract: it never changes."""
 
-_canonical: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), check_circular=False).encode
+_canonical: Final = msgspec.json.Encoder(order="deterministic")
 
 
 def command_id(source: str, id_: str) -> str:
@@ -23,4 +23,4 @@ def command_id(source: str, id_: str) -> str:
 
 def command_hash(type_: str, data: Any) -> str:  # noqa: ANN401 - JSON is any
     """Equal for equal payloads, whatever the order of their keys: BLAKE2b-128 of the type and the sorted JSON."""
-    return blake2b(f"{type_}\n{_canonical(data)}".encode(), digest_size=16).hexdigest()
+    return blake2b(b"%b\n%b" % (type_.encode(), _canonical.encode(data)), digest_size=16).hexdigest()

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Final
 
+from msgspec import Struct
+
+from service.contracts.attributes import MAX_ATTRIBUTE
 from service.contracts.commands import ExecuteTask
-from service.contracts.envelope import CORRELATION_ID, MAX_ATTRIBUTE, ORIGIN, REPLY_TO, Envelope, read_envelope
-from service.contracts.events import Event
+from service.contracts.envelope import CORRELATION_ID, ORIGIN, REPLY_TO, Envelope, read_envelope
+from service.contracts.events import Event, encode_event
 from service.contracts.problems import Code, Problem, RejectedError, reject
 from service.contracts.topics import MAX_COMMAND_BYTES, MAX_RECORD_BYTES, REPLY_TOPIC
 from service.domain.execution import Execution, Request, decide, evolve
@@ -17,16 +20,14 @@ from service.kafka.murmur2 import partition_of
 from service.kafka.records import Record
 
 
-@dataclass(frozen=True, slots=True)
-class ReplyAddress:
+class ReplyAddress(Struct, frozen=True):
     """Where the asker wants the reply: a topic, and the correlation id as it came."""
 
     topic: str
     correlation_id: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(Struct, frozen=True):
     """The command made something happen: `event`, `value` its JSON, and `state` after it."""
 
     outcome: ClassVar = "accepted"
@@ -38,8 +39,7 @@ class Accepted:
     state: Execution
 
 
-@dataclass(frozen=True, slots=True)
-class Repeated:
+class Repeated(Struct, frozen=True):
     """The command says what is already so."""
 
     outcome: ClassVar = "duplicate"
@@ -49,8 +49,7 @@ class Repeated:
     state: Execution
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Struct, frozen=True):
     """The command is not valid, or not possible now."""
 
     outcome: ClassVar = "rejected"
@@ -59,8 +58,7 @@ class Refused:
     problem: Problem
 
 
-@dataclass(frozen=True, slots=True)
-class Misplaced:
+class Misplaced(Struct, frozen=True):
     """The execution belongs to another partition: the record is passed on to it as it is."""
 
     outcome: ClassVar = "forwarded"
@@ -132,7 +130,7 @@ class Desk:
 
 def _encode(event: Event) -> bytes:
     """The event as JSON; one that the broker would not take is the command's fault, not the transaction's."""
-    value: bytes = event.__pydantic_serializer__.to_json(event, by_alias=True, exclude_none=True)
+    value = encode_event(event)
     if len(value) > MAX_EVENT_BYTES:
         raise reject(
             Code.PAYLOAD_TOO_LARGE,

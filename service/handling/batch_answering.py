@@ -1,17 +1,20 @@
-"""A batch of command records in, their answers out, in memory: what one answer needs from outside is fetched first."""
+"""A batch of command records in, their answers out, in memory: what one answer needs from outside is fetched for it."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
+from typing import Final
 
 from service.contracts.definitions import DefinitionStatus
-from service.contracts.envelope import REPLY_TO
-from service.contracts.topics import REPLY_TOPIC
 from service.domain.definitions import Definition
 from service.domain.execution import Execution
 from service.handling.answering import Accepted, Answer, Desk
 from service.handling.definitions_table import DefinitionsTable
 from service.handling.replies import ReplyTopics
 from service.kafka.records import Record
+
+_TURN: Final = 500
+"""So many records are answered before everything else in the process has its turn."""
 
 
 class BatchAnswering:
@@ -21,47 +24,47 @@ class BatchAnswering:
         self, partition: int, partitions: int, definitions: DefinitionsTable, reply_topics: ReplyTopics
     ) -> None:
         self._definitions, self._reply_topics = definitions, reply_topics
-        self._desk = Desk(partition, partitions, self._definition_of, reply_topics.flaw)
-        self._missed_definition = False
+        self._desk = Desk(partition, partitions, self._definition_of, self._reply_flaw)
+        self._missing: Callable[[], Awaitable[None]] | None = None
+        self._fetched: set[Callable[[], Awaitable[None]]] = set()
 
     async def answer_all(
         self, records: Sequence[Record], known: Mapping[str, Execution], at: datetime
     ) -> tuple[list[Answer], dict[str, Execution]]:
         """The answers in order, each seeing what those before it did, and the states that are new by them."""
-        await self._learn_reply_topics(records)
         changed: dict[str, Execution] = {}
 
         def state_of(execution_id: str) -> Execution | None:
             return changed.get(execution_id) or known.get(execution_id)
 
+        # All records of the batch are older than this moment: to fetch a thing once is enough for all of them.
+        self._fetched.clear()
         answers: list[Answer] = []
-        caught_up = False
-        for record in records:
-            self._missed_definition = False
+        for number, record in enumerate(records, 1):
             answer = self._desk.answer(record, state_of, at)
-            if self._missed_definition and not caught_up:
-                # All records of the batch are older than this moment: once is enough for all of them.
-                await self._definitions.catch_up()
-                caught_up = True
+            while self._missing is not None:
+                fetch, self._missing = self._missing, None
+                self._fetched.add(fetch)
+                await fetch()
                 answer = self._desk.answer(record, state_of, at)
             if isinstance(answer, Accepted):
                 changed[answer.state.execution_id] = answer.state
             answers.append(answer)
+            if number % _TURN == 0:
+                await asyncio.sleep(0)
         return answers, changed
 
     def _definition_of(self, task_id: str, version: str) -> Definition | None:
         definition = self._definitions.get(task_id, version)
         if definition is None or definition.status is not DefinitionStatus.PUBLISHED:
-            self._missed_definition = True
+            self._miss(self._definitions.catch_up)
         return definition
 
-    async def _learn_reply_topics(self, records: Sequence[Record]) -> None:
-        asked = {
-            value.decode(errors="replace")
-            for record in records
-            for name, value in record.headers
-            if name == REPLY_TO and value
-        }
-        names = {name for name in asked if REPLY_TOPIC.fullmatch(name)}
-        if names:
-            await self._reply_topics.learn(names)
+    def _reply_flaw(self, topic: str) -> str | None:
+        if not self._reply_topics.knows(topic):
+            self._miss(self._reply_topics.learn)
+        return self._reply_topics.flaw(topic)
+
+    def _miss(self, fetch: Callable[[], Awaitable[None]]) -> None:
+        if fetch not in self._fetched:
+            self._missing = fetch

@@ -6,7 +6,9 @@ from typing import Final
 
 from service.kafka.records import Record
 
-MAX_BATCH_RECORDS: Final = 1000
+MAX_BATCH_RECORDS: Final = 3000
+"""A transaction has a price of its own: with 1,000 records, 30 % fewer commands per second were handled."""
+
 MAX_BATCH_BYTES: Final = 4 << 20
 
 
@@ -26,11 +28,11 @@ class Inbox:
         self.size += sum(len(record.value or b"") for record in records)
         self.end = records[-1].offset + 1
 
-    def take_batch(self) -> list[Record]:
-        """The next records, as many as one transaction should handle."""
+    def take_batch(self, most: int = MAX_BATCH_RECORDS) -> list[Record]:
+        """The next records, at most so many."""
         batch: list[Record] = []
         size = 0
-        while self._records and len(batch) < MAX_BATCH_RECORDS and size < MAX_BATCH_BYTES:
+        while self._records and len(batch) < most and size < MAX_BATCH_BYTES:
             record = self._records.popleft()
             size += len(record.value or b"")
             batch.append(record)

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import NamedTuple, assert_never
 
+from service.contracts.attributes import MAX_ATTRIBUTE
 from service.contracts.codec import encode
 from service.contracts.commands import ExecuteTask, FailTaskExecution, SkipTaskExecution, SucceedTaskExecution
-from service.contracts.envelope import MAX_ATTRIBUTE, ORIGIN, TRACE_HEADERS, Headers, envelope_headers
+from service.contracts.envelope import ORIGIN, TRACE_HEADERS, Headers, envelope_headers
 from service.contracts.executions import TaskExecution
 from service.contracts.problems import RejectedError
 from service.contracts.rejections import REJECTION_TYPE, CommandRejected, OriginalHeader, OriginalRecord

@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from service.contracts.topics import COMMANDS
 from service.handling import metrics
 from service.handling.batch_answering import BatchAnswering
-from service.handling.inbox import Inbox
+from service.handling.inbox import MAX_BATCH_RECORDS, Inbox
 from service.handling.memory import Memory
 from service.handling.opening import StartOffset, start_offset
 from service.handling.producer import start_producer, stop_producer
@@ -167,7 +167,8 @@ class PartitionOwner:
                     continue
                 self._idle.clear()
                 async with asyncio.timeout(self._around.timeouts.transaction):
-                    await self._handle(self.inbox.take_batch())
+                    # After an error smaller ones: a slow machine must get one through before its deadline.
+                    await self._handle(self.inbox.take_batch(max(1, MAX_BATCH_RECORDS >> self._resets)))
                 self._idle.set()
         except BaseException:
             self._whole = False

@@ -21,10 +21,14 @@ class ReplyTopics:
         self._stalled: dict[str, float] = {}
         self._asked, self._stale = float("-inf"), False
 
-    async def learn(self, names: set[str]) -> None:
-        """Make sure that `flaw` can speak of these; asks the cluster at most every two seconds."""
+    def knows(self, name: str) -> bool:
+        """Whether `flaw` can speak of it without asking the cluster."""
+        return name in self._existing and not self._stale
+
+    async def learn(self) -> None:
+        """Ask the cluster which topics there are, at most every two seconds."""
         now = asyncio.get_running_loop().time()
-        if (names <= self._existing and not self._stale) or now - self._asked < _RETRY_SECONDS:
+        if now - self._asked < _RETRY_SECONDS:
             return
         self._existing = frozenset(await self._fetch_topics())
         self._asked, self._stale = now, False

@@ -2,21 +2,22 @@
 
 from typing import Final
 
-from pydantic import TypeAdapter
+import msgspec
 
 from service.domain.execution import Execution
 
 POSITION_KEY: Final = b"\0position"
 """The key of the record that holds the next command offset of the partition, as decimal text."""
 
-_SNAPSHOT: Final = TypeAdapter(Execution)
+_encoder: Final = msgspec.json.Encoder()
+_decoder: Final = msgspec.json.Decoder(Execution)
 
 
 def encode_snapshot(state: Execution) -> bytes:
     """The state as JSON."""
-    return _SNAPSHOT.serializer.to_json(state)
+    return _encoder.encode(state)
 
 
 def decode_snapshot(value: bytes) -> Execution:
     """The state from JSON."""
-    return _SNAPSHOT.validate_json(value)
+    return _decoder.decode(value)

@@ -11,7 +11,7 @@ import structlog
 from service.clickhouse.client import ClickHouse, Row
 from service.clickhouse.errors import UnavailableError
 from service.contracts.codec import decode
-from service.contracts.events import EVENTS
+from service.contracts.events import read_event
 from service.contracts.executions import TaskExecution
 from service.contracts.problems import Code, FieldError, RejectedError, reject
 from service.contracts.replies import Position
@@ -187,7 +187,7 @@ class TaskExecutionQueries:
 
 
 def _fold(rows: Sequence[Row]) -> TaskExecution:
-    return view([EVENTS[row["type"]].model_validate(decode(row["payload"].encode())) for row in rows])
+    return view([read_event(row["type"], row["payload"].encode()) for row in rows])
 
 
 def _unavailable(error: UnavailableError) -> RejectedError:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from service.contracts.events import EVENTS, Event
+from service.contracts.status import Status
 from service.domain.view import view
 
 T1, T2, T3 = (datetime(2026, 1, 1, 12, 0, n, 5000, UTC) for n in (1, 2, 3))
@@ -23,7 +24,7 @@ BASE: dict[str, Any] = {
 
 
 def event(kind: str, sequence: int, status: str, **more: Any) -> Event:
-    return EVENTS[kind].model_validate({**BASE, "sequence": sequence, "status": status, **more}, by_name=True)
+    return EVENTS[kind](**BASE, sequence=sequence, status=Status(status), **more)
 
 
 RAN = {"started_at": T2, "spark_application_id": "app-1"}

@@ -9,8 +9,7 @@ from aiokafka.errors import KafkaError
 
 from service.contracts.commands import ExecuteTask, StartTaskExecution
 from service.contracts.topics import COMMANDS, EVENTS, REJECTIONS, REPLIES, STATE
-from service.handling import transaction
-from service.handling.inbox import MAX_BATCH_RECORDS
+from service.handling import partition, transaction
 from service.handling.producer import MAX_BATCH_BYTES
 from tests.handling.world import World, body, execution_id, header, id_owned_by
 
@@ -92,12 +91,45 @@ async def test_a_thousand_commands_in_one_transaction(
 
     producers.prepare = watch
     monkeypatch.setattr(transaction, "_submit", seen)
-    ids = [id_owned_by(PARTITION) for _ in range(MAX_BATCH_RECORDS)]
+    ids = [id_owned_by(PARTITION) for _ in range(1000)]
     await asyncio.to_thread(write_all, world, ids)
     async with world.handler():
         await world.settled()
-    assert sizes == [MAX_BATCH_RECORDS] * (1 + fails)
+    assert sizes == [len(ids)] * (1 + fails)
     assert min(submitted[EVENTS], submitted[REPLIES]) > len(LARGE) * len(ids) // MAX_BATCH_BYTES
+    await assert_each_names_its_event(world, ids)
+
+
+async def test_after_every_error_a_batch_is_smaller(
+    world: World, producers: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine too slow for a full batch gets one through before its deadline."""
+    sizes: list[int] = []
+
+    async def too_slow_for_thirty(number: int, producer: AIOKafkaProducer) -> None:
+        commit = producer.commit_transaction
+
+        async def watched() -> None:
+            if number == PARTITION and sizes[-1] > 30:
+                raise InjectedError
+            await commit()
+
+        producer.commit_transaction = watched
+
+    async def seen(*arguments: Any) -> Any:
+        if arguments[1][0] == EVENTS:
+            sizes.append(len(arguments[2]))
+        return await submit(*arguments)
+
+    submit = transaction._submit
+    producers.prepare = too_slow_for_thirty
+    monkeypatch.setattr(transaction, "_submit", seen)
+    monkeypatch.setattr(partition, "MAX_BATCH_RECORDS", 100)
+    ids = [id_owned_by(PARTITION) for _ in range(100)]
+    await asyncio.to_thread(write_all, world, ids)
+    async with world.handler():
+        await world.settled()
+    assert sizes[:3] == [100, 50, 25]
     await assert_each_names_its_event(world, ids)
 
 

@@ -3,8 +3,8 @@
 import pytest
 from uuid_utils.compat import uuid7
 
+from service.contracts.attributes import MAX_ATTRIBUTE
 from service.contracts.commands import ExecuteTask
-from service.contracts.envelope import MAX_ATTRIBUTE
 from service.contracts.topics import MAX_RECORD_BYTES, REPLIES
 from service.handling.answering import MAX_EVENT_BYTES
 from tests.handling.world import HeaderPairs, Running, World, body, execution_id, header, owner

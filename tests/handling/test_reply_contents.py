@@ -4,8 +4,8 @@ import pytest
 from pydantic import BaseModel
 from uuid_utils.compat import uuid7
 
+from service.contracts.attributes import MAX_ATTRIBUTE
 from service.contracts.commands import ExecuteTask, StartTaskExecution, StopTaskExecution, SucceedTaskExecution
-from service.contracts.envelope import MAX_ATTRIBUTE
 from service.contracts.topics import COMMANDS, REJECTIONS, REPLIES
 from tests.handling.world import HeaderPairs, Running, World, execution_id, header, id_owned_by, owner
 

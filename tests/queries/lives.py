@@ -16,6 +16,7 @@ from service.contracts.events import (
     TaskExecutionStarted,
     TaskExecutionStopped,
     TaskExecutionSucceeded,
+    encode_event,
 )
 from service.contracts.status import Status
 from service.contracts.topics import EVENTS
@@ -73,7 +74,7 @@ def life(  # noqa: PLR0913 - one for each thing that tests vary
 
 
 def body(event: Event) -> bytes:
-    return event.model_dump_json(exclude_none=True).encode()
+    return encode_event(event)
 
 
 def headers(event: Event) -> list[tuple[str, bytes]]:
