@@ -1,9 +1,9 @@
-"""Handler processes as they ship: `python -m service handler`."""
+"""The handler as it ships: `python -m service handler`."""
 
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -12,47 +12,55 @@ import psutil
 
 from bench.cluster import PARTITIONS
 
-_STOP_SECONDS: Final = 15
+_STOP_SECONDS: Final = 30
 
 
-def start(servers: str, log: Path, profile: Path | None = None) -> psutil.Popen:
-    """Start one; `profile` is where cProfile writes what it did."""
+def start(servers: str, log: Path, processes: int | None = None, profile: Path | None = None) -> psutil.Popen:
+    """Start one, as so many processes, or as many as it takes by itself; `profile` is where cProfile writes."""
     environment = {**os.environ, "KAFKA_BOOTSTRAP_SERVERS": servers, "TASKEXEC_PARTITIONS": str(PARTITIONS)}
     profiler = ["-m", "cProfile", "-o", str(profile)] if profile else []
+    options = ["--processes", str(processes)] if processes else []
     with log.open("ab") as output:
         return psutil.Popen(
-            [sys.executable, *profiler, "-m", "service", "handler"], env=environment, stdout=output, stderr=output
-        )
+            [sys.executable, *profiler, "-m", "service", "handler", *options],
+            env=environment, stdout=output, stderr=output,
+        )  # fmt: skip
 
 
 @contextmanager
-def handlers(servers: str, count: int, log: Path, profile: Path | None = None) -> Iterator[list[psutil.Popen]]:
-    """Run so many of them, and end all that are in the list when the context ends; `profile` the first one."""
-    processes = [start(servers, log, profile if number == 0 else None) for number in range(count)]
+def handler(
+    servers: str, log: Path, processes: int | None = None, profile: Path | None = None
+) -> Iterator[psutil.Popen]:
+    """Run one while the context is open."""
+    running = start(servers, log, processes, profile)
     try:
-        yield processes
+        yield running
     finally:
-        stop(processes)
+        stop(running)
 
 
-def stop(processes: Sequence[psutil.Popen], how: signal.Signals = signal.SIGTERM) -> None:
-    """End them; SIGTERM becomes SIGKILL after a deadline."""
-    for process in processes:
-        if process.poll() is None:
-            process.send_signal(how)
-    for process in processes:
-        try:
-            process.wait(_STOP_SECONDS)
-        except psutil.TimeoutExpired:
-            process.kill()
-            process.wait()
+def stop(running: psutil.Popen, how: signal.Signals = signal.SIGTERM) -> None:
+    """End it: SIGKILL ends all its processes at once; SIGTERM becomes SIGKILL after a deadline."""
+    if running.poll() is not None:
+        return
+    family = _family(running)
+    for process in family if how is signal.SIGKILL else [running]:
+        process.send_signal(how)
+    _, alive = psutil.wait_procs(family, timeout=_STOP_SECONDS)
+    for process in alive:
+        process.kill()
+    running.wait()
 
 
-def usage(processes: Sequence[psutil.Popen]) -> tuple[float, int]:
-    """CPU seconds and resident bytes so far, of all of them."""
+def usage(running: psutil.Popen) -> tuple[float, int]:
+    """CPU seconds and resident bytes so far, of all its processes."""
     cpu, memory = 0.0, 0
-    for process in processes:
+    for process in _family(running):
         times = process.cpu_times()
         cpu += times.user + times.system
         memory += process.memory_info().rss
     return cpu, memory
+
+
+def _family(running: psutil.Popen) -> list[psutil.Process]:
+    return [psutil.Process(running.pid), *running.children(recursive=True)]

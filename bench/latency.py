@@ -9,7 +9,7 @@ from threading import Event, Thread
 from typing import Any, Final
 
 from bench.cluster import PARTITIONS, Cluster
-from bench.handlers import handlers, usage
+from bench.handlers import handler, usage
 from bench.workload import TYPES, Written, command
 from service.contracts.topics import COMMANDS
 
@@ -27,7 +27,7 @@ def latency(cluster: Cluster, log: Path) -> dict[str, Any]:
     cluster.publish_definition()
     cluster.fill(command(number, TYPES[0], "start") for number in range(8 * PARTITIONS))
     sent: dict[str, float] = {}
-    with _seen(cluster) as seen, handlers(cluster.servers, 1, log) as running:
+    with _seen(cluster) as seen, handler(cluster.servers, log) as running:
         began = time.time()
         while not seen and time.time() < began + _START_SECONDS:
             time.sleep(0.01)

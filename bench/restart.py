@@ -2,13 +2,14 @@
 
 import signal
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
 from confluent_kafka import Consumer
 
 from bench.cluster import PARTITIONS, Cluster
-from bench.handlers import handlers, start, stop
+from bench.handlers import handler, stop
 from bench.workload import TYPES, command, execution_id
 from service.kafka.murmur2 import partition_of
 
@@ -28,7 +29,8 @@ def restart(cluster: Cluster, executions: int, log: Path) -> dict[str, Any]:
     result: dict[str, Any] = {"what": "restart", "who": "ours", "open_executions": executions}
     follower = cluster.follower()
     deadline = time.monotonic() + _DEADLINE_SECONDS
-    with handlers(cluster.servers, 1, log) as running:
+    with ExitStack() as stack:
+        running = stack.enter_context(handler(cluster.servers, log))
         while cluster.committed(follower) < total and time.monotonic() < deadline:
             time.sleep(0.2)
         follower.close()
@@ -37,7 +39,7 @@ def restart(cluster: Cluster, executions: int, log: Path) -> dict[str, Any]:
             reader = cluster.event_reader()
             cluster.fill(command(number, next_type, _RUN) for number in _ones())
             began = time.monotonic()
-            running.append(start(cluster.servers, log))
+            running = stack.enter_context(handler(cluster.servers, log))
             result[name] = _until_all_answered(reader, began)
     return result
 

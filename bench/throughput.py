@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from bench.cluster import Cluster
-from bench.handlers import handlers, usage
+from bench.handlers import handler, usage
 
 _STEADY: Final = (0.2, 0.97)
 _POLL_SECONDS: Final = 0.25
@@ -22,15 +22,15 @@ class Sample(NamedTuple):
 
 
 def throughput(cluster: Cluster, total: int, processes: int, log: Path, profile: Path | None = None) -> dict[str, Any]:
-    """Let so many handlers work through all `total` commands of a filled topic, beginning with nothing."""
+    """Let a handler of so many processes work through all `total` commands of a filled topic, from nothing."""
     cluster.empty(commands=False)
     cluster.publish_definition()
     samples: list[Sample] = []
     follower = cluster.follower()
     deadline = time.monotonic() + _DEADLINE_SECONDS
-    with handlers(cluster.servers, processes, log, profile) as running:
+    with handler(cluster.servers, log, processes, profile) as running:
         while not samples or samples[-1].done < total:
-            if any(process.poll() is not None for process in running) or time.monotonic() > deadline:
+            if running.poll() is not None or time.monotonic() > deadline:
                 said = log.read_text(encoding="utf-8")[-1000:]
                 raise RuntimeError(f"The handlers ended, or did not finish in {_DEADLINE_SECONDS} s:\n{said}")
             done = cluster.committed(follower)

@@ -22,6 +22,7 @@ from bench.peers import PEER, Peers
 from bench.restart import restart
 from bench.throughput import throughput
 from bench.workload import TYPES, lives
+from service.cli.processes import available_cpus
 from service.embedded.broker import EmbeddedBroker
 
 FLOOR: Final = 0.7
@@ -47,7 +48,9 @@ def main(  # noqa: PLR0913, PLR0917 - the options of a command line
     peers: Annotated[Path | None, typer.Option(help="Directory of the peer benchmark, ready to run.")] = None,
     executions: Annotated[int, typer.Option(help="Three commands each; a restart has half as many open.")] = 200_000,
     rounds: Annotated[int, typer.Option(help="How often everything is measured.")] = 2,
-    processes: Annotated[list[int] | None, typer.Option(help="Handler processes; 1 and 2 if not given.")] = None,
+    processes: Annotated[
+        list[int] | None, typer.Option(help="Ours and theirs; 1, and one per CPU, if not given.")
+    ] = None,
     profile: Annotated[Path | None, typer.Option(help="Measure nothing; write a cProfile of one handler here.")] = None,
 ) -> None:
     """Print each result as a line of JSON, then a table of the medians and the ratio to the peer."""
@@ -61,7 +64,7 @@ def main(  # noqa: PLR0913, PLR0917 - the options of a command line
             return
         bench = Bench(cluster, log, peers.absolute() if peers else None, executions)
         if What.THROUGHPUT in todo:
-            bench.throughput(rounds, processes or [1, 2])
+            bench.throughput(rounds, processes or sorted({1, available_cpus()}))
         for _ in range(rounds):
             if What.LATENCY in todo:
                 bench.latency()
@@ -133,15 +136,29 @@ def _report(results: list[Result]) -> None:
             if isinstance(value, int | float) and name != "processes"
         }
         print(f"| {what} | {who} | {', '.join(f'{name} {value:g}' for name, value in medians.items())} |")
-    for (what, who), found in rows.items():
-        if who == PEER and what.startswith(What.THROUGHPUT):
-            ratios = [
-                ours["commands_per_second"] / theirs["commands_per_second"]
-                for ours, theirs in zip(rows[what, "ours"], found, strict=True)
-            ]
-            verdict = "reached" if median(ratios) >= FLOOR else "MISSED"
-            told = ", ".join(f"{ratio:.2f}" for ratio in ratios)
-            print(f"\n{what}: ours is {median(ratios):.2f} x {PEER} ({told}); the floor of {FLOOR} is {verdict}.")
+    _judge([result for result in results if result["what"] == What.THROUGHPUT])
+
+
+def _judge(results: list[Result]) -> None:
+    """As it ships, with a process per CPU, beside the peer's best number of processes on the same machine."""
+    speeds: dict[str, dict[int, float]] = {}
+    for who in ("ours", PEER):
+        counts = {result["processes"] for result in results if result["who"] == who}
+        speeds[who] = {
+            count: median(
+                result["commands_per_second"]
+                for result in results
+                if result["who"] == who and result["processes"] == count
+            )
+            for count in counts
+        }
+    if not speeds[PEER]:
+        return
+    for count, speed in sorted(speeds["ours"].items()):
+        print(f"\n{count} process(es) each: ours is {speed / speeds[PEER][count]:.2f} x {PEER}.")
+    ours, best = speeds["ours"][max(speeds["ours"])], max(speeds[PEER].values())
+    verdict = "reached" if ours / best >= FLOOR else "MISSED"
+    print(f"\nAs it ships, against the best of {PEER}: {ours / best:.2f}; the floor of {FLOOR} is {verdict}.")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import structlog
 import uvicorn
-from prometheus_client import start_http_server
+from prometheus_client import REGISTRY, CollectorRegistry, start_http_server
 
 from service.api.app import create_app
 from service.api.commands import SOURCE
@@ -76,7 +76,7 @@ async def running_service(
         ProvisioningError: the topics are not as they must be.
     """
     # Each command leaves small, long-lived objects behind; the default thresholds spend 40 % of the time on them.
-    gc.set_threshold(1000000, 20, 50)
+    gc.set_threshold(1_000_000, 20, 50)
     async with AsyncExitStack() as stack:
         servers = settings.kafka_bootstrap_servers
         partitions = await ensure_topics(servers, settings.partitions, settings.replication_factor)
@@ -98,9 +98,23 @@ async def running_service(
             parts.append(await stack.enter_async_context(running_handler(options)))
         watch = await stack.enter_async_context(_task(_first_end(parts), "roles"))
         if settings.metrics_port is not None:  # last: that it answers says that all roles are up
-            server, _ = start_http_server(settings.metrics_port, settings.http_host)
-            stack.callback(server.shutdown)
+            stack.callback(serve_metrics(settings.http_host, settings.metrics_port))
         yield Running(tuple(sorted(roles)), servers, queries, url), watch
+
+
+def serve_metrics(host: str, port: int, registry: CollectorRegistry = REGISTRY) -> Callable[[], None]:
+    """Serve Prometheus metrics; what is returned stops it.
+
+    Raises:
+        ConnectionError: the port cannot be used.
+    """
+    try:
+        server, _ = start_http_server(port, host, registry)
+    except OSError as error:
+        raise ConnectionError(
+            f"Metrics cannot be served on {host}:{port}: {error.strerror}. Set another port with TASKEXEC_METRICS_PORT."
+        ) from error
+    return server.shutdown
 
 
 async def run_roles(settings: Settings, roles: Collection[Role], started: Callable[[Running], None]) -> None:

@@ -30,6 +30,7 @@ class Settings(BaseSettings):
     partitions: Annotated[int, Field(ge=1, le=1000, description="TASKEXEC_PARTITIONS; fixed once topics exist.")] = 8
     replication_factor: Annotated[int, Field(ge=1, le=10)] = 1
     idempotency_window: Annotated[timedelta, Field(gt=timedelta(0))] = timedelta(hours=24)
+    processes: Annotated[int | None, Field(ge=1, le=64, description="Of a handler; one per CPU if not set.")] = None
     http_host: str = "127.0.0.1"
     http_port: Annotated[int, Field(ge=0, le=65_535)] = DEFAULT_HTTP_PORT
     trust_network: bool = False

@@ -31,6 +31,12 @@ HttpPort = Annotated[
         "--http-port", envvar="TASKEXEC_HTTP_PORT", min=0, max=65_535, help="The API's port; 0: any that is free."
     ),
 ]
+Processes = Annotated[
+    int | None,
+    typer.Option(
+        "--processes", envvar="TASKEXEC_PROCESSES", min=1, max=64, show_default="one per CPU", help="How many."
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -51,25 +57,31 @@ def up(data_dir: DataDirOption = None, kafka_port: KafkaPort = 9092, http_port: 
     run(run_embedded(data_dir or default_data_dir(), settings, kafka_port, announce), settings.log_level)
 
 
-def handler() -> None:
+def handler(processes: Processes = None) -> None:
     """Handle commands (KAFKA_BOOTSTRAP_SERVERS). Start as many of these as you like: they share the partitions."""
-    _run_role("handler")
+    from service.cli.processes import available_cpus, run_processes  # noqa: PLC0415 - loads everything
+
+    settings = read_settings(processes=processes)
+    count = settings.processes or available_cpus()
+    if count == 1:
+        _run_role("handler", settings)
+    else:
+        run(run_processes(settings, count, announce), settings.log_level)
 
 
 def projector() -> None:
     """Write events into ClickHouse (KAFKA_BOOTSTRAP_SERVERS, CLICKHOUSE_DSN)."""
-    _run_role("projector")
+    _run_role("projector", read_settings())
 
 
 def api() -> None:
     """Serve the HTTP API (KAFKA_BOOTSTRAP_SERVERS, CLICKHOUSE_DSN, TASKEXEC_HTTP_HOST, TASKEXEC_HTTP_PORT)."""
-    _run_role("api")
+    _run_role("api", read_settings())
 
 
-def _run_role(name: str) -> None:
+def _run_role(name: str, settings: "Settings") -> None:
     from service.app import Role, run_roles  # noqa: PLC0415 - loads everything
 
-    settings = read_settings()
     run(run_roles(settings, {Role(name)}, announce), settings.log_level)
 
 

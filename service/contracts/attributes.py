@@ -16,10 +16,12 @@ _ATTRIBUTES: Final = ("specversion", "id", "source", "type", "subject")
 
 def binary_attributes(headers: dict[str, bytes | None], errors: list[FieldError]) -> dict[str, str]:
     """Those of the `ce_` headers, without their prefix; what is wrong with them is added to `errors`."""
-    named = [(name, content or b"") for name, content in headers.items() if name.startswith("ce_")]
     try:
-        attributes = {name[3:]: content.decode() for name, content in named}
+        attributes = {
+            name[3:]: content.decode() if content else "" for name, content in headers.items() if name[:3] == "ce_"
+        }
     except UnicodeDecodeError:
+        named = ((name, content) for name, content in headers.items() if name[:3] == "ce_")
         texts = ((name[3:], text_of(name, content, errors)) for name, content in named)
         attributes = {name: text for name, text in texts if text is not None}
     _check(attributes, "#/headers/ce_", errors)

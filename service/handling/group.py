@@ -17,7 +17,7 @@ from service.handling.partition import PartitionOwner
 from service.kafka.lenient import UNREADABLE, read_leniently
 from service.kafka.records import Record
 
-MAX_QUEUED: Final = 4 * MAX_BATCH_RECORDS
+MAX_QUEUED: Final = 2 * MAX_BATCH_RECORDS
 MAX_QUEUED_BYTES: Final = 16 * MAX_BATCH_BYTES
 _FETCH_PAUSE_SECONDS: Final = 0.2
 

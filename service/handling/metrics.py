@@ -12,10 +12,12 @@ TRANSACTION_SECONDS: Final = Histogram(
     "From taking a batch to its committed transaction.",
     buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
 )
-PARTITIONS_OPEN: Final = Gauge("taskexec_partitions_open", "Command partitions that this process owns and has opened.")
+PARTITIONS_OPEN: Final = Gauge(
+    "taskexec_partitions_open", "Command partitions that this handler owns and has opened.", multiprocess_mode="livesum"
+)
 EXECUTIONS_KNOWN: Final = Gauge(
     "taskexec_executions_known", "Executions in memory: open ones, and finished ones inside the idempotency window.",
-    ["partition"],
+    ["partition"], multiprocess_mode="livemostrecent",
 )  # fmt: skip
 PARTITION_RESETS: Final = Counter(
     "taskexec_partition_resets_total", "Partitions thrown away and opened again after an error, by error.", ["error"]

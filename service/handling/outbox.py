@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple, assert_never
 
@@ -125,6 +126,7 @@ def reply_record(
     return Outgoing(correlation_id, value, headers, epoch_ms(at))
 
 
+@lru_cache(maxsize=256)  # all events of a batch have one time
 def epoch_ms(at: datetime) -> int:
     """An aware time in epoch milliseconds."""
     return round(at.timestamp() * 1000)
