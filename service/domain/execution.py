@@ -207,11 +207,9 @@ def resolve_inputs(command: ExecuteTask, definition: Definition | None) -> dict[
     """
     if definition is None:
         name = f"{command.task_id} {command.task_version}"
-        raise reject(
-            Code.DEFINITION_NOT_FOUND,
-            f"There is no task definition {name}. Publish it, or name an existing taskId and taskVersion.",
-            (FieldError(pointer="#/taskId", detail=f"no definition {name}"),),
-        )
+        detail = f"There is no task definition {name}. Publish it, or name an existing taskId and taskVersion."
+        missing = FieldError(pointer="#/taskId", detail=f"no definition {name}")
+        raise reject(Code.DEFINITION_NOT_FOUND, detail, (missing,))
     if definition.status is not DefinitionStatus.PUBLISHED:
         raise reject(
             Code.DEFINITION_NOT_PUBLISHED,

@@ -17,7 +17,7 @@ from aiokafka.protocol.transaction import (
 from service.contracts.topics import MAX_RECORD_BYTES
 from service.handling.timeouts import Timeouts
 
-MAX_BATCH_BYTES: Final = 900_000
+MAX_SENT_BATCH_BYTES: Final = 900_000
 """Fits every topic of ours and a client's reply topic with the broker's default limit of 1 MiB."""
 
 _ONCE: Final = (EndTxnRequest, TxnOffsetCommitRequest, AddOffsetsToTxnRequest, AddPartitionsToTxnRequest)
@@ -35,7 +35,7 @@ async def start_producer(bootstrap_servers: str, transactional_id: str, timeouts
         bootstrap_servers=bootstrap_servers,
         transactional_id=transactional_id,
         linger_ms=0,
-        max_batch_size=MAX_BATCH_BYTES,
+        max_batch_size=MAX_SENT_BATCH_BYTES,
         max_request_size=2 * MAX_RECORD_BYTES,
         request_timeout_ms=int(timeouts.request * 1000),
         transaction_timeout_ms=int(timeouts.transaction_broker * 1000),

@@ -76,7 +76,7 @@ async def run_chaos(directory: Path, *, seed: int, seconds: float, rate: float) 
         metrics_port = _free_port()
         fleet = Fleet(directory, {
             "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers, "TASKEXEC_PARTITIONS": str(PARTITIONS),
-            "CLICKHOUSE_DSN": f"chdb://{directory}/clickhouse",
+            "CLICKHOUSE_DSN": f"chdb://{directory}/clickhouse", "TASKEXEC_PROCESSES": "1",
         }, {"TASKEXEC_METRICS_PORT": str(metrics_port)})  # fmt: skip
         try:
             await ensure_topics(broker.bootstrap_servers, PARTITIONS)

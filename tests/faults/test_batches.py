@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaError
 from service.contracts.commands import ExecuteTask, StartTaskExecution
 from service.contracts.topics import COMMANDS, EVENTS, REJECTIONS, REPLIES, STATE
 from service.handling import partition, transaction
-from service.handling.producer import MAX_BATCH_BYTES
+from service.handling.producer import MAX_SENT_BATCH_BYTES
 from tests.handling.world import World, body, execution_id, header, id_owned_by
 
 PARTITION = 2
@@ -96,7 +96,7 @@ async def test_a_thousand_commands_in_one_transaction(
     async with world.handler():
         await world.settled()
     assert sizes == [len(ids)] * (1 + fails)
-    assert min(submitted[EVENTS], submitted[REPLIES]) > len(LARGE) * len(ids) // MAX_BATCH_BYTES
+    assert min(submitted[EVENTS], submitted[REPLIES]) > len(LARGE) * len(ids) // MAX_SENT_BATCH_BYTES
     await assert_each_names_its_event(world, ids)
 
 
