@@ -104,7 +104,7 @@ def read_envelope(record: Record) -> Envelope:
         attributes, data = structured_attributes(data, errors)
     else:
         attributes = binary_attributes(headers, errors)
-    place = _place(record, headers, errors)
+    origin = _origin(headers[ORIGIN], errors) if ORIGIN in headers else None
     if errors:
         raise reject(
             Code.INVALID_ENVELOPE,
@@ -113,7 +113,7 @@ def read_envelope(record: Record) -> Envelope:
             tuple(errors),
         )
     return Envelope(
-        id=attributes.get("id") or place,
+        id=attributes.get("id") or origin or f"{record.topic}/{record.partition}/{record.offset}",
         source=attributes.get("source") or f"/kafka/{record.topic}",
         type=attributes["type"],
         subject=attributes.get("subject"),
@@ -170,10 +170,8 @@ def _trace(headers: dict[str, bytes | None]) -> tuple[tuple[str, bytes], ...]:
     )
 
 
-def _place(record: Record, headers: dict[str, bytes | None], errors: list[FieldError]) -> str:
-    if ORIGIN not in headers:
-        return f"{record.topic}/{record.partition}/{record.offset}"
-    place = text_of(ORIGIN, headers[ORIGIN], errors)
+def _origin(content: bytes | None, errors: list[FieldError]) -> str | None:
+    place = text_of(ORIGIN, content, errors)
     if place is not None and (flaw := flaw_of(place)):
         errors.append(FieldError(pointer=f"#/headers/{ORIGIN}", detail=flaw))
-    return place or ""
+    return place

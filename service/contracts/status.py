@@ -1,6 +1,7 @@
 """The six statuses of a TaskExecution."""
 
 from enum import StrEnum
+from typing import Final
 
 
 class Status(StrEnum):
@@ -16,4 +17,7 @@ class Status(StrEnum):
     @property
     def is_final(self) -> bool:
         """Whether nothing can follow."""
-        return self not in (Status.PENDING, Status.RUNNING)
+        return self not in _OPEN
+
+
+_OPEN: Final = (Status.PENDING, Status.RUNNING)

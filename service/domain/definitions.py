@@ -29,6 +29,7 @@ class Definition:
         self.task_id, self.version = source.task_id, source.version
         self.name = f"{source.task_id} {source.version}"
         self.status: DefinitionStatus = source.status
+        self.is_published = source.status is DefinitionStatus.PUBLISHED
         self.type: TaskType = source.type
         self._inputs = _Variables("inputs", source.input_variables)
         self._outputs = _Variables("outputs", source.output_variables)

@@ -16,7 +16,7 @@ from service.contracts.commands import (
     StopTaskExecution,
     SucceedTaskExecution,
 )
-from service.contracts.definitions import DefinitionStatus, TaskType
+from service.contracts.definitions import TaskType
 from service.contracts.events import (
     Event,
     TaskExecutionCreated,
@@ -168,7 +168,7 @@ def repeated_sequence(state: Execution, request: Request) -> int | None:
                 f"A command with this source and id was accepted before for task execution {state.execution_id}, with "
                 "another type or payload. Give every distinct command an id of its own.",
             )
-    stopped_again = state.status is Status.STOPPED and isinstance(request.command, StopTaskExecution)
+    stopped_again = isinstance(request.command, StopTaskExecution) and state.status is Status.STOPPED
     return state.sequence if stopped_again or state.commands[-1][1] == request.command_hash else None
 
 
@@ -210,7 +210,7 @@ def resolve_inputs(command: ExecuteTask, definition: Definition | None) -> dict[
         detail = f"There is no task definition {name}. Publish it, or name an existing taskId and taskVersion."
         missing = FieldError(pointer="#/taskId", detail=f"no definition {name}")
         raise reject(Code.DEFINITION_NOT_FOUND, detail, (missing,))
-    if definition.status is not DefinitionStatus.PUBLISHED:
+    if not definition.is_published:
         raise reject(
             Code.DEFINITION_NOT_PUBLISHED,
             f"The task definition {definition.name} is {definition.status}; only PUBLISHED ones can be executed.",

@@ -25,7 +25,8 @@ def parse_command(envelope: Envelope, definition_of: DefinitionOf) -> Command:
         known = ", ".join(COMMANDS)
         raise reject(Code.UNKNOWN_COMMAND, f"There is no command '{envelope.type}'. The type is one of: {known}.")
     try:
-        command = model.model_validate(envelope.data, by_alias=True, by_name=False)
+        # What model_validate() calls; its own checks of its options cost a third of the time.
+        command: Command = model.__pydantic_validator__.validate_python(envelope.data, by_alias=True, by_name=False)
     except ValidationError as error:
         errors = field_errors(error, model.wire_names())
         errors += _input_errors(envelope, definition_of) if model is ExecuteTask else _subject_errors(envelope)

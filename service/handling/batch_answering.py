@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from service.contracts.definitions import DefinitionStatus
 from service.domain.definitions import Definition
 from service.domain.execution import Execution
 from service.handling.answering import Accepted, Answer, Desk
@@ -56,7 +55,7 @@ class BatchAnswering:
 
     def _definition_of(self, task_id: str, version: str) -> Definition | None:
         definition = self._definitions.get(task_id, version)
-        if definition is None or definition.status is not DefinitionStatus.PUBLISHED:
+        if definition is None or not definition.is_published:
             self._miss(self._definitions.catch_up)
         return definition
 

@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 from pydantic import ValidationError
 
 from service.contracts.codec import MalformedJsonError, decode
-from service.contracts.definitions import DefinitionStatus, TaskDefinition
+from service.contracts.definitions import TaskDefinition
 from service.contracts.topics import DEFINITIONS
 from service.domain.definitions import Definition, InvalidDefinitionError
 from service.handling import metrics
@@ -107,7 +107,7 @@ class DefinitionsTable:
         source = TaskDefinition.model_validate(decode(value), by_alias=True, by_name=False)
         identity = (source.task_id, source.version)
         known = self._definitions.get(identity)
-        if known is not None and known.status is DefinitionStatus.PUBLISHED:
+        if known is not None and known.is_published:
             if known.source != source:
                 # A published version never changes again, says the spec (TaskDefinition).
                 log.error("published_definition_changed", key=source.key, offset=record.offset, action="ignored")
