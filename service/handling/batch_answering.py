@@ -1,7 +1,7 @@
 """A batch of command records in, their answers out, in memory: what one answer needs from outside is fetched for it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -12,8 +12,8 @@ from service.handling.definitions_table import DefinitionsTable
 from service.handling.replies import ReplyTopics
 from service.kafka.records import Record
 
-_TURN: Final = 500
-"""So many records are answered before everything else in the process has its turn."""
+_GROUP: Final = 60
+"""So many answers are handed over while they are still in the CPU's cache, and then everything else has its turn."""
 
 
 class BatchAnswering:
@@ -28,9 +28,13 @@ class BatchAnswering:
         self._fetched: set[Callable[[], Awaitable[None]]] = set()
 
     async def answer_all(
-        self, records: Sequence[Record], known: Mapping[str, Execution], at: datetime
-    ) -> tuple[list[Answer], dict[str, Execution]]:
-        """The answers in order, each seeing what those before it did, and the states that are new by them."""
+        self,
+        records: Sequence[Record],
+        known: Mapping[str, Execution],
+        at: datetime,
+        take: Callable[[Iterable[Answer], datetime], None],
+    ) -> dict[str, Execution]:
+        """Hand the answers over in order, each seeing what those before it did; the states that are new by them."""
         changed: dict[str, Execution] = {}
 
         def state_of(execution_id: str) -> Execution | None:
@@ -49,9 +53,12 @@ class BatchAnswering:
             if isinstance(answer, Accepted):
                 changed[answer.state.execution_id] = answer.state
             answers.append(answer)
-            if number % _TURN == 0:
+            if number % _GROUP == 0:
+                take(answers, at)
+                answers = []
                 await asyncio.sleep(0)
-        return answers, changed
+        take(answers, at)
+        return changed
 
     def _definition_of(self, task_id: str, version: str) -> Definition | None:
         definition = self._definitions.get(task_id, version)

@@ -1,13 +1,12 @@
 """What one transaction writes, made from its answers: records by topic and partition, nothing sent yet."""
 
 from base64 import b64encode
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
-from typing import NamedTuple, assert_never
+from typing import assert_never
 
 from service.contracts.attributes import MAX_ATTRIBUTE
 from service.contracts.codec import encode
@@ -22,7 +21,8 @@ from service.domain.execution import Execution, Request, as_of, repeated_sequenc
 from service.domain.parsing import DefinitionOf
 from service.domain.view import describe, view
 from service.handling.answering import Accepted, Answer, Misplaced, Refused, Repeated
-from service.handling.snapshots import encode_snapshot
+from service.handling.batches import Batches, Outgoing
+from service.handling.snapshots import POSITION_KEY, encode_snapshot
 from service.kafka.records import Record
 
 _HEAD_BYTES = 4096
@@ -31,47 +31,49 @@ MAX_REPLY_BYTES = 900_000
 """A reply that would be larger goes without its payloads: a client's topic has the broker's default limit."""
 
 
-class Outgoing(NamedTuple):
-    """A record to be written; `timestamp` in epoch milliseconds."""
-
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
-    timestamp: int
-
-
-@dataclass
 class Outbox:
-    """The records of one transaction. Replies come second: they name the offsets that the events got."""
+    """The records of one transaction, and the replies, which come second: they name the offsets that the events got."""
 
-    partition: int
-    records: dict[tuple[str, int], list[Outgoing]] = field(default_factory=lambda: defaultdict(list))
+    def __init__(self, partition: int, batches: Batches) -> None:
+        self.partition, self.batches = partition, batches
+        self.outcomes: Counter[str] = Counter()
+        self.replies: list[tuple[Accepted | Repeated | Refused, int | None]] = []
+        """What is to be replied to; beside an accepted command, how many events of the transaction precede its own."""
 
     def add(self, answers: Iterable[Answer], at: datetime) -> None:
-        """Take in everything but the replies and the states."""
+        """Take in everything but the states."""
         for answer in answers:
+            place = None
             match answer:
                 case Accepted():
-                    self._put(EVENTS, event_record(answer))
+                    place = self.outcomes[Accepted.outcome]
+                    self.batches.put(EVENTS, self.partition, event_record(answer))
                 case Refused():
-                    self._put(REJECTIONS, rejection_record(answer, at))
+                    self.batches.put(REJECTIONS, self.partition, rejection_record(answer, at))
                 case Misplaced():
-                    self.records[COMMANDS, answer.owner].append(forwarded_record(answer.record))
+                    self.batches.put(COMMANDS, answer.owner, forwarded_record(answer.record))
                 case Repeated():
                     pass
                 case _:
                     assert_never(answer)
+            self.outcomes[answer.outcome] += 1
+            if not isinstance(answer, Misplaced) and answer.reply_to:
+                self.replies.append((answer, place))
 
     def add_states(self, states: Iterable[Execution], forgotten: Iterable[str], at: datetime) -> None:
         """The newest snapshot of every execution that changed, and a tombstone for every one to forget."""
         now = epoch_ms(at)
         for state in states:
-            self._put(STATE, Outgoing(state.execution_id.encode(), encode_snapshot(state), [], now))
+            self._put_state(state.execution_id.encode(), encode_snapshot(state), now)
         for execution_id in forgotten:
-            self._put(STATE, Outgoing(execution_id.encode(), None, [], now))
+            self._put_state(execution_id.encode(), None, now)
 
-    def _put(self, topic: str, record: Outgoing) -> None:
-        self.records[topic, self.partition].append(record)
+    def add_position(self, next_offset: int, at: datetime) -> None:
+        """The next command's offset, beside the states: what an opening compares the group's with."""
+        self._put_state(POSITION_KEY, b"%d" % next_offset, epoch_ms(at))
+
+    def _put_state(self, key: bytes, value: bytes | None, now: int) -> None:
+        self.batches.put(STATE, self.partition, Outgoing(key, value, [], now))
 
 
 def event_record(answer: Accepted) -> Outgoing:

@@ -5,7 +5,6 @@ The order of the steps is the exactly-once protocol; docs/adr/0002 says what eac
 
 import asyncio
 import itertools
-from collections import Counter
 from collections.abc import Sequence
 
 import structlog
@@ -14,9 +13,11 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from service.contracts.topics import COMMANDS
 from service.handling import metrics
 from service.handling.batch_answering import BatchAnswering
+from service.handling.batches import Batches
 from service.handling.inbox import MAX_BATCH_RECORDS, Inbox
 from service.handling.memory import Memory
 from service.handling.opening import StartOffset, start_offset
+from service.handling.outbox import Outbox
 from service.handling.producer import start_producer, stop_producer
 from service.handling.restore import restore
 from service.handling.surroundings import Surroundings
@@ -185,11 +186,11 @@ class PartitionOwner:
         around = self._around
         at = around.clock()
         with metrics.TRANSACTION_SECONDS.time():
-            answers, changed = await self._answering.answer_all(records, self._memory.states, at)
-            forgotten = self._memory.take_expired(at)
-            end, reply_seconds = records[-1].offset + 1, around.timeouts.reply
-            batch = Batch(self.partition, answers, changed.values(), forgotten, end, at, reply_seconds)
             assert self._producer is not None  # noqa: S101 - open partitions have one
+            outbox = Outbox(self.partition, Batches(self._producer.create_batch))
+            changed = await self._answering.answer_all(records, self._memory.states, at, outbox.add)
+            forgotten = self._memory.take_expired(at)
+            batch = Batch(outbox, changed.values(), forgotten, records[-1].offset + 1, at, around.timeouts.reply)
             try:
                 events_end = await write(self._producer, batch, self._events_end, around.definitions.get)
             except ReplyRefusedError as error:
@@ -199,7 +200,7 @@ class PartitionOwner:
         self._resets = 0
         self._next_offset, self._events_end = batch.next_offset, events_end
         self._memory.apply(changed, forgotten)
-        for outcome, count in Counter(answer.outcome for answer in answers).items():
+        for outcome, count in outbox.outcomes.items():
             metrics.COMMANDS.labels(outcome).inc(count)
         metrics.EXECUTIONS_KNOWN.labels(self.partition).set(len(self._memory.states))
 

@@ -9,7 +9,8 @@ from aiokafka.errors import KafkaError
 
 from service.contracts.commands import ExecuteTask, StartTaskExecution
 from service.contracts.topics import COMMANDS, EVENTS, REJECTIONS, REPLIES, STATE
-from service.handling import partition, transaction
+from service.handling import partition
+from service.handling.batches import Batches
 from service.handling.producer import MAX_SENT_BATCH_BYTES
 from tests.handling.world import World, body, execution_id, header, id_owned_by
 
@@ -69,15 +70,14 @@ async def test_a_thousand_commands_in_one_transaction(
     """More than one batch of Kafka holds, of events and of replies."""
     sizes: list[int] = []
     submitted: dict[str, int] = {}
-    submit = transaction._submit
+    send = Batches.send
 
-    async def seen(*arguments: Any) -> Any:
-        futures = await submit(*arguments)
-        _, (topic, _), records = arguments
-        submitted[topic] = len(futures)
-        if topic == EVENTS:
-            sizes.append(len(records))
-        return futures
+    async def seen(batches: Batches, producer: AIOKafkaProducer) -> Any:
+        for (topic, _), packed in batches.packed.items():
+            submitted[topic] = len(packed)
+            if topic == EVENTS:
+                sizes.append(sum(batch.record_count() for batch in packed))
+        return await send(batches, producer)
 
     async def watch(number: int, producer: AIOKafkaProducer) -> None:
         commit = producer.commit_transaction
@@ -90,7 +90,7 @@ async def test_a_thousand_commands_in_one_transaction(
         producer.commit_transaction = watched
 
     producers.prepare = watch
-    monkeypatch.setattr(transaction, "_submit", seen)
+    monkeypatch.setattr(Batches, "send", seen)
     ids = [id_owned_by(PARTITION) for _ in range(1000)]
     await asyncio.to_thread(write_all, world, ids)
     async with world.handler():
@@ -116,14 +116,14 @@ async def test_after_every_error_a_batch_is_smaller(
 
         producer.commit_transaction = watched
 
-    async def seen(*arguments: Any) -> Any:
-        if arguments[1][0] == EVENTS:
-            sizes.append(len(arguments[2]))
-        return await submit(*arguments)
+    async def seen(batches: Batches, producer: AIOKafkaProducer) -> Any:
+        if packed := batches.packed.get((EVENTS, PARTITION)):
+            sizes.append(sum(batch.record_count() for batch in packed))
+        return await send(batches, producer)
 
-    submit = transaction._submit
+    send = Batches.send
     producers.prepare = too_slow_for_thirty
-    monkeypatch.setattr(transaction, "_submit", seen)
+    monkeypatch.setattr(Batches, "send", seen)
     monkeypatch.setattr(partition, "MAX_BATCH_RECORDS", 100)
     ids = [id_owned_by(PARTITION) for _ in range(100)]
     await asyncio.to_thread(write_all, world, ids)

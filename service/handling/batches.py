@@ -1,0 +1,57 @@
+"""Records on their way to Kafka, packed into its batches as they come."""
+
+import asyncio
+from collections.abc import Callable
+from typing import NamedTuple
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.producer.message_accumulator import BatchBuilder
+
+from service.contracts.envelope import Headers
+
+Place = tuple[str, int]
+"""A topic and one of its partitions."""
+
+
+class Outgoing(NamedTuple):
+    """A record to be written; `timestamp` in epoch milliseconds."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    timestamp: int
+
+
+class Batches:
+    """As few batches as the records fit in, in order per partition; nothing is sent before `send`."""
+
+    def __init__(self, new_batch: Callable[[], BatchBuilder]) -> None:
+        self.packed: dict[Place, list[BatchBuilder]] = {}
+        self._new_batch = new_batch
+
+    def put(self, topic: str, partition: int, record: Outgoing) -> None:
+        """Add a record to its partition."""
+        key, value, headers, timestamp = record
+        batches = self.packed.get((topic, partition))
+        if batches is None:
+            batches = self.packed[topic, partition] = [self._new_batch()]
+        if batches[-1].append(timestamp=timestamp, key=key, value=value, headers=headers) is None:  # it is full
+            batches.append(self._new_batch())
+            batches[-1].append(timestamp=timestamp, key=key, value=value, headers=headers)
+
+    async def send(self, producer: AIOKafkaProducer) -> dict[Place, list[int]]:
+        """Send all, and return the offsets they got.
+
+        Every future is awaited: a failed send does not by itself fail the commit. There is one for each batch, not for
+        each record.
+        """
+        sent = [
+            (place, batch.record_count(), await producer.send_batch(batch, place[0], partition=place[1]))
+            for place, batches in self.packed.items()
+            for batch in batches
+        ]
+        done = await asyncio.gather(*(future for _, _, future in sent))
+        offsets: dict[Place, list[int]] = {}
+        for (place, count, _), metadata in zip(sent, done, strict=True):
+            offsets.setdefault(place, []).extend(range(metadata.offset, metadata.offset + count))
+        return offsets
