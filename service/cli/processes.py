@@ -151,14 +151,12 @@ def _work(settings: Settings, tell: Connection) -> None:
     """What such a process does."""
 
     async def until_alone() -> None:
-        parent, task, loop = multiprocessing.parent_process(), asyncio.current_task(), asyncio.get_running_loop()
+        parent, loop = multiprocessing.parent_process(), asyncio.get_running_loop()
         assert parent is not None  # noqa: S101 - we were started by one
-        assert task is not None  # noqa: S101 - we are one
-        orphaned = task
 
         def end() -> None:
             loop.remove_reader(parent.sentinel)
-            orphaned.cancel()
+            signal.raise_signal(signal.SIGTERM)  # as the parent would have ended us
 
         loop.add_reader(parent.sentinel, end)
         await run_roles(settings, {Role.HANDLER}, tell.send)

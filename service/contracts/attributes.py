@@ -21,8 +21,7 @@ def binary_attributes(headers: dict[str, bytes | None], errors: list[FieldError]
             name[3:]: content.decode() if content else "" for name, content in headers.items() if name[:3] == "ce_"
         }
     except UnicodeDecodeError:
-        named = ((name, content) for name, content in headers.items() if name[:3] == "ce_")
-        texts = ((name[3:], text_of(name, content, errors)) for name, content in named)
+        texts = ((name[3:], text_of(name, content, errors)) for name, content in headers.items() if name[:3] == "ce_")
         attributes = {name: text for name, text in texts if text is not None}
     _check(attributes, "#/headers/ce_", errors)
     return attributes
