@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Final
 
+from service.contracts.timestamps import Timestamp
 from service.domain.definitions import Definition
 from service.domain.execution import Execution
 from service.handling.answering import Accepted, Answer, Desk
@@ -31,8 +31,8 @@ class BatchAnswering:
         self,
         records: Sequence[Record],
         known: Mapping[str, Execution],
-        at: datetime,
-        take: Callable[[Iterable[Answer], datetime], None],
+        at: Timestamp,
+        take: Callable[[Iterable[Answer], Timestamp], None],
     ) -> dict[str, Execution]:
         """Hand the answers over in order, each seeing what those before it did; the states that are new by them."""
         changed: dict[str, Execution] = {}
