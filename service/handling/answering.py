@@ -1,7 +1,8 @@
 """One command record in, one answer out, in memory: nothing is written here (see `transaction`)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
 from msgspec import Struct
@@ -10,7 +11,7 @@ from service.contracts.attributes import MAX_ATTRIBUTE
 from service.contracts.commands import ExecuteTask
 from service.contracts.envelope import CORRELATION_ID, IDENTITY, REPLY_TO, Envelope, read_envelope
 from service.contracts.events import Event, encode_event
-from service.contracts.problems import Code, Problem, RejectedError, reject
+from service.contracts.problems import Code, Problem, RejectedError, problem, reject
 from service.contracts.timestamps import Timestamp
 from service.contracts.topics import MAX_COMMAND_BYTES, MAX_RECORD_BYTES, REPLY_TOPIC
 from service.domain.execution import Execution, Request, decide, evolve
@@ -112,6 +113,20 @@ class Desk:
             return Accepted(record, reply_to, envelope, event, _encode(event), evolve(state, event))
         except RejectedError as error:
             return Refused(record, reply_to, error.problem)
+
+    def set_aside(self, record: Record, *, bare: bool) -> Refused:
+        """Refuse a command that the service itself fails on; `bare`, without all but its value, and unreplied."""
+        detail = (
+            "The service failed on this command again and again: it was set aside, and not carried out. Tell the "
+            "service's operators; this record is kept with the rejection."
+        )
+        if bare:
+            record = replace(record, key=None, headers=(), timestamp=0)
+        reply_to = None
+        with suppress(RejectedError):
+            _, topic, correlation_id = _transport(record)
+            reply_to = self._reply_address(topic, correlation_id) if topic else None
+        return Refused(record, reply_to, problem(Code.INTERNAL_ERROR, detail))
 
     def _reply_address(self, topic: bytes, correlation_id: bytes | None) -> ReplyAddress:
         name = topic.decode(errors="replace")
