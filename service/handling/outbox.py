@@ -179,7 +179,7 @@ def _original(record: Record) -> OriginalRecord:
     value = record.value or b""
     whole = len(value) <= MAX_COMMAND_BYTES
     headers = (
-        OriginalHeader(name=name[:_MAX_NAME], value=_base64((content or b"")[:_HEAD_BYTES]))
+        OriginalHeader(name=name[:_MAX_NAME].replace("\0", "\ufffd"), value=_base64((content or b"")[:_HEAD_BYTES]))
         for name, content in list(record.headers)[:_MAX_HEADERS]
     )
     return OriginalRecord(
