@@ -1,16 +1,19 @@
 """Every way a request can be refused: the codes, and the RFC 9457 object that carries them everywhere."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
 from http import HTTPStatus
-from typing import Annotated, Final
+from itertools import islice
+from typing import Annotated, Final, TypeVar
 
 from pydantic import AfterValidator, ValidationError
 
 from service.contracts.codec import pointer
 from service.contracts.model import Contract
 from service.contracts.status import Status
+
+Given = TypeVar("Given")
 
 
 class Code(StrEnum):
@@ -132,6 +135,14 @@ class RejectedError(Exception):
 def reject(code: Code, detail: str, errors: tuple[FieldError, ...] = ()) -> RejectedError:
     """The exception to raise for a refusal that has no current status to report."""
     return RejectedError(problem(code, detail, errors))
+
+
+def listed(given: Mapping[str, Given], known: Collection[str]) -> Mapping[str, Given]:
+    """The object to validate: of very many unknown names, as many as errors are listed. Each would cost."""
+    if len(given) <= len(known) + MAX_ERRORS:
+        return given
+    unknown = islice((name for name in given if name not in known), MAX_ERRORS + 1)
+    return {name: given[name] for name in (*known, *unknown) if name in given}
 
 
 _PYDANTIC_WORDS: Final = re.compile(r"^(Input|String|List) should ")
