@@ -62,7 +62,7 @@ def test_a_definition_that_contradicts_itself_is_refused(tmp_path: Path) -> None
 
     (flaw,) = flaws(tmp_path, text)
 
-    assert flaw.startswith("0.yaml, definition 1: inputs: since is required")
+    assert flaw.startswith("0.yaml, definition 1: #/inputVariables/1/defaultValue: since: is required")
 
 
 @pytest.mark.parametrize(
