@@ -92,11 +92,16 @@ Variables = Annotated[tuple[Variable, ...], Field(max_length=MAX_VARIABLES), Bef
 """Too many are refused before each is looked at: what is wrong with each of them costs time and memory."""
 
 
-class TaskDefinition(_Foreign):
-    """One version of a task: identity `taskId` (`namespace:name`) + `version`."""
+class DefinitionIdentity(_Foreign):
+    """What names a version of a task: `taskId` (`namespace:name`) + `version`."""
 
     task_id: TaskId
     version: TaskVersion
+
+
+class TaskDefinition(DefinitionIdentity):
+    """One version of a task: identity `taskId` (`namespace:name`) + `version`."""
+
     status: DefinitionStatus
     type: TaskType
     input_variables: Variables = ()

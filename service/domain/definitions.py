@@ -49,3 +49,17 @@ class Definition:
     def check_outputs(self, outputs: Mapping[str, Any]) -> tuple[FieldError, ...]:
         """All that is wrong with the outputs."""
         return self._outputs.errors(outputs)
+
+
+class UnusableDefinition(Definition):
+    """A version that somebody wrote, but nothing can be executed by: only its identity and its `flaw` are known."""
+
+    def __init__(self, task_id: str, version: str, flaw: str) -> None:
+        self.task_id, self.version = task_id, version
+        self.name = f"{task_id} {version}"
+        self.is_published = False
+        self.flaw = flaw if len(flaw) <= MAX_REASON else f"{flaw[: MAX_REASON - 1]}…"
+
+    def check_outputs(self, outputs: Mapping[str, Any]) -> tuple[FieldError, ...]:  # noqa: ARG002 - as in Definition
+        """Nothing: it cannot say what is right."""
+        return ()
