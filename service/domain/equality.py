@@ -1,11 +1,28 @@
 """When two JSON values are the same: by their JSON, not by what Python makes of it."""
 
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
 from pydantic import JsonValue
 
 _encoder: Final = msgspec.json.Encoder(order="deterministic")
+
+
+_MOST_SHORTENED: Final = 4  # `-0.0` becomes `0`
+
+
+class JsonValues:
+    """JSON values: whether one is among them is found out however many they are, and however large it is, at once."""
+
+    def __init__(self, values: Iterable[JsonValue]) -> None:
+        self._known = frozenset(map(canonical, values))
+        self._longest = max(map(len, self._known), default=0)
+
+    def __contains__(self, value: JsonValue) -> bool:
+        if not isinstance(value, str) and len(_encoder.encode(value)) > self._longest * _MOST_SHORTENED:
+            return False
+        return canonical(value) in self._known
 
 
 def canonical(value: JsonValue) -> str | bytes:

@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError, PydanticKnownError, SchemaValidat
 from service.contracts.codec import encode, pointer
 from service.contracts.definitions import Validation, Variable, VariableType
 from service.contracts.problems import MAX_ERRORS, FieldError, field_errors
-from service.domain.equality import canonical
+from service.domain.equality import JsonValues
 from service.domain.patterns import Budget, Pattern, PatternError, Patterns
 
 MAX_ENUM_VALUES: Final = 10_000
@@ -170,12 +170,12 @@ def _exactly_within(least: float | None, most: float | None) -> Callable[[Any], 
 
 
 def _one_of(allowed: tuple[Any, ...]) -> Callable[[Any], object]:
-    known = frozenset(map(canonical, allowed))
+    known = JsonValues(allowed)
     shown = encode(allowed).decode()
     names = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}… ({len(allowed)} values)"
 
     def check(value: Any) -> object:  # noqa: ANN401 - JSON is any
-        if canonical(value) not in known:
+        if value not in known:
             raise PydanticCustomError("enum", "must be one of {allowed}", {"allowed": names})
         return value
 

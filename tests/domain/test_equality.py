@@ -6,7 +6,7 @@ import pytest
 
 from service.contracts.definitions import TaskDefinition
 from service.domain.definitions import Definition
-from service.domain.equality import canonical
+from service.domain.equality import JsonValues, canonical
 
 SAME = [
     (1, 1.0),
@@ -43,6 +43,16 @@ def test_the_same_json_is_equal(one: Any, other: Any) -> None:
 @pytest.mark.parametrize(("one", "other"), DIFFERENT)
 def test_other_json_is_not(one: Any, other: Any) -> None:
     assert canonical(one) != canonical(other)
+
+
+def test_a_value_is_among_others_whatever_its_length() -> None:
+    values = JsonValues(["abc", [1, 1, 1], {"a": 1}, 7])
+    same: list[Any] = ["abc", [1.0, 1.0, 1.0], {"a": 1.0}, 7.0]
+    other: list[Any] = ["abcd", [1.0] * 4, [1] * 1_000_000, {"a": "x" * 1_000_000}, 71]
+    assert all(value in values for value in same)
+    assert not any(value in values for value in other)
+    assert -0.0 in JsonValues([0])
+    assert 1 not in JsonValues([])
 
 
 def errors(type_: str, enum: list[Any], value: Any) -> list[str]:
