@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from service.contracts.definitions import MAX_VARIABLES, TaskDefinition
 from service.contracts.problems import MAX_ERRORS
 from service.domain.definitions import Definition, InvalidDefinitionError
-from service.domain.variables import MAX_ENUM_VALUES
+from service.domain.rules import MAX_ENUM_VALUES
 
 ODD_NAMES = [
     "a.b",
