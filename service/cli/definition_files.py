@@ -1,6 +1,6 @@
 """Task definitions in files, checked as strictly as the service does: what passes here can be executed."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,9 +12,10 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.tokens import AliasToken
 
 from service.cli.exits import CommandError, Exit
-from service.contracts.codec import MalformedJsonError, decode, pointer
+from service.contracts.codec import MalformedJsonError, decode
 from service.contracts.definitions import TaskDefinition
 from service.contracts.envelope import MAX_COMMAND_DEPTH
+from service.contracts.problems import field_errors
 from service.contracts.topics import MAX_RECORD_BYTES
 from service.domain.definitions import Definition, InvalidDefinitionError
 
@@ -81,7 +82,7 @@ def _definition(data: object) -> tuple[TaskDefinition | None, list[str]]:
         Definition(definition)
         return definition, _record_flaws(definition.model_dump_json(exclude_none=True).encode())
     except ValidationError as error:
-        return None, [f"{pointer('#', *e['loc'])}: {_detail(e['type'], e['msg'])}" for e in error.errors()]
+        return None, list(_schema_flaws(error))
     except InvalidDefinitionError as error:
         return None, [f"{e.pointer}: {e.detail}" for e in error.errors]
 
@@ -97,10 +98,10 @@ def _record_flaws(record: bytes) -> list[str]:
     return []
 
 
-def _detail(kind: str, message: str) -> str:
-    if kind == "extra_forbidden":
-        return "unknown field; it would not be published"
-    return message.removeprefix("Value error, ")
+def _schema_flaws(error: ValidationError) -> Iterator[str]:
+    for found, flaw in zip(error.errors(), field_errors(error, ()), strict=False):  # of very many, the first ones
+        unknown = found["type"] == "extra_forbidden"
+        yield f"{flaw.pointer}: {'unknown field; it would not be published' if unknown else flaw.detail}"
 
 
 def _documents(file: Path) -> list[Any]:
@@ -115,6 +116,8 @@ def _documents(file: Path) -> list[Any]:
     except MarkedYAMLError as error:
         where = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         raise _UnreadableError(f"not valid YAML: {where}{error.problem}") from None
+    except RecursionError:
+        raise _UnreadableError("not valid YAML: nested too deeply") from None
     except (YAMLError, ValueError) as error:
         raise _UnreadableError(f"not valid YAML: {error}") from None
     found = [item for document in documents for item in (document if isinstance(document, list) else [document])]

@@ -59,13 +59,15 @@ class Validation(_Foreign):
         default=None,
         description="A regular expression in RE2's syntax (https://github.com/google/re2/wiki/Syntax), searched for "
         "anywhere in the value: `^` and `$` tie it to the ends. `\\d`, `\\w` and `\\s` are ASCII; there is no "
-        "look-around, no back-reference, no `\\u` and no `(?x)`. Values are matched as far as one command's budget "
-        "goes; a value that is too long for its pattern is refused.",
+        "look-around, no back-reference, no `\\u` and no `(?x)`. The larger a pattern, the shorter the values that can "
+        "be matched: program size times bytes is at most 10 million for all values of a command.",
     )
     min_length: Length | None = Field(default=None, description="In characters of a text, in items of an array.")
     max_length: Length | None = None
     enum: tuple[Any, ...] | None = Field(
-        default=None, description="The values that are allowed, compared as JSON: 1 is 1.0, and not true."
+        default=None,
+        description="The values that are allowed, compared as JSON: 1 is 1.0, and not true. All enums in one "
+        "list of variables have at most 10,000 together.",
     )
     min_value: StrictFloat | StrictInt | None = None
     max_value: StrictFloat | StrictInt | None = None

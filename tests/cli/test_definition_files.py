@@ -73,6 +73,7 @@ def test_a_definition_that_contradicts_itself_is_refused(tmp_path: Path) -> None
         ("a: 1\na: 2\n", 'not valid YAML: line 2: found duplicate key "a" with value "2" (original value: "1")'),
         ("a: [1\n", "not valid YAML: line 2: expected ',' or ']', but got '<stream end>'"),
         ("a: .nan\n", "not strict JSON"),
+        ("a: " + "[" * 3000 + "]" * 3000, "not valid YAML: nested too deeply"),
         ("a: !!python/object:os.system {}\n", "not valid YAML"),
     ],
 )
@@ -144,7 +145,7 @@ def test_validating_says_of_each_definition_whether_it_is_usable(tmp_path: Path)
     ]
     assert bad.exit_code == 2
     assert bad.stderr.splitlines()[:5] == [*good.stderr.splitlines(), "Error: There are mistakes in the files:"]
-    assert f"  {tmp_path}/bad.json, definition 1: #/taskId: String should match pattern" in bad.stderr
+    assert f"  {tmp_path}/bad.json, definition 1: #/taskId: must match pattern" in bad.stderr
 
 
 def test_without_kafka_nothing_is_published_and_it_says_so(tmp_path: Path) -> None:
