@@ -28,10 +28,10 @@ def definition(task_id: str, **more: Any) -> dict[str, Any]:
     return {"taskId": task_id, "version": "1.0.0", "status": "PUBLISHED", "type": "sql", **more}
 
 
-async def execute(world: World, task_id: str, version: str = "1.0.0") -> tuple[str, tuple[int, int]]:
+async def execute(world: World, task_id: str, **inputs: object) -> tuple[str, tuple[int, int]]:
     """Write an ExecuteTask; returns the executionId and its place."""
     id_ = id_owned_by(1)
-    task = ExecuteTask(task_id=task_id, task_version=version, inputs={})
+    task = ExecuteTask(task_id=task_id, task_version="1.0.0", inputs=inputs)
     return execution_id(id_), await world.command(task, id_=id_, partition=1)
 
 
@@ -147,6 +147,27 @@ async def test_a_definition_that_cannot_be_used_says_why_and_others_work(
     assert reason in rejection["problem"]["detail"]
     assert [error["pointer"] for error in rejection["problem"]["errors"]] == ["#/taskVersion"]
     assert metrics.DEFINITIONS_UNREADABLE._value.get() == unreadable + 1
+
+
+async def test_a_slow_pattern_with_a_long_value_is_refused_and_resets_nothing(
+    world: World, running: Running, task_id: str
+) -> None:
+    variables = [{"name": "x", "type": "string", "validation": {"pattern": "a[ab]{1000}c"}}]
+    await world.define(definition(task_id, inputVariables=variables, outputVariables=variables))
+    epoch = running.owners[1].epoch
+    slow = "ab" * 500_000
+    execution, place = await execute(world, task_id, x="a" * 1001 + "c")
+    _, refused = await execute(world, task_id, x=slow)
+    assert await outcome(world, execution, place) == ["TaskExecutionCreated"]
+    assert [item["problem"]["code"] for item in await world.rejections(refused)] == ["invalid_inputs"]
+    await world.command(StartTaskExecution(execution_id=execution))
+    await world.settled()
+    place = await world.command(SucceedTaskExecution(execution_id=execution, outputs={"x": slow}), partition=1)
+    await world.settled()
+    (rejection,) = await world.rejections(place)
+    assert rejection["problem"]["code"] == "invalid_outputs"
+    assert "too long to be matched against its pattern" in rejection["problem"]["errors"][0]["detail"]
+    assert running.owners[1].epoch == epoch
 
 
 async def test_a_published_version_never_changes(world: World, task_id: str) -> None:
