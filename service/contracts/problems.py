@@ -27,6 +27,7 @@ class Code(StrEnum):
     INVALID_REPLY_TO = "invalid_reply_to"
     DEFINITION_NOT_FOUND = "definition_not_found"
     DEFINITION_NOT_PUBLISHED = "definition_not_published"
+    DEFINITION_UNUSABLE = "definition_unusable"
     INVALID_INPUTS = "invalid_inputs"
     INVALID_OUTPUTS = "invalid_outputs"
     SPARK_NOT_ALLOWED = "spark_not_allowed"
@@ -52,6 +53,7 @@ _KINDS: Final = {
     Code.INVALID_REPLY_TO: (HTTPStatus.BAD_REQUEST, "The reply topic is not allowed"),
     Code.DEFINITION_NOT_FOUND: (HTTPStatus.UNPROCESSABLE_ENTITY, "The task definition does not exist"),
     Code.DEFINITION_NOT_PUBLISHED: (HTTPStatus.UNPROCESSABLE_ENTITY, "The task definition is not published"),
+    Code.DEFINITION_UNUSABLE: (HTTPStatus.UNPROCESSABLE_ENTITY, "The task definition cannot be used"),
     Code.INVALID_INPUTS: (HTTPStatus.UNPROCESSABLE_ENTITY, "The inputs do not fit the task definition"),
     Code.INVALID_OUTPUTS: (HTTPStatus.UNPROCESSABLE_ENTITY, "The outputs do not fit the task definition"),
     Code.SPARK_NOT_ALLOWED: (HTTPStatus.UNPROCESSABLE_ENTITY, "Only PySpark tasks have a Spark application"),
