@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -12,15 +11,19 @@ from pydantic import ValidationError
 
 from service.contracts.codec import MalformedJsonError, decode
 from service.contracts.definitions import TaskDefinition
-from service.contracts.topics import DEFINITIONS
+from service.contracts.topics import DEFINITIONS, MAX_RECORD_BYTES
 from service.domain.definitions import Definition, InvalidDefinitionError
 from service.handling import metrics
-from service.kafka.lenient import UNREADABLE, read_leniently
-from service.kafka.records import Record
+from service.kafka.records import CutValue, Record
 
 _PAUSE_SECONDS: Final = 0.2
+_MAX_RECORDS: Final = 1000
 
 log = structlog.get_logger(__name__)
+
+
+class _CutDefinitionError(Exception):
+    """The record is too large, or its batch is damaged."""
 
 
 class DefinitionsTable:
@@ -38,6 +41,7 @@ class DefinitionsTable:
             isolation_level="read_committed",
             enable_auto_commit=False,
             auto_offset_reset="earliest",
+            fetch_max_bytes=MAX_RECORD_BYTES,
             fetch_max_wait_ms=50,  # what catch_up() asks waits behind a fetch: one connection, one request at a time
         )
 
@@ -58,11 +62,11 @@ class DefinitionsTable:
         """Follow the topic until cancelled."""
         while True:
             try:
-                fetched = await self._consumer.getmany(timeout_ms=100)
-            except (KafkaError, *UNREADABLE) as error:
+                fetched = await self._consumer.getmany(timeout_ms=100, max_records=_MAX_RECORDS)
+            except KafkaError as error:
                 log.warning("definitions_read_failed", error=repr(error))
-                with suppress(KafkaError):
-                    await self._read_after(error)
+                for tp, offset in self._taken_to.items():  # what getmany() had taken is lost with its exception
+                    self._consumer.seek(tp, offset)
                 await asyncio.sleep(_PAUSE_SECONDS)
                 continue
             for tp, records in fetched.items():
@@ -70,16 +74,6 @@ class DefinitionsTable:
                 self._taken_to[tp] = records[-1].offset + 1
             async with self._read:
                 self._read.notify_all()
-
-    async def _read_after(self, error: Exception) -> None:
-        """What getmany() had taken from other partitions is lost with its exception: go back, and read from there."""
-        for tp, offset in self._taken_to.items():
-            self._consumer.seek(tp, offset)
-        if isinstance(error, UNREADABLE):
-            for tp, offset in self._taken_to.items():
-                records, self._taken_to[tp] = await read_leniently(self._consumer, tp, offset)
-                self.take(records)
-                self._consumer.seek(tp, self._taken_to[tp])
 
     async def catch_up(self) -> None:
         """Return once all that is in the topic as of now has been read: publishing, then executing works."""
@@ -96,7 +90,7 @@ class DefinitionsTable:
                 continue
             try:
                 self._put(record, record.value)
-            except (MalformedJsonError, ValidationError, InvalidDefinitionError) as error:
+            except (_CutDefinitionError, MalformedJsonError, ValidationError, InvalidDefinitionError) as error:
                 metrics.DEFINITIONS_UNREADABLE.inc()
                 log.error(  # noqa: TRY400 - the reason says it all, a traceback adds nothing
                     "definition_unreadable", topic=record.topic, partition=record.partition, offset=record.offset,
@@ -104,6 +98,8 @@ class DefinitionsTable:
                 )  # fmt: skip
 
     def _put(self, record: Record, value: bytes) -> None:
+        if isinstance(value, CutValue):
+            raise _CutDefinitionError(value.flaw)
         source = TaskDefinition.model_validate(decode(value), by_alias=True, by_name=False)
         identity = (source.task_id, source.version)
         known = self._definitions.get(identity)

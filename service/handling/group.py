@@ -3,7 +3,6 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from typing import Any, Final
 
 import structlog
@@ -14,7 +13,6 @@ from aiokafka.protocol.group import HeartbeatRequest
 
 from service.handling.inbox import MAX_BATCH_BYTES, MAX_BATCH_RECORDS
 from service.handling.partition import PartitionOwner
-from service.kafka.lenient import UNREADABLE, read_leniently
 from service.kafka.records import Record
 
 MAX_QUEUED: Final = 2 * MAX_BATCH_RECORDS
@@ -87,8 +85,8 @@ class PartitionGroup(ConsumerRebalanceListener):
         async def stamped(*partitions: TopicPartition, **options: Any) -> dict[TopicPartition, list[Record]]:  # noqa: ANN401 - aiokafka's own signature
             try:
                 fetched: dict[TopicPartition, list[Record]] = await getmany(*partitions, **options)
-            except (KafkaError, *UNREADABLE) as error:  # FastStream would sleep 5 s for all partitions
-                fetched = await self._fetch_after(error, consumer)
+            except KafkaError as error:  # FastStream would sleep 5 s for all partitions
+                fetched = await self._go_back(error, consumer)
             self._stamp = {number: owner.epoch for number, owner in self._owners.items() if owner.is_open}
             return fetched
 
@@ -97,24 +95,15 @@ class PartitionGroup(ConsumerRebalanceListener):
 
     # -- records
 
-    async def _fetch_after(self, error: Exception, consumer: AIOKafkaConsumer) -> dict[TopicPartition, list[Record]]:
-        """What getmany() had taken from other partitions is lost with its exception: go back, and read from there."""
+    async def _go_back(self, error: KafkaError, consumer: AIOKafkaConsumer) -> dict[TopicPartition, list[Record]]:
+        """What getmany() had taken from other partitions is lost with its exception: fetch it once more."""
         log.warning("fetch_failed", error=repr(error))
-        fetched: dict[TopicPartition, list[Record]] = {}
         for owner in [owner for owner in self._owners.values() if owner.is_open]:
-            epoch, tp, offset = owner.epoch, owner.tp, owner.inbox.end
-            consumer.seek(tp, offset)
-            if isinstance(error, OffsetOutOfRangeError) and tp in error.args[0]:
+            consumer.seek(owner.tp, owner.inbox.end)
+            if isinstance(error, OffsetOutOfRangeError) and owner.tp in error.args[0]:
                 owner.fail(error)
-            elif isinstance(error, UNREADABLE):
-                with suppress(KafkaError):
-                    records, end = await read_leniently(consumer, tp, offset)
-                    if owner.is_open and owner.epoch == epoch:
-                        consumer.seek(tp, end)
-                        fetched[tp] = records
-        if not any(fetched.values()):
-            await asyncio.sleep(_FETCH_PAUSE_SECONDS)
-        return fetched
+        await asyncio.sleep(_FETCH_PAUSE_SECONDS)
+        return {}
 
     async def dispatch(self, records: Iterable[Record]) -> None:
         """Hand the batch that getmany() returned last to the owners; wait while too much is queued. Never raises."""
