@@ -85,6 +85,15 @@ class ByteStream:
                 hashed.update(part)
         return Field(bytes(kept), size, hashed.hexdigest() if digest else None)
 
+    def take(self, size: int) -> bytes:
+        """So few bytes that all can be held, and no pause is needed."""
+        if size < 0:
+            raise BrokenStreamError(f"has a field of {size} bytes")
+        if size <= len(self._part) - self._at:  # nearly always
+            self._at += size
+            return self._part[self._at - size : self._at]
+        return b"".join(self._pieces(size))
+
     def skip(self, size: int) -> Generator[None]:
         """Pass over so many bytes."""
         for _ in self._pieces(size):

@@ -10,14 +10,13 @@ from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatch
 
-from service.contracts.topics import MAX_RECORD_BYTES
 from service.kafka.byte_stream import STEP
 from service.kafka.patient_reader import ATTRIBUTES_AT, CODEC_MASK, HEADER, HEADER_COST, MAX_HEADERS, read_patiently
 from service.kafka.records import Record
 from service.kafka.unpacking import unpack
 
-MAX_AT_ONCE_BYTES: Final = MAX_RECORD_BYTES
-"""A batch that unpacks to more is read patiently."""
+MAX_AT_ONCE_BYTES: Final = 1 << 20
+"""A batch that unpacks to more is read patiently. The parser makes 64 bytes of a header that has two."""
 
 _FEW_HEADERS: Final = 50
 
@@ -83,6 +82,8 @@ class BoundedRecords(PartitionRecords):
                     if headers > _FEW_HEADERS:
                         yield from self._spend(headers * HEADER_COST)
             is_read = True
+        except _PatienceNeeded:
+            pass
         except Exception as error:  # noqa: BLE001 - whatever it is: the patient reader can read it, or refuses it
             log.info("batch_read_patiently", topic=self._tp.topic, partition=self._tp.partition, reason=repr(error))
         plain = record = None
