@@ -84,7 +84,8 @@ class PartitionGroup(ConsumerRebalanceListener):
 
         async def stamped(*partitions: TopicPartition, **options: Any) -> dict[TopicPartition, list[Record]]:  # noqa: ANN401 - aiokafka's own signature
             try:
-                fetched: dict[TopicPartition, list[Record]] = await getmany(*partitions, **options)
+                wanted = partitions or self._with_room(consumer)
+                fetched: dict[TopicPartition, list[Record]] = await getmany(*wanted, **options)
             except KafkaError as error:  # FastStream would sleep 5 s for all partitions
                 fetched = await self._go_back(error, consumer)
             self._stamp = {number: owner.epoch for number, owner in self._owners.items() if owner.is_open}
@@ -106,7 +107,7 @@ class PartitionGroup(ConsumerRebalanceListener):
         return {}
 
     async def dispatch(self, records: Iterable[Record]) -> None:
-        """Hand the batch that getmany() returned last to the owners; wait while too much is queued. Never raises."""
+        """Hand the batch that getmany() returned last to the owners; wait while no one has room. Never raises."""
         by_partition: dict[int, list[Record]] = defaultdict(list)
         for record in records:
             by_partition[record.partition].append(record)
@@ -114,8 +115,17 @@ class PartitionGroup(ConsumerRebalanceListener):
             owner = self._owners.get(partition)
             if owner is not None and self._stamp.get(partition) == owner.epoch:
                 owner.put(batch)
-        while self._too_much_waits():  # noqa: ASYNC110 - owners come and go
+        while self._too_much_waits() and not self._with_room(self._consumer):  # noqa: ASYNC110 - owners come and go
             await asyncio.sleep(0.002)
+
+    def _with_room(self, consumer: AIOKafkaConsumer | None) -> list[TopicPartition]:
+        """The open partitions; where too much waits, those with less than their share: no backlog stops the others."""
+        assigned = consumer.assignment() if consumer else ()
+        owners = [owner for owner in self._owners.values() if owner.is_open and owner.tp in assigned]
+        if self._too_much_waits():
+            records, size = MAX_QUEUED / max(len(owners), 1), MAX_QUEUED_BYTES / max(len(owners), 1)
+            owners = [owner for owner in owners if len(owner.inbox) < records and owner.inbox.size < size]
+        return [owner.tp for owner in owners]
 
     def _too_much_waits(self) -> bool:
         inboxes = [owner.inbox for owner in self._owners.values()]

@@ -89,7 +89,7 @@ class BoundedFetcher(Fetcher):
     def _next_turn(self) -> bool:
         """Whether the last one was not long enough."""
         turn, patient = self._turn, self._turn.patient
-        if patient is not None and not self._holds(patient):
+        if patient is not None and not self._holds(patient):  # its partition went elsewhere, or was paused
             patient.close()
         was_short = turn.left <= 0 or (turn.queued and turn.patient is None)
         if turn.stopped in self._records:
@@ -98,8 +98,9 @@ class BoundedFetcher(Fetcher):
         return was_short
 
     def _holds(self, records: BoundedRecords) -> bool:
-        result = self._records.get(records._tp)  # noqa: SLF001 - a class of ours
-        return isinstance(result, _Result) and result._partition_records is records  # noqa: SLF001 - the same
+        result: Any = self._records.get(records._tp)  # noqa: SLF001 - a class of ours
+        mine: bool = isinstance(result, _Result) and result._partition_records is records  # noqa: SLF001 - the same
+        return mine and result.check_assignment(records._tp)  # noqa: SLF001 - the same
 
     async def _proc_fetch_request(self, *request: Any) -> bool:  # noqa: ANN401 - aiokafka's own signature
         woken: bool = await super()._proc_fetch_request(*request)

@@ -37,6 +37,7 @@ _RECORD_COST: Final = 256
 _KEPT_HEADERS: Final = 100
 _SMALL_BYTES: Final = 64 << 10
 _COUNT_BYTES: Final = 4
+_INT64: Final = 1 << 63
 
 
 class ReadRecord(NamedTuple):
@@ -167,4 +168,5 @@ class _Reader:
     ) -> ReadRecord:
         if self._first_time is None:
             return ReadRecord(offset, self._greatest_time, 1, key, value, headers)
-        return ReadRecord(offset, self._first_time + delta, 0, key, value, headers)
+        time = (self._first_time + delta + _INT64) % (2 * _INT64) - _INT64  # wraps, as in Java
+        return ReadRecord(offset, time, 0, key, value, headers)

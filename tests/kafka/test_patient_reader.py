@@ -89,6 +89,11 @@ def test_header_names_that_are_not_utf8_are_read_as_java_reads_them() -> None:
     assert record.headers == [("��", b"x")]
 
 
+def test_timestamps_wrap_as_in_java() -> None:
+    rows = [a_record(0, 2**63 - 1, headers=[(b"\xff", b"x")]), a_record(1, 2**63 - 1)]
+    assert [record.timestamp for record in read(packed(0, rows))] == [1000 + 2**63 - 1 - 2**64] * 2
+
+
 START: Final = b"\x00" + varint(0) + varint(1)
 LIES: Final = {
     "a negative record": varint(-1),
