@@ -80,9 +80,9 @@ _INFO: Final = """
     Every record is a CloudEvent 1.0. The service writes binary mode (attributes in `ce_*` headers, JSON in the value)
     and reads binary and structured mode (`content-type: application/cloudevents+json`).
 
-    **Identity is idempotency.** `ce_source` and `ce_id` together name one command of an execution; of an ExecuteTask, the
-    executionId is the UUIDv5 of both. The same command sent again changes nothing and gets the same answer; with another
-    type or payload, for the same execution, it is rejected.
+    **Identity is idempotency.** `ce_source` and `ce_id` together name one command of an execution; of an ExecuteTask,
+    the executionId is the UUIDv5 of both. The same command sent again changes nothing and gets the same answer; with
+    another type or payload, for the same execution, it is rejected.
 
     **Order.** The commands that a client sends under one key are handled in order. Use one key for all commands of an
     execution, whatever it is, or wait for the reply to one before the next.

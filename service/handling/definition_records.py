@@ -13,7 +13,7 @@ from service.contracts.envelope import CONTENT_TYPE, MAX_COMMAND_DEPTH, STRUCTUR
 from service.contracts.problems import FieldError, field_errors
 from service.contracts.topics import MAX_RECORD_BYTES
 from service.domain.definitions import Definition, InvalidDefinitionError, UnusableDefinition
-from service.kafka.records import Record
+from service.kafka.records import CutValue, Record
 
 _STRUCTURED: Final = STRUCTURED.encode()
 
@@ -46,6 +46,8 @@ def read_definition(record: Record, value: bytes) -> Reading:
 
 
 def _body(record: Record, value: bytes) -> tuple[JsonValue, list[FieldError]]:
+    if isinstance(value, CutValue):
+        raise MalformedJsonError(value.flaw)
     if len(value) > MAX_RECORD_BYTES:
         raise MalformedJsonError(f"{len(value)} bytes, at most {MAX_RECORD_BYTES} are allowed")
     headers = {name.lower(): content for name, content in record.headers}

@@ -2,22 +2,21 @@
 
 import asyncio
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Final
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from service.contracts.topics import DEFINITIONS
+from service.contracts.topics import DEFINITIONS, MAX_RECORD_BYTES
 from service.domain.definitions import Definition
 from service.handling import metrics
 from service.handling.definition_records import read_definition
-from service.kafka.lenient import UNREADABLE, read_leniently
 from service.kafka.records import Record
 
 _PAUSE_SECONDS: Final = 0.2
 _LOGGED: Final = 1_000
+_MAX_RECORDS: Final = 1000
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +38,7 @@ class DefinitionsTable:
             isolation_level="read_committed",
             enable_auto_commit=False,
             auto_offset_reset="earliest",
+            fetch_max_bytes=MAX_RECORD_BYTES,
             fetch_max_wait_ms=50,  # what catch_up() asks waits behind a fetch: one connection, one request at a time
         )
 
@@ -59,11 +59,11 @@ class DefinitionsTable:
         """Follow the topic until cancelled."""
         while True:
             try:
-                fetched = await self._consumer.getmany(timeout_ms=100)
-            except (KafkaError, *UNREADABLE) as error:
+                fetched = await self._consumer.getmany(timeout_ms=100, max_records=_MAX_RECORDS)
+            except KafkaError as error:
                 log.warning("definitions_read_failed", error=repr(error))
-                with suppress(KafkaError):
-                    await self._read_after(error)
+                for tp, offset in self._taken_to.items():  # what getmany() had taken is lost with its exception
+                    self._consumer.seek(tp, offset)
                 await asyncio.sleep(_PAUSE_SECONDS)
                 continue
             self._taking = True
@@ -73,16 +73,6 @@ class DefinitionsTable:
             self._taking = False
             async with self._read:
                 self._read.notify_all()
-
-    async def _read_after(self, error: Exception) -> None:
-        """What getmany() had taken from other partitions is lost with its exception: go back, and read from there."""
-        for tp, offset in self._taken_to.items():
-            self._consumer.seek(tp, offset)
-        if isinstance(error, UNREADABLE):
-            for tp, offset in self._taken_to.items():
-                records, self._taken_to[tp] = await read_leniently(self._consumer, tp, offset)
-                await self.take(records)
-                self._consumer.seek(tp, self._taken_to[tp])
 
     async def catch_up(self) -> None:
         """Return once all that is in the topic as of now has been read: publishing, then executing works."""
