@@ -17,6 +17,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, start_http_server
 
 from service.api.app import create_app
 from service.api.commands import SOURCE
+from service.api.guard import Hosts
 from service.clickhouse.client import ClickHouse, connect
 from service.clickhouse.errors import ClickHouseSetupError, UnavailableError
 from service.clickhouse.schema import create_schema
@@ -190,7 +191,8 @@ async def _serving(
         async def clickhouse_answers() -> None:
             await clickhouse.query("SELECT 1")
 
-        app = create_app(commands, queries, {"kafka": kafka_answers, "clickhouse": clickhouse_answers})
+        hosts = Hosts(frozenset({settings.http_host.lower(), *settings.allowed_hosts}), settings.trust_network)
+        app = create_app(commands, queries, {"kafka": kafka_answers, "clickhouse": clickhouse_answers}, hosts)
         config = uvicorn.Config(
             app, host=settings.http_host, port=settings.http_port, log_config=None, access_log=False,
             timeout_graceful_shutdown=2,

@@ -8,8 +8,10 @@ from typing import Any, Final
 from fastapi import FastAPI
 
 from service.api.commands import command_routes
-from service.api.describe import describe
+from service.api.describe import EVERY_REQUEST, describe, problems
 from service.api.errors import translate_errors
+from service.api.guard import Guard, Hosts
+from service.api.head import HeadAsGet
 from service.api.operations import operation_routes
 from service.api.ports import Check, CommandGateway, Queries
 from service.api.queries import query_routes
@@ -32,7 +34,11 @@ The system of record for every run of every task.
 
 
 def create_app(
-    commands: CommandGateway, queries: Queries, checks: Mapping[str, Check], lifespan: Lifespan | None = None
+    commands: CommandGateway,
+    queries: Queries,
+    checks: Mapping[str, Check],
+    hosts: Hosts = Hosts(),  # noqa: B008 - immutable
+    lifespan: Lifespan | None = None,
 ) -> FastAPI:
     """The application: nothing in it is global, and nothing connects before `lifespan` is entered.
 
@@ -40,6 +46,7 @@ def create_app(
         commands: where commands go.
         queries: who answers queries.
         checks: by name, the parts that must answer for `/readyz` to say so.
+        hosts: the names that it answers to, besides those of loopback.
         lifespan: opens and closes what the app needs.
     """
     app = FastAPI(
@@ -56,12 +63,15 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        responses=problems(*EVERY_REQUEST),
         lifespan=lifespan,
     )
     app.include_router(command_routes(commands), prefix=PREFIX)
     app.include_router(query_routes(queries), prefix=PREFIX)
     app.include_router(operation_routes(checks))
     translate_errors(app)
+    app.add_middleware(HeadAsGet)
+    app.add_middleware(Guard, hosts=hosts)  # added last: it comes first
 
     def openapi() -> dict[str, Any]:
         app.openapi_schema = app.openapi_schema or describe(app)

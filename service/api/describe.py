@@ -28,7 +28,11 @@ _REF: Final = "#/components/schemas/{model}"
 _ANSWERS: Final = (
     TaskExecution, TaskExecutionAnswer, TaskExecutionPage, TaskExecutionHistory, TaskExecutionStats, Problem,
 )  # fmt: skip
+EVERY_REQUEST: Final = (Code.MALFORMED_REQUEST, Code.HOST_NOT_ALLOWED, Code.HEAD_TOO_LARGE)
+"""The problems that every resource may answer with."""
+
 _EVERY_COMMAND: Final = (
+    *EVERY_REQUEST, Code.CROSS_ORIGIN, Code.REQUEST_TIMEOUT,
     Code.INVALID_JSON, Code.PAYLOAD_TOO_LARGE, Code.UNSUPPORTED_MEDIA_TYPE, Code.INVALID_REQUEST, Code.INVALID_COMMAND,
     Code.IDEMPOTENCY_CONFLICT, Code.UNAVAILABLE, Code.INTERNAL_ERROR,
 )  # fmt: skip

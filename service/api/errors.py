@@ -72,4 +72,6 @@ def _methods(request: Request) -> str:
     for route in iter_route_contexts(request.app.routes):
         if route.path_regex.match(request.url.path):
             found |= route.methods or set()
+    if "GET" in found:
+        found.add("HEAD")
     return ", ".join(sorted(found))

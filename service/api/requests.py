@@ -1,12 +1,13 @@
 """Reads what a request holds, strictly: JSON bodies by our one codec, and query strings without typing errors."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from fastapi import Request
 from pydantic import ValidationError
 
-from service.contracts.codec import MalformedJsonError, decode
+from service.contracts.codec import MalformedJsonError, decode, pointer
 from service.contracts.envelope import JSON, TRACE_HEADERS
 from service.contracts.model import Contract
 from service.contracts.problems import Code, FieldError, RejectedError, field_errors, reject
@@ -31,11 +32,10 @@ def query(model: type[Parameters]) -> Callable[[Request], Parameters]:
     def read(request: Request) -> Parameters:
         pairs = request.query_params.multi_items()
         given = dict(pairs)
-        names = [name for name, _ in pairs]
         errors = tuple(
-            FieldError(pointer=f"#/query/{name}", detail="given more than once")
-            for name in given
-            if names.count(name) > 1
+            FieldError(pointer=pointer("#/query", name), detail="given more than once")
+            for name, times in Counter(name for name, _ in pairs).items()
+            if times > 1
         )
         try:
             parameters = model.model_validate(given, by_alias=True, by_name=False)
@@ -74,12 +74,14 @@ def trace_of(request: Request) -> tuple[tuple[str, bytes], ...]:
 
 
 async def _read_json(request: Request) -> Any:  # noqa: ANN401 - JSON is any
+    # A body without a type, or with that of a form, is what a browser sends for any page without asking.
+    sent = request.headers.get("content-type", "missing")
+    if sent.partition(";")[0].strip().lower() != JSON:
+        detail = f"The header Content-Type is {sent}. Send `Content-Type: {JSON}`, even where the body is empty."
+        raise reject(Code.UNSUPPORTED_MEDIA_TYPE, detail)
     raw = await _read(request)
     if not raw:
         return {}
-    sent = request.headers.get("content-type", "nothing")
-    if sent.partition(";")[0].strip().lower() != JSON:
-        raise reject(Code.UNSUPPORTED_MEDIA_TYPE, f"The body's Content-Type is {sent}; send {JSON}.")
     try:
         return decode(raw)
     except MalformedJsonError as error:

@@ -16,6 +16,11 @@ from service.contracts.status import Status
 class Code(StrEnum):
     """The stable, machine-readable name of a problem; new ones may come, none changes its meaning."""
 
+    MALFORMED_REQUEST = "malformed_request"
+    HEAD_TOO_LARGE = "head_too_large"
+    REQUEST_TIMEOUT = "request_timeout"
+    HOST_NOT_ALLOWED = "host_not_allowed"
+    CROSS_ORIGIN = "cross_origin"
     INVALID_JSON = "invalid_json"
     INVALID_ENVELOPE = "invalid_envelope"
     PAYLOAD_TOO_LARGE = "payload_too_large"
@@ -41,6 +46,11 @@ class Code(StrEnum):
 
 # code -> (HTTP status, title); the title never changes with the occurrence (RFC 9457, 3.1.3)
 _KINDS: Final = {
+    Code.MALFORMED_REQUEST: (HTTPStatus.BAD_REQUEST, "The request is not valid HTTP"),
+    Code.HEAD_TOO_LARGE: (HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The head of the request is too large"),
+    Code.REQUEST_TIMEOUT: (HTTPStatus.REQUEST_TIMEOUT, "The request did not come in time"),
+    Code.HOST_NOT_ALLOWED: (HTTPStatus.MISDIRECTED_REQUEST, "The service does not answer to this host"),
+    Code.CROSS_ORIGIN: (HTTPStatus.FORBIDDEN, "Other origins may not change anything"),
     Code.INVALID_JSON: (HTTPStatus.BAD_REQUEST, "The body is not strict JSON"),
     Code.INVALID_ENVELOPE: (HTTPStatus.BAD_REQUEST, "The CloudEvents envelope is not valid"),
     Code.PAYLOAD_TOO_LARGE: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The command is too large"),

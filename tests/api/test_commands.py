@@ -76,7 +76,7 @@ async def test_a_lifecycle_command_takes_its_execution_from_the_path(
 
 
 async def test_stop_needs_no_body(http: AsyncClient, commands: ScriptedCommands) -> None:
-    response = await http.post(f"{EXECUTIONS}/{ID}/stop")
+    response = await http.post(f"{EXECUTIONS}/{ID}/stop", headers={"Content-Type": "application/json"})
 
     assert response.status_code == 200
     assert commands.submitted[0].command == StopTaskExecution(execution_id=ID)
