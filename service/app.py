@@ -4,7 +4,7 @@ import asyncio
 import gc
 import socket
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -12,12 +12,12 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import structlog
-import uvicorn
 from prometheus_client import REGISTRY, CollectorRegistry, start_http_server
 
 from service.api.app import create_app
 from service.api.commands import SOURCE
 from service.api.guard import Hosts
+from service.api.server import http_server
 from service.clickhouse.client import ClickHouse, connect
 from service.clickhouse.errors import ClickHouseSetupError, UnavailableError
 from service.clickhouse.schema import create_schema
@@ -193,12 +193,7 @@ async def _serving(
 
         hosts = Hosts(frozenset({settings.http_host.lower(), *settings.allowed_hosts}), settings.trust_network)
         app = create_app(commands, queries, {"kafka": kafka_answers, "clickhouse": clickhouse_answers}, hosts)
-        config = uvicorn.Config(
-            app, host=settings.http_host, port=settings.http_port, log_config=None, access_log=False,
-            timeout_graceful_shutdown=2,
-        )  # fmt: skip
-        server = uvicorn.Server(config)
-        server.capture_signals = nullcontext  # type: ignore[method-assign, assignment]  # signals cancel us
+        server = http_server(app, settings.http_host, settings.http_port)
         with _listen(settings.http_host, settings.http_port) as listener:
             port = listener.getsockname()[1]
             async with _task(server.serve([listener]), "api") as task:
