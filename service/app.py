@@ -87,7 +87,7 @@ async def running_service(
             clickhouse = connect(settings.clickhouse_dsn)
             stack.push_async_callback(clickhouse.close)
             await create_schema(clickhouse)
-            queries = TaskExecutionQueries(clickhouse)
+            queries = TaskExecutionQueries(clickhouse, partitions)
             if Role.PROJECTOR in roles:
                 projector = Projector(clickhouse, servers, partitions)
                 parts.append(await stack.enter_async_context(_task(projector.run(), "projector")))

@@ -17,7 +17,7 @@ from service.contracts.status import Status
 MAX_PAGE_SIZE: Final = 1_000
 MAX_PAGE_NUMBER: Final = 1_000_000_000
 
-_CURSOR: Final = re.compile(r"(-?\d{1,15}):([0-9a-f-]{36})")
+_CURSOR: Final = re.compile(r"(-?[0-9]{1,15}):([0-9a-f-]{36})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def _check_cursor(text: str) -> str:
     return text
 
 
-MinPosition = Annotated[str, StringConstraints(pattern=r"^\d{1,5}:\d{1,18}$")]
+MinPosition = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,5}:[0-9]{1,18}$")]
 """`partition:offset`, as `str(Position)` writes it."""
 
 
