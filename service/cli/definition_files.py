@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import to_json
+from pydantic_core import ErrorDetails, to_json
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.tokens import AliasToken
@@ -13,6 +13,7 @@ from ruamel.yaml.tokens import AliasToken
 from service.cli.exits import CommandError, Exit
 from service.contracts.codec import MalformedJsonError, decode, pointer
 from service.contracts.definitions import TaskDefinition
+from service.contracts.wording import detail_of
 from service.domain.definitions import Definition, InvalidDefinitionError
 
 
@@ -51,14 +52,14 @@ def _definition(data: object) -> tuple[TaskDefinition | None, list[str]]:
         definition = TaskDefinition.model_validate(data, by_alias=True, by_name=False, extra="forbid")
         Definition(definition)
     except ValidationError as error:
-        return None, [f"{pointer('#', *e['loc'])}: {_detail(e['type'], e['msg'])}" for e in error.errors()]
+        return None, [f"{pointer('#', *e['loc'])}: {_detail(e)}" for e in error.errors()]
     except InvalidDefinitionError as error:
         return None, [str(error)]
     return definition, []
 
 
-def _detail(kind: str, message: str) -> str:
-    return "unknown field; it would not be published" if kind == "extra_forbidden" else message
+def _detail(flaw: ErrorDetails) -> str:
+    return "unknown field; it would not be published" if flaw["type"] == "extra_forbidden" else detail_of(flaw)
 
 
 def _documents(file: Path) -> list[Any]:

@@ -1,6 +1,5 @@
 """Every way a request can be refused: the codes, and the RFC 9457 object that carries them everywhere."""
 
-import re
 from collections.abc import Iterable
 from enum import StrEnum
 from http import HTTPStatus
@@ -11,6 +10,7 @@ from pydantic import AfterValidator, ValidationError
 from service.contracts.codec import pointer
 from service.contracts.model import Contract
 from service.contracts.status import Status
+from service.contracts.wording import detail_of
 
 
 class Code(StrEnum):
@@ -144,27 +144,13 @@ def reject(code: Code, detail: str, errors: tuple[FieldError, ...] = ()) -> Reje
     return RejectedError(problem(code, detail, errors))
 
 
-_PYDANTIC_WORDS: Final = re.compile(r"^(Input|String|List) should ")
-_DETAILS: Final = {
-    "missing": "required, but missing",
-    "model_type": "must be an object",
-    "dict_type": "must be an object",
-    "list_type": "must be an array",
-    "tuple_type": "must be an array",
-    "bool_type": "must be true or false",
-    "float_type": "must be a number",
-    "string_type": "must be a string",
-}
-
-
 def field_errors(error: ValidationError, known: Iterable[str], *parent: str) -> tuple[FieldError, ...]:
     """What pydantic found, in our words; `known` are the names allowed in the object that `parent` leads to."""
-    texts = {**_DETAILS, "extra_forbidden": f"unknown; allowed are: {', '.join(known) or 'none'}"}
-    found = error.errors(include_url=False, include_input=False, include_context=False)
+    unknown = f"unknown; allowed are: {', '.join(known) or 'none'}"
     return tuple(
         FieldError(
-            pointer=pointer("#", *parent, *item["loc"]),
-            detail=texts.get(item["type"]) or _PYDANTIC_WORDS.sub("must ", item["msg"].removeprefix("Value error, ")),
+            pointer=pointer("#", *parent, *flaw["loc"]),
+            detail=unknown if flaw["type"] == "extra_forbidden" else detail_of(flaw),
         )
-        for item in found[: MAX_ERRORS + 1]
+        for flaw in error.errors(include_url=False, include_input=False)[: MAX_ERRORS + 1]
     )

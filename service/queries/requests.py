@@ -9,7 +9,8 @@ from uuid import UUID
 from pydantic import AfterValidator, Field, StringConstraints, ValidationError
 from pydantic.alias_generators import to_camel
 
-from service.contracts.model import Contract, ExecutionId, Name, Tag, TaskId
+from service.contracts.attributes import MAX_ATTRIBUTE
+from service.contracts.model import Contract, ExecutionId, Tag, TaskId, no_control_characters
 from service.contracts.problems import Code, field_errors, reject
 from service.contracts.replies import Position
 from service.contracts.status import Status
@@ -56,6 +57,12 @@ MinPosition = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,5}:[0-9]{1,18}
 """`partition:offset`, as `str(Position)` writes it."""
 
 
+CreatedBy = Annotated[
+    str, StringConstraints(min_length=1, max_length=MAX_ATTRIBUTE), AfterValidator(no_control_characters)
+]
+"""A principal: what a command names (`Name`), else its CloudEvents source, which may be longer."""
+
+
 class _Query(Contract):
     min_position: MinPosition | None = Field(
         default=None,
@@ -74,7 +81,7 @@ class ListTaskExecutions(_Query):
 
     task_id: TaskId | None = None
     status: Status | None = None
-    created_by: Name | None = None
+    created_by: CreatedBy | None = None
     tag: Tag | None = None
     page_number: int = Field(default=1, gt=0, le=MAX_PAGE_NUMBER)
     page_size: int = Field(default=20, gt=0, le=MAX_PAGE_SIZE)
