@@ -103,6 +103,12 @@ async def test_all_flaws_of_a_body_are_reported_at_once(http: AsyncClient) -> No
     assert answer["errors"][3]["detail"] == "unknown; allowed are: taskId, taskVersion, inputs, createdBy, tags"
 
 
+async def test_too_many_tags_are_one_flaw(http: AsyncClient) -> None:
+    response = await http.post(EXECUTIONS, json=EXECUTE | {"tags": [1] * 65})
+
+    assert response.json()["errors"] == [{"pointer": "#/tags", "detail": "must have at most 64 items"}]
+
+
 async def test_trace_headers_are_passed_on(http: AsyncClient, commands: ScriptedCommands) -> None:
     trace = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "tracestate": "vendor=1"}
 
