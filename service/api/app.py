@@ -26,6 +26,7 @@ The system of record for every run of every task.
 - **Sending again is safe** with an `Idempotency-Key`: the same command is carried out once, and always answered alike.
 - **Reading what you wrote**: queries are answered from a projection that follows within moments. Every command's answer
   has the header `Task-Execution-Position`; a query given it as `minPosition` waits until the projection has passed it.
+- **HEAD** is answered wherever GET is.
 - **Every error** is an RFC 9457 problem (`application/problem+json`). Its `code` is stable; `detail` says what was
   wrong and what to do; `errors` lists each flaw with a JSON pointer into the body, `#/query/…`,
   `#/path/…` or `#/header/…`.

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
+from urllib.parse import unquote_to_bytes
 
 from fastapi import Request
 from pydantic import ValidationError
@@ -37,6 +38,10 @@ def query(model: type[Parameters]) -> Callable[[Request], Parameters]:
             for name, times in Counter(name for name, _ in pairs).items()
             if times > 1
         )
+        try:
+            unquote_to_bytes(request.scope["query_string"]).decode()
+        except UnicodeDecodeError:
+            errors += (FieldError(pointer="#/query", detail="must be UTF-8, percent-encoded"),)
         try:
             parameters = model.model_validate(given, by_alias=True, by_name=False)
         except ValidationError as error:
@@ -75,7 +80,7 @@ def trace_of(request: Request) -> tuple[tuple[str, bytes], ...]:
 
 async def _read_json(request: Request) -> Any:  # noqa: ANN401 - JSON is any
     # A body without a type, or with that of a form, is what a browser sends for any page without asking.
-    sent = request.headers.get("content-type", "missing")
+    sent = ", ".join(request.headers.getlist("content-type")) or "missing"
     if sent.partition(";")[0].strip().lower() != JSON:
         detail = f"The header Content-Type is {sent}. Send `Content-Type: {JSON}`, even where the body is empty."
         raise reject(Code.UNSUPPORTED_MEDIA_TYPE, detail)

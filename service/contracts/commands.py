@@ -9,15 +9,19 @@ from service.contracts.model import Contract, ExecutionId, Name, Tag, TaskId, Ta
 
 MAX_TAGS: Final = 64
 
-Message = Annotated[str, StringConstraints(min_length=1, max_length=65_536)]
+NO_NUL: Final = "^[^\\u0000]*$"
+"""What schemas say of texts: no strict JSON holds NUL."""
+
+Message = Annotated[
+    str, StringConstraints(min_length=1, max_length=65_536), Field(json_schema_extra={"pattern": NO_NUL})
+]
 
 
-def _few(tags: object) -> object:
+def _few(tags: list[object] | object) -> list[object] | object:
     """Refuse too many before each is looked at: errors of half a million tags take seconds to write."""
-    items = cast("list[object]", tags) if isinstance(tags, list) else ()
-    if len(items) > MAX_TAGS:
+    if isinstance(tags, list) and len(cast("list[object]", tags)) > MAX_TAGS:
         raise ValueError(f"must have at most {MAX_TAGS} items")
-    return tags
+    return tags  # pyright: ignore[reportUnknownVariableType] - narrowed to a list of unknown items
 
 
 class ExecuteTask(Contract):

@@ -55,6 +55,14 @@ async def test_a_key_that_cannot_be_one_is_refused(http: AsyncClient, key: str) 
     assert response.json()["errors"][0]["pointer"] == "#/header/Idempotency-Key"
 
 
+async def test_two_keys_are_refused(http: AsyncClient, commands: ScriptedCommands) -> None:
+    response = await http.post(EXECUTIONS, json=EXECUTE, headers=[("Idempotency-Key", "a"), ("Idempotency-Key", "b")])
+
+    assert response.status_code == 422
+    assert response.json()["errors"] == [{"pointer": "#/header/Idempotency-Key", "detail": "given more than once"}]
+    assert not commands.submitted
+
+
 @pytest.mark.parametrize(
     ("action", "body"),
     [

@@ -18,6 +18,12 @@ def is_problem(response: httpx2.Response, status: int, code: str) -> bool:
     return (response.status_code, answer["status"], answer["code"]) == (status, status, code)
 
 
+async def test_a_line_feed_after_a_path_is_not_overlooked(http: AsyncClient, commands: ScriptedCommands) -> None:
+    for method, path in (("GET", "/healthz%0A"), ("POST", f"{EXECUTIONS}/{ID}/start%0A"), ("POST", f"{EXECUTIONS}%0A")):
+        assert is_problem(await http.request(method, path, json={}), 404, "not_found")
+    assert not commands.submitted
+
+
 @pytest.mark.parametrize("path", ["/nothing", "/api/v2/task-executions", f"{EXECUTIONS}/", "/docs", "/redoc"])
 async def test_an_unknown_path_is_not_found(http: AsyncClient, path: str) -> None:
     response = await http.get(path)
@@ -75,6 +81,13 @@ async def test_a_body_that_is_not_declared_as_json_is_refused(
         response = await http.post(path, content=body, headers=headers)
         assert is_problem(response, 415, "unsupported_media_type")
         assert "Send `Content-Type: application/json`" in response.json()["detail"]
+    assert not commands.submitted
+
+
+async def test_a_body_of_two_types_is_refused(http: AsyncClient, commands: ScriptedCommands) -> None:
+    headers = [*JSON.items(), ("Content-Type", "text/plain")]
+
+    assert is_problem(await http.post(EXECUTIONS, content=b"{}", headers=headers), 415, "unsupported_media_type")
     assert not commands.submitted
 
 

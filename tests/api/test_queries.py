@@ -51,9 +51,13 @@ async def test_stats_of_one_task_and_of_all(http: AsyncClient, queries: Scripted
         ("status=DONE", "#/query/status"),
         ("taskId=daily_report", "#/query/taskId"),
         ("cursor=nonsense", "#/query/cursor"),
+        (f"cursor=99999999999999:{ID}", "#/query/cursor"),
+        (f"cursor=1:{ID.upper()}", "#/query/cursor"),
         ("minPosition=7", "#/query/minPosition"),
         ("page_size=5", "#/query/page_size"),
         ("status=FAILURE&status=SUCCESS", "#/query/status"),
+        ("createdBy=%FF", "#/query"),
+        ("tag=%ED%A0%80", "#/query"),
     ],
 )
 async def test_a_wrong_parameter_is_refused(

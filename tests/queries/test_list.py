@@ -219,6 +219,13 @@ async def test_numbers_may_come_as_text(queries: TaskExecutionQueries, publish: 
     assert (len(page.items), page.page_number, page.page_size, page.total) == (1, 2, 2, 3)
 
 
+async def test_no_text_means_something_else_to_clickhouse(queries: TaskExecutionQueries, publish: Publish) -> None:
+    names = ["\\N", "\\", "\\'", "{x:String}", "%s", "$1", "NULL", "--", "\u2028", "\ufffe", "\U0010ffff"]
+    await publish(event for name in names for event in life(name, created_by=name, tags=(name,)))
+    for name in names:
+        assert [item.id for item in (await queries.list(created_by=name, tag=name)).items] == [execution_id(name)]
+
+
 async def test_whoever_can_have_asked_for_an_execution_can_be_looked_for(
     queries: TaskExecutionQueries, publish: Publish
 ) -> None:
