@@ -23,7 +23,10 @@ class TaskExecutionAnswer(TaskExecution):
 
 
 class TaskExecutionPage(Contract):
-    """A page of whole executions, newest first. `nextCursor` is there if more follow; `pageNumber` unless by cursor."""
+    """A page of whole executions, newest first. `nextCursor` is there if more follow; `pageNumber` unless by cursor.
+
+    Of payloads, a page holds 16 MiB; after that, executions are listed without `resolvedInputs` and `outputs`.
+    """
 
     items: tuple[TaskExecution, ...]
     total: int = Field(description="All executions that fit the filters, exactly.")

@@ -1,7 +1,6 @@
 """The queries on task executions (spec, Queries). All exact; each says how fresh it is."""
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
@@ -11,11 +10,8 @@ import structlog
 from service.clickhouse.client import ClickHouse, Row
 from service.clickhouse.errors import UnavailableError
 from service.contracts.codec import decode
-from service.contracts.events import read_event
-from service.contracts.executions import TaskExecution
 from service.contracts.problems import Code, FieldError, RejectedError, reject
 from service.contracts.replies import Position
-from service.domain.view import view
 from service.queries.answers import (
     RecordedEvent,
     TaskExecutionAnswer,
@@ -24,6 +20,7 @@ from service.queries.answers import (
     TaskExecutionStats,
 )
 from service.queries.freshness import Freshness, Progress, at
+from service.queries.payloads import fold, whole
 from service.queries.requests import Cursor, GetTaskExecution, GetTaskExecutionStats, ListTaskExecutions, check
 from service.queries.selection import count_statement, page_statements, table_for
 
@@ -35,10 +32,6 @@ PATIENCE_SECONDS: Final = 10.0
 _EVENTS_OF_ONE: Final = (
     "SELECT type, status, toUnixTimestamp64Milli(eventTime) AS time, payload, partition, offset "
     "FROM task_execution_events WHERE executionId = {id:UUID} ORDER BY sequence LIMIT 1 BY sequence"
-)
-_EVENTS_OF_MANY: Final = (
-    "SELECT executionId, sequence, type, payload FROM task_execution_events "
-    "WHERE executionId IN {ids:Array(UUID)} ORDER BY executionId, sequence LIMIT 1 BY executionId, sequence"
 )
 _COUNTS: Final = (
     "count() AS total, countIf(status = 'PENDING') AS pending, countIf(status = 'RUNNING') AS running, "
@@ -66,7 +59,7 @@ class TaskExecutionQueries:
         """The whole record (spec, GetTaskExecution)."""
         request = check(GetTaskExecution, execution_id=execution_id, min_position=min_position)
         rows, fresh = await self._events(request)
-        return TaskExecutionAnswer(**dict(_fold(rows)), **asdict(fresh))
+        return TaskExecutionAnswer(**dict(await asyncio.to_thread(fold, rows)), **asdict(fresh))
 
     async def history(self, execution_id: str, min_position: Position | str | None = None) -> TaskExecutionHistory:
         """Everything that happened to it, in order."""
@@ -112,7 +105,7 @@ class TaskExecutionQueries:
         listed = found[: request.page_size]
         more = Cursor(listed[-1]["created_ms"], str(listed[-1]["executionId"])) if len(found) > len(listed) else None
         return TaskExecutionPage(
-            items=await self._whole(listed),
+            items=tuple(await whole(listed, self._query)),
             total=total,
             page_number=request.page_number if request.cursor is None else None,
             page_size=request.page_size,
@@ -165,15 +158,6 @@ class TaskExecutionQueries:
                 break
         return rows
 
-    async def _whole(self, listed: Sequence[Row]) -> tuple[TaskExecution, ...]:
-        """The listed executions with their payloads, each no further than it had come when it was listed."""
-        reached = {row["executionId"]: row["sequence"] for row in listed}
-        events: dict[Any, list[Row]] = defaultdict(list)
-        for row in await self._query(_EVENTS_OF_MANY, {"ids": [str(id_) for id_ in reached]}) if listed else ():
-            if row["sequence"] <= reached[row["executionId"]]:
-                events[row["executionId"]].append(row)
-        return tuple(_fold(events[row["executionId"]]) for row in listed)
-
     async def _fresh(self, min_position: str | None) -> Freshness:
         try:
             return await self._progress.freshness(min_position)
@@ -185,10 +169,6 @@ class TaskExecutionQueries:
             return await self._clickhouse.query(sql, parameters)
         except UnavailableError as error:
             raise _unavailable(error) from error
-
-
-def _fold(rows: Sequence[Row]) -> TaskExecution:
-    return view([read_event(row["type"], row["payload"].encode()) for row in rows])
 
 
 def _unavailable(error: UnavailableError) -> RejectedError:

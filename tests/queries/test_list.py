@@ -17,6 +17,7 @@ from service.contracts.problems import Code, RejectedError
 from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp
 from service.domain.view import view
+from service.queries import payloads
 from service.queries.executions import TaskExecutionQueries
 from tests.queries.conftest import Publish
 from tests.queries.lives import execution_id, life
@@ -235,3 +236,24 @@ async def test_whoever_can_have_asked_for_an_execution_can_be_looked_for(
     assert (await queries.list(created_by=longest)).total == 1
     with pytest.raises(RejectedError):
         await queries.list(created_by=longest + "ü")
+
+
+async def test_a_page_holds_so_much_of_payloads_and_every_execution(
+    queries: TaskExecutionQueries, publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However large they are, and in whatever pieces they are read."""
+    known = [
+        life(("large", number), at=NOW - timedelta(seconds=number), task_id="large:one", inputs={"x": "x" * 1_000})
+        for number in range(30)
+    ]
+    await publish([event for events in known for event in events])
+    whole = (await queries.list(task_id="large:one", page_size=50)).items
+    assert list(whole) == [view(events) for events in known]
+    monkeypatch.setattr(payloads, "MAX_PAGE_BYTES", 25_000)
+    monkeypatch.setattr(payloads, "_FIRST", 2)
+    cut = (await queries.list(task_id="large:one", page_size=50)).items
+    full = [item for item in cut if item.resolved_inputs is not None]
+    assert 5 < len(full) < 25
+    assert list(whole)[: len(full)] == full
+    bare = [item.model_copy(update={"resolved_inputs": None, "outputs": None}) for item in whole]
+    assert list(cut)[len(full) :] == bare[len(full) :]
