@@ -1,0 +1,211 @@
+"""What was sent and what came of it, by the public contract alone: every record must have exactly one outcome."""
+
+import json
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from tests.fuzz.answers import odd_time
+from tests.fuzz.commands import CLOUDEVENT, OWN_REPLIES, REPLIES
+from tests.fuzz.topics import Read
+from tests.fuzz.wire import Raw
+
+Place = tuple[int, int]
+Identity = tuple[str, str]
+
+API_SOURCE: Final = "/task-execution-service/api"
+_PRIVATE: Final = "taskexec_"
+_MAX_CORRELATION: Final = 1024
+
+
+@dataclass(eq=False)
+class Sent:
+    """A record that the broker has acknowledged at `place`; `what` tells how to make it anew."""
+
+    place: Place
+    raw: Raw
+    what: str
+    events: list[Read] = field(default_factory=list)
+    rejections: list[Read] = field(default_factory=list)
+    replies: list[Read] = field(default_factory=list)
+
+    @property
+    def lowered(self) -> dict[str, bytes | None]:
+        """Its headers as CloudEvents' Kafka binding reads them."""
+        return {name.decode(errors="replace").lower(): value for name, value in self.raw.headers}
+
+    def identity(self) -> Identity:
+        """The CloudEvents source and id that an event would name as its cause."""
+        headers = self.lowered
+        content = (headers.get("content-type") or b"").partition(b";")[0].strip().lower()
+        if content == CLOUDEVENT:
+            body = _json(self.raw.value)
+            id_, source = (body.get("id"), body.get("source")) if isinstance(body, dict) else (None, None)
+        else:
+            id_, source = ((headers.get(name) or b"").decode(errors="replace") for name in ("ce_id", "ce_source"))
+        place = f"task-execution.commands/{self.place[0]}/{self.place[1]}"
+        return str(source or "/kafka/task-execution.commands"), str(id_ or place)
+
+    def mailbox(self) -> tuple[str, bytes] | None:
+        """Where its reply must come, if the contract promises one for certain."""
+        wanted = [value for name, value in self.raw.headers if name == b"reply_to"]
+        ids = [value for name, value in self.raw.headers if name == b"correlation_id"]
+        if len(wanted) != 1 or wanted[0] not in {REPLIES.encode(), OWN_REPLIES.encode()}:
+            return None
+        if len(ids) != 1 or not ids[0] or len(ids[0]) > _MAX_CORRELATION:
+            return None
+        return wanted[0].decode(), ids[0]
+
+
+@dataclass
+class Ledger:
+    """All that was sent since `clear`, and what was read since; `flaws` are (kind, what)."""
+
+    sent: dict[Place, Sent] = field(default_factory=dict)
+    aborted: list[tuple[Raw, str]] = field(default_factory=list)
+    copies: dict[Place, Sent] = field(default_factory=dict)
+    foreign: set[Place] = field(default_factory=set)
+    commands: list[Read] = field(default_factory=list)
+    events: list[Read] = field(default_factory=list)
+    rejections: list[Read] = field(default_factory=list)
+    replies: list[Read] = field(default_factory=list)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    flaws: list[tuple[str, str]] = field(default_factory=list)
+
+    def add(self, place: Place, raw: Raw, what: str) -> None:
+        """Note a record that the broker has taken."""
+        self.sent[place] = Sent(place, raw, what)
+
+    def blame(self, kind: str, what: object) -> None:
+        """Note a flaw."""
+        self.flaws.append((kind, str(what)))
+
+    def settle(self) -> None:
+        """Match everything that was read with what was sent, note every flaw, and begin anew."""
+        self._match_copies()
+        self._match_rejections()
+        groups: dict[Identity, list[Sent]] = defaultdict(list)
+        for sent in self.sent.values():
+            groups[sent.identity()].append(sent)
+        self._match_events(groups)
+        self._match_replies()
+        for group in groups.values():
+            self._judge(group)
+        for kind, reads in (("event", self.events), ("rejection", self.rejections), ("reply", self.replies)):
+            for read in reads:
+                odd = odd_time(_json(read.value)) or odd_time({"time": read.headers.get("ce_time", b"").decode()})
+                if odd:
+                    self.blame(f"time form in a {kind}", odd)
+        for held in (self.sent, self.copies, self.foreign, self.commands, self.events, self.rejections, self.replies):
+            held.clear()
+        self.aborted.clear()
+
+    def _match_copies(self) -> None:
+        """What another client than us wrote into the commands topic is a copy of ours, or the API's."""
+        waiting: dict[int, list[Sent]] = defaultdict(list)
+        for sent in sorted(self.sent.values(), key=lambda one: one.place):
+            headers = [(name.decode(errors="replace"), value) for name, value in sent.raw.headers]
+            waiting[_digest(sent.raw.key, sent.raw.value, headers)].append(sent)
+        for read in self.commands:
+            if read.place in self.sent:
+                continue
+            originals = waiting.get(_digest(read.key, read.value, read.all_headers), [])
+            if originals:
+                self.copies[read.place] = originals.pop(0)
+            else:
+                self.foreign.add(read.place)
+        for raw, what in self.aborted:
+            headers = [(name.decode(), value) for name, value in raw.headers]
+            wanted = _digest(raw.key, raw.value, headers)
+            if any(_digest(read.key, read.value, read.all_headers) == wanted for read in self.commands):
+                self.blame("aborted, but there", what)
+
+    def _match_rejections(self) -> None:
+        for read in self.rejections:
+            record = json.loads(read.value or b"{}")["record"]
+            place = record["partition"], record["offset"]
+            sent = self.sent.get(place) or self.copies.get(place)
+            if sent is not None:
+                sent.rejections.append(read)
+            elif place not in self.foreign:
+                self.blame("rejection of no command", place)
+
+    def _match_events(self, groups: dict[Identity, list[Sent]]) -> None:
+        for event in self.events:
+            source, id_ = event.text("ce_causationsource"), event.text("ce_causationid")
+            if group := groups.get((source, id_)):
+                free = [sent for sent in group if not sent.rejections and not sent.events]
+                (free or group)[0].events.append(event)
+            elif source != API_SOURCE:
+                self.blame("event of no command", f"{source} {id_} {event.place}")
+
+    def _match_replies(self) -> None:
+        boxes: dict[tuple[str, bytes], list[Sent]] = defaultdict(list)
+        for sent in self.sent.values():
+            if box := sent.mailbox():
+                boxes[box].append(sent)
+        found: dict[tuple[str, bytes], list[Read]] = defaultdict(list)
+        for read in self.replies:
+            found[read.topic, read.headers.get("correlation_id", b"")].append(read)
+        for box, group in boxes.items():
+            replies = found[box]
+            if len(replies) != len(group):
+                self.blame("replies", f"{len(replies)}, not {len(group)}, to {group[0].what}")
+            elif len(group) == 1:
+                group[0].replies = replies
+
+    def _judge(self, group: list[Sent]) -> None:
+        """The records with one identity: one of them can have made an event, the others repeat it or are refused."""
+        happened = any(sent.events for sent in group)
+        for sent in group:
+            outcome, code = self._outcome(sent, happened=happened)
+            self.outcomes[outcome if outcome != "rejected" else f"rejected: {code}"] += 1
+            if len(sent.events) + len(sent.rejections) > 1:
+                self.blame("two outcomes", sent.what)
+            if outcome == "none":
+                self.blame("no outcome", sent.what)
+            for reply in sent.replies:
+                body = _json(reply.value)
+                told = body["outcome"]
+                if told != outcome or (outcome == "rejected" and body["problem"]["code"] != code):
+                    self.blame("reply disagrees", f"{told}, not {outcome}: {sent.what}")
+                if told == "accepted" and (body["position"]["partition"], body["position"]["offset"]) not in {
+                    event.place for event in sent.events
+                }:
+                    self.blame("reply names another event", sent.what)
+
+    def _outcome(self, sent: Sent, *, happened: bool) -> tuple[str, str]:
+        if sent.rejections:
+            return "rejected", json.loads(sent.rejections[0].value or b"{}")["problem"]["code"]
+        if sent.events:
+            return "accepted", ""
+        if happened or any(_json(reply.value)["outcome"] == "duplicate" for reply in sent.replies):
+            return "duplicate", ""
+        return ("duplicate", "") if self._repeats(sent) else ("none", "")
+
+    def _repeats(self, sent: Sent) -> bool:
+        """Whether another command, equal to it, was carried out: then nothing need have come of this one."""
+        data, stop = _data(sent), b"StopTaskExecution" in (sent.raw.value or b"") + (sent.lowered.get("ce_type") or b"")
+        about = str(data.get("executionId")).lower() if isinstance(data, dict) else ""
+        return any(
+            other.events and _data(other) == data or (stop and event.key == about.encode() and "Stopped" in event.text("ce_type"))
+            for other in self.sent.values()
+            for event in other.events
+        )  # fmt: skip
+
+
+def _data(sent: Sent) -> Any:
+    body = _json(sent.raw.value)
+    return body.get("data") if isinstance(body, dict) and "specversion" in body else body
+
+
+def _json(value: bytes | None) -> Any:
+    try:
+        return json.loads(value or b"null")
+    except (ValueError, RecursionError):
+        return None
+
+
+def _digest(key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes | None]]) -> int:
+    """Equal for a record and its copy at the owner; what the service adds for itself does not count."""
+    return hash((key, value, tuple(pair for pair in headers if not pair[0].lower().startswith(_PRIVATE))))
