@@ -34,5 +34,5 @@ EXECUTION: Final[dict[str, Any]] = {
     "taskVersion": "1.2.0",
     "status": "PENDING",
     "resolvedInputs": {"day": "2026-03-01", "top": 10},
-    "metadata": {"createdAt": "2026-03-02T04:00:00.125000Z", "createdBy": "scheduler", "tags": ["nightly"]},
+    "metadata": {"createdAt": "2026-03-02T04:00:00.125Z", "createdBy": "scheduler", "tags": ["nightly"]},
 }

@@ -25,6 +25,7 @@ from service.contracts.headers import (
 from service.contracts.model import UUID_PATTERN
 from service.contracts.rejections import REJECTION_TYPE, CommandRejected
 from service.contracts.replies import REPLY_TYPE, CommandReply
+from service.contracts.timestamps import schema_hook
 from service.contracts.topics import COMMANDS as COMMANDS_TOPIC
 from service.contracts.topics import DEFINITIONS as DEFINITIONS_TOPIC
 from service.contracts.topics import EVENTS as EVENTS_TOPIC
@@ -91,7 +92,9 @@ def document() -> Object:
     _, schemas = models_json_schema(
         [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
     )
-    _, event_schemas = schema_components(EVENTS.values(), ref_template="#/components/schemas/{name}")
+    _, event_schemas = schema_components(
+        EVENTS.values(), schema_hook=schema_hook, ref_template="#/components/schemas/{name}"
+    )
     return {
         "asyncapi": "3.0.0",
         "info": {

@@ -42,7 +42,7 @@ def decode(raw: bytes, max_depth: int = MAX_DEPTH) -> Any:  # noqa: ANN401 - JSO
     if raw.count(b"[") + raw.count(b"{") > max_depth:
         _check_depth(value, max_depth)
     if b"\\u0000" in raw or _SUSPICIOUS.search(raw):
-        _check(value, "#")
+        _check(value, None)
     return value
 
 
@@ -71,20 +71,32 @@ def _check_depth(value: JsonValue, max_depth: int) -> None:
     raise MalformedJsonError(f"nested deeper than {max_depth}")
 
 
-def _check(value: JsonValue, where: str) -> None:
+_Place = tuple["_Place | None", str | int]
+"""A step from the place above. Only a flaw's place becomes text: a million long pointers would take minutes."""
+
+
+def _check(value: JsonValue, place: _Place | None) -> None:
     match value:
         case str() if "\0" in value:
-            raise MalformedJsonError("NUL characters are not allowed", where)
+            raise _flaw("NUL characters are not allowed", place)
         case float() if not math.isfinite(value):
-            raise MalformedJsonError("the number is too large for a 64-bit float", where)
+            raise _flaw("the number is too large for a 64-bit float", place)
         case int() if not MIN_INTEGER <= value <= MAX_INTEGER:
-            raise MalformedJsonError("the integer does not fit into 64 bits; send it as a string", where)
+            raise _flaw("the integer does not fit into 64 bits; send it as a string", place)
         case dict():
             for key, item in value.items():
-                _check(key, where)
-                _check(item, pointer(where, key))
+                _check(key, place)
+                _check(item, (place, key))
         case list():
             for index, item in enumerate(value):
-                _check(item, pointer(where, index))
+                _check(item, (place, index))
         case _:
             pass
+
+
+def _flaw(detail: str, place: _Place | None) -> MalformedJsonError:
+    steps: list[str | int] = []
+    while place is not None:
+        place, step = place
+        steps.append(step)
+    return MalformedJsonError(detail, pointer("#", *reversed(steps)))

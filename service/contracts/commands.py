@@ -3,11 +3,22 @@
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from service.contracts.model import Contract, ExecutionId, Name, Tag, TaskId, TaskVersion
 
-Message = Annotated[str, StringConstraints(min_length=1, max_length=65_536)]
+MAX_MESSAGE: Final = 65_536
+
+
+def _cut(text: str) -> str:
+    if len(text) <= MAX_MESSAGE:
+        return text
+    note = f"… [cut: {len(text)} characters came, {MAX_MESSAGE} are kept]"
+    return text[: MAX_MESSAGE - len(note)] + note
+
+
+Message = Annotated[str, StringConstraints(min_length=1), AfterValidator(_cut)]
+"""A text for people. One that is too long is cut, and says so: no run stays open because its error was long."""
 
 
 class ExecuteTask(Contract):
@@ -40,14 +51,14 @@ class FailTaskExecution(Contract):
     """The execution ended badly: `RUNNING` to `FAILURE`."""
 
     execution_id: ExecutionId
-    error_message: Message
+    error_message: Message = Field(description=f"Beyond {MAX_MESSAGE} characters it is cut, and says so.")
 
 
 class StopTaskExecution(Contract):
     """Somebody ends the execution early: `PENDING` or `RUNNING` to `STOPPED`."""
 
     execution_id: ExecutionId
-    reason: Message | None = None
+    reason: Message | None = Field(default=None, description="Cut as errorMessage is.")
     requested_by: Name | None = Field(default=None, description="Who asks; the CloudEvents source where absent.")
 
 

@@ -1,15 +1,16 @@
 """CloudEvents 1.0 over Kafka (Kafka protocol binding 1.0.2): binary and structured mode in, binary mode out."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable
-from datetime import UTC, datetime
-from functools import lru_cache
+from datetime import datetime
 from typing import Any, Final, Protocol
 
 from msgspec import Struct
 
-from service.contracts.attributes import MAX_ATTRIBUTE, binary_attributes, flaw_of, structured_attributes, text_of
+from service.contracts.attributes import MAX_ATTRIBUTE, binary_attributes, structured_attributes
 from service.contracts.codec import MAX_DEPTH, MalformedJsonError, decode, pointer
 from service.contracts.problems import Code, FieldError, reject
+from service.contracts.timestamps import rfc3339
 from service.contracts.topics import MAX_COMMAND_BYTES
 
 Headers = list[tuple[str, bytes]]
@@ -25,11 +26,11 @@ TRACE_HEADERS: Final = ("traceparent", "tracestate")
 
 REPLY_TO: Final = "reply_to"
 CORRELATION_ID: Final = "correlation_id"
-ORIGIN: Final = "taskexec_origin"
-"""`topic/partition/offset` of the record a client wrote, kept when the record is forwarded to its owner partition."""
-
 MAX_COMMAND_DEPTH: Final = MAX_DEPTH - 10
 """How deep a command is nested at most; what is made from it can wrap it further and is still readable."""
+
+IDENTITY: Final = ("ce_id", "ce_source")
+"""The headers that name a command. Forwarding adds those that the client left out, so none counts as its size."""
 
 _STRUCTURED: Final = STRUCTURED.encode()
 _SPECVERSION: Final = ("ce_specversion", b"1.0")
@@ -66,7 +67,10 @@ class Record(Protocol):
 
 
 class Envelope(Struct, frozen=True, gc=False):
-    """The attributes of a CloudEvent and its decoded JSON `data`. `trace` holds the trace headers as they came."""
+    """The attributes of a CloudEvent and its decoded JSON `data`. `trace` holds the trace headers as they came.
+
+    `placed`: the client gave no id; the record's place stands in.
+    """
 
     id: str
     source: str
@@ -74,10 +78,13 @@ class Envelope(Struct, frozen=True, gc=False):
     subject: str | None
     data: Any
     trace: tuple[tuple[str, bytes], ...] = ()
+    placed: bool = False
 
 
 def read_envelope(record: Record) -> Envelope:
-    """Read a CloudEvent. A record without `ce_id` is identified by its own place: topic, partition and offset.
+    """Read a CloudEvent. A record without an id is identified by its own place: topic, partition and offset.
+
+    In structured mode, an identity that the body does not hold may stand in the headers.
 
     Raises:
         RejectedError: what is wrong with the envelope and its JSON, everything at once.
@@ -101,10 +108,9 @@ def read_envelope(record: Record) -> Envelope:
         errors.insert(0, FieldError(pointer=error.pointer, detail=error.detail))
         raise reject(Code.INVALID_JSON, detail, tuple(errors)) from None
     if structured:
-        attributes, data = structured_attributes(data, errors)
+        attributes, data = structured_attributes(data, errors, headers)
     else:
         attributes = binary_attributes(headers, errors)
-    origin = _origin(headers[ORIGIN], errors) if ORIGIN in headers else None
     if errors:
         raise reject(
             Code.INVALID_ENVELOPE,
@@ -112,13 +118,15 @@ def read_envelope(record: Record) -> Envelope:
             "ce_source and ce_type as headers; structured mode takes content-type application/cloudevents+json.",
             tuple(errors),
         )
+    id_ = attributes.get("id")
     return Envelope(
-        id=attributes.get("id") or origin or f"{record.topic}/{record.partition}/{record.offset}",
+        id=id_ or f"{record.topic}/{record.partition}/{record.offset}",
         source=attributes.get("source") or f"/kafka/{record.topic}",
         type=attributes["type"],
         subject=attributes.get("subject"),
         data=data,
         trace=_trace(headers),
+        placed=id_ is None,
     )
 
 
@@ -144,18 +152,12 @@ def envelope_headers(  # noqa: PLR0913 - one for each CloudEvents attribute
     ]
 
 
-@lru_cache(maxsize=256)  # all events of a batch have one time
-def rfc3339(at: datetime) -> str:
-    """An aware time as RFC 3339 in UTC, in milliseconds."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def _repeated(headers: Iterable[tuple[str, bytes | None]]) -> list[FieldError]:
-    lowered = [name.lower() for name, _ in headers]
-    names = [name for name in lowered if name.startswith("ce_") or name in {CONTENT_TYPE, ORIGIN}]
+    given = Counter(name.lower() for name, _ in headers)
     return [
         FieldError(pointer=pointer("#/headers", name), detail="the header is given more than once")
-        for name in sorted({name for name in names if names.count(name) > 1})
+        for name, count in sorted(given.items())
+        if count > 1 and (name.startswith("ce_") or name == CONTENT_TYPE)
     ]
 
 
@@ -168,10 +170,3 @@ def _trace(headers: dict[str, bytes | None]) -> tuple[tuple[str, bytes], ...]:
         for name in TRACE_HEADERS
         if (content := headers.get(name)) is not None and len(content) <= MAX_ATTRIBUTE
     )
-
-
-def _origin(content: bytes | None, errors: list[FieldError]) -> str | None:
-    place = text_of(ORIGIN, content, errors)
-    if place is not None and (flaw := flaw_of(place)):
-        errors.append(FieldError(pointer=f"#/headers/{ORIGIN}", detail=flaw))
-    return place

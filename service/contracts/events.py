@@ -12,10 +12,10 @@ import msgspec
 from msgspec import Meta, Struct
 
 from service.contracts.codec import decode
-from service.contracts.model import Timestamp
 from service.contracts.status import Status
+from service.contracts.timestamps import Timestamp, decode_hook, encode_hook
 
-_encoder: Final = msgspec.json.Encoder()
+_encoder: Final = msgspec.json.Encoder(enc_hook=encode_hook)
 
 
 class TaskExecutionEvent(
@@ -112,4 +112,4 @@ def read_event(type_: str, body: bytes) -> Event:
         KeyError: there is no such event.
         ValueError: the body is not strict JSON, or not such an event.
     """
-    return msgspec.convert(decode(body), EVENTS[type_])
+    return msgspec.convert(decode(body), EVENTS[type_], dec_hook=decode_hook)

@@ -1,7 +1,6 @@
 """One example of every message body, made from the models, so that none can be wrong. The documents show them."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from pydantic import BaseModel
@@ -35,6 +34,7 @@ from service.contracts.problems import Code, FieldError, problem
 from service.contracts.rejections import REJECTION_TYPE, CommandRejected, OriginalHeader, OriginalRecord
 from service.contracts.replies import REPLY_TYPE, CommandReply, Outcome, Position
 from service.contracts.status import Status
+from service.contracts.timestamps import Timestamp
 from service.contracts.topics import REPLIES as REPLIES_TOPIC
 
 _CAUSE: Final = "daily_report/2026-03-01"
@@ -42,9 +42,9 @@ _PLACE: Final = "task-execution.commands/3/12007"
 EXECUTION_ID: Final = "38c4e671-57d4-5dbe-9884-92ea998f9c19"
 SOURCE: Final = "/schedulers/main"
 
-_CREATED = datetime(2026, 3, 2, 4, 0, 0, 125_000, UTC)
-_STARTED = datetime(2026, 3, 2, 4, 0, 7, 500_000, UTC)
-_ENDED = datetime(2026, 3, 2, 4, 3, 41, tzinfo=UTC)
+_CREATED = Timestamp.parse("2026-03-02T04:00:00.125Z")
+_STARTED = Timestamp.parse("2026-03-02T04:00:07.500Z")
+_ENDED = Timestamp.parse("2026-03-02T04:03:41Z")
 _RESOLVED: dict[str, Any] = {"day": "2026-03-01", "top": 10, "region": None}
 
 _TASK: dict[str, Any] = {"task_id": "sales:daily_report", "task_version": "1.2.0"}

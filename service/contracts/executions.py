@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from service.contracts.model import Contract, Timestamp
+from service.contracts.model import Contract
 from service.contracts.status import Status
+from service.contracts.timestamps import Timestamp
 
 
 class Metadata(Contract):

@@ -1,9 +1,7 @@
 """The base of every message body: frozen, camelCase on the wire, unknown fields refused."""
 
-from datetime import datetime
 from typing import Annotated
 
-from msgspec import Meta
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 from pydantic.alias_generators import to_camel
 
@@ -53,6 +51,3 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterVali
 """A short printable name: a principal, a node, a Spark application."""
 
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=128), AfterValidator(no_control_characters)]
-
-Timestamp = Annotated[datetime, Meta(tz=True)]
-"""An aware UTC time, in whole milliseconds: RFC 3339 on the wire."""

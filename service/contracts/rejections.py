@@ -1,7 +1,8 @@
 """What the rejections topic holds: the problem, and the refused record so that nothing is lost."""
 
-from service.contracts.model import Contract, Timestamp
+from service.contracts.model import Contract
 from service.contracts.problems import Problem
+from service.contracts.timestamps import Timestamp
 
 
 class OriginalHeader(Contract):
@@ -12,7 +13,10 @@ class OriginalHeader(Contract):
 
 
 class OriginalRecord(Contract):
-    """The refused record. Binary parts are base64. A value too large to repeat is given by its SHA-256 and its head."""
+    """The refused record. Binary parts are base64. A value too large to repeat is given by its SHA-256 and its head.
+
+    A timestamp outside of the years 1970 to 9999 is given as the nearest one inside.
+    """
 
     topic: str
     partition: int

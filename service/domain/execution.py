@@ -1,6 +1,5 @@
 """TaskExecution, the aggregate: `decide` what a command does, `evolve` the state by what happened."""
 
-from datetime import datetime
 from typing import Any, Final, assert_never
 
 from msgspec import Struct
@@ -28,6 +27,7 @@ from service.contracts.events import (
 )
 from service.contracts.problems import Code, FieldError, Problem, RejectedError, problem, reject
 from service.contracts.status import Status
+from service.contracts.timestamps import Timestamp
 from service.domain.definitions import Definition
 
 TRANSITIONS: Final[dict[tuple[Status, type[Command]], Status]] = {
@@ -48,7 +48,7 @@ class Request(Struct, frozen=True, gc=False):
     command_id: str
     command_hash: str
     source: str
-    at: datetime
+    at: Timestamp
 
 
 class Execution(Struct, frozen=True, gc=False):
@@ -63,15 +63,15 @@ class Execution(Struct, frozen=True, gc=False):
     task_id: str
     task_version: str
     created_by: str
-    created_at: datetime
+    created_at: Timestamp
     tags: tuple[str, ...]
-    started_at: datetime | None
-    completed_at: datetime | None
+    started_at: Timestamp | None
+    completed_at: Timestamp | None
     spark_application_id: str | None
     commands: tuple[tuple[str, str], ...]
 
     @property
-    def at(self) -> datetime:
+    def at(self) -> Timestamp:
         """When it last changed."""
         return self.completed_at or self.started_at or self.created_at
 
@@ -91,7 +91,9 @@ def decide(state: Execution | None, request: Request, definition: Definition | N
         return [_create(command, request, definition)]
     if state is None:
         raise reject(
-            Code.EXECUTION_NOT_FOUND, f"There is no task execution {command.execution_id}. Send ExecuteTask first."
+            Code.EXECUTION_NOT_FOUND,
+            f"There is no task execution {command.execution_id}. Send ExecuteTask first, and what follows under the "
+            "same key, or after its reply: under another key it may overtake.",
         )
     return [_advance(state, command, request, definition)]
 

@@ -1,17 +1,18 @@
 """One command record in, one answer out, in memory: nothing is written here (see `transaction`)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
 from msgspec import Struct
 
 from service.contracts.attributes import MAX_ATTRIBUTE
 from service.contracts.commands import ExecuteTask
-from service.contracts.envelope import CORRELATION_ID, ORIGIN, REPLY_TO, Envelope, read_envelope
+from service.contracts.envelope import CORRELATION_ID, IDENTITY, REPLY_TO, Envelope, read_envelope
 from service.contracts.events import Event, encode_event
-from service.contracts.problems import Code, Problem, RejectedError, reject
+from service.contracts.problems import Code, Problem, RejectedError, problem, reject
+from service.contracts.timestamps import Timestamp
 from service.contracts.topics import MAX_COMMAND_BYTES, MAX_RECORD_BYTES, REPLY_TOPIC
 from service.domain.execution import Execution, Request, decide, evolve
 from service.domain.identity import command_hash, command_id
@@ -63,6 +64,7 @@ class Misplaced(Struct, frozen=True):
 
     outcome: ClassVar = "forwarded"
     record: Record
+    envelope: Envelope
     owner: int
 
 
@@ -85,7 +87,7 @@ class Desk:
     definition_of: DefinitionOf
     reply_flaw: Callable[[str], str | None]
 
-    def answer(self, record: Record, state_of: Callable[[str], Execution | None], at: datetime) -> Answer:
+    def answer(self, record: Record, state_of: Callable[[str], Execution | None], at: Timestamp) -> Answer:
         """Read, check and decide one command; never raises for anything that a client can send."""
         reply_to = None
         try:
@@ -100,7 +102,7 @@ class Desk:
             execution_id = identity if isinstance(command, ExecuteTask) else command.execution_id
             state = state_of(execution_id)
             if state is None and (owner := partition_of(execution_id.encode(), self.partitions)) != self.partition:
-                return Misplaced(record, owner)
+                return Misplaced(record, envelope, owner)
             task = command if isinstance(command, ExecuteTask) else state
             definition = self.definition_of(task.task_id, task.task_version) if task else None
             request = Request(command, identity, command_hash(envelope.type, envelope.data), envelope.source, at)
@@ -111,6 +113,20 @@ class Desk:
             return Accepted(record, reply_to, envelope, event, _encode(event), evolve(state, event))
         except RejectedError as error:
             return Refused(record, reply_to, error.problem)
+
+    def set_aside(self, record: Record, *, bare: bool) -> Refused:
+        """Refuse a command that the service itself fails on; `bare`, without all but its value, and unreplied."""
+        detail = (
+            "The service failed on this command again and again: it was set aside, and not carried out. Tell the "
+            "service's operators; this record is kept with the rejection."
+        )
+        if bare:
+            record = replace(record, key=None, headers=(), timestamp=0)
+        reply_to = None
+        with suppress(RejectedError):
+            _, topic, correlation_id = _transport(record)
+            reply_to = self._reply_address(topic, correlation_id) if topic else None
+        return Refused(record, reply_to, problem(Code.INTERNAL_ERROR, detail))
 
     def _reply_address(self, topic: bytes, correlation_id: bytes | None) -> ReplyAddress:
         name = topic.decode(errors="replace")
@@ -141,11 +157,11 @@ def _encode(event: Event) -> bytes:
 
 
 def _transport(record: Record) -> tuple[int, bytes | None, bytes | None]:
-    """The size of the record as its client wrote it, in bytes, and its reply topic and correlation id."""
+    """The size of the record in bytes, its identity aside, and its reply topic and correlation id."""
     size = len(record.value or b"") + len(record.key or b"")
     topic = correlation_id = None
     for name, value in record.headers:
-        if name != ORIGIN:
+        if name not in IDENTITY:
             size += len(name.encode()) + len(value or b"") + _HEADER_OVERHEAD
         if name == REPLY_TO:
             topic = value

@@ -1,19 +1,35 @@
 """A batch of command records in, their answers out, in memory: what one answer needs from outside is fetched for it."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from dataclasses import dataclass
 from typing import Final
 
+from service.contracts.timestamps import Timestamp
 from service.domain.definitions import Definition
 from service.domain.execution import Execution
-from service.handling.answering import Accepted, Answer, Desk
+from service.handling.answering import Accepted, Answer, Desk, Refused
 from service.handling.definitions_table import DefinitionsTable
 from service.handling.replies import ReplyTopics
 from service.kafka.records import Record
 
 _GROUP: Final = 60
 """So many answers are handed over while they are still in the CPU's cache, and then everything else has its turn."""
+
+_TURN_SECONDS: Final = 0.02
+"""Everything else has its turn after this long, too: a command may be large, and its definition's patterns slow."""
+
+MAX_SECONDS: Final = 1.0
+"""Then the batch ends, however many records are left: a transaction must be over before its deadline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The states that are new by the first `count` records of the batch."""
+
+    changed: dict[str, Execution]
+    count: int
 
 
 class BatchAnswering:
@@ -31,10 +47,10 @@ class BatchAnswering:
         self,
         records: Sequence[Record],
         known: Mapping[str, Execution],
-        at: datetime,
-        take: Callable[[Iterable[Answer], datetime], None],
-    ) -> dict[str, Execution]:
-        """Hand the answers over in order, each seeing what those before it did; the states that are new by them."""
+        at: Timestamp,
+        take: Callable[[Iterable[Answer], Timestamp], None],
+    ) -> Answered:
+        """Hand the answers over in order, each seeing what those before it did; at most those that time allows."""
         changed: dict[str, Execution] = {}
 
         def state_of(execution_id: str) -> Execution | None:
@@ -43,6 +59,7 @@ class BatchAnswering:
         # All records of the batch are older than this moment: to fetch a thing once is enough for all of them.
         self._fetched.clear()
         answers: list[Answer] = []
+        began = turn = time.monotonic()
         for number, record in enumerate(records, 1):
             answer = self._desk.answer(record, state_of, at)
             while self._missing is not None:
@@ -53,12 +70,20 @@ class BatchAnswering:
             if isinstance(answer, Accepted):
                 changed[answer.state.execution_id] = answer.state
             answers.append(answer)
-            if number % _GROUP == 0:
+            if len(answers) == _GROUP or time.monotonic() - turn > _TURN_SECONDS:
                 take(answers, at)
                 answers = []
+                if time.monotonic() - began > MAX_SECONDS:
+                    return Answered(changed, number)
                 await asyncio.sleep(0)
+                turn = time.monotonic()
         take(answers, at)
-        return changed
+        return Answered(changed, len(records))
+
+    async def set_aside(self, record: Record, *, bare: bool) -> Refused:
+        """Refuse a command unread (see `Desk.set_aside`)."""
+        await self._reply_topics.learn()
+        return self._desk.set_aside(record, bare=bare)
 
     def _definition_of(self, task_id: str, version: str) -> Definition | None:
         definition = self._definitions.get(task_id, version)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from typing import Any, cast
 
 from aiokafka import AIOKafkaConsumer
@@ -12,6 +12,7 @@ from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitio
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
+from service.contracts.timestamps import Timestamp
 from service.contracts.topics import COMMANDS, HANDLER_GROUP
 from service.handling.definitions_table import DefinitionsTable
 from service.handling.group import MAX_QUEUED, PartitionGroup
@@ -22,10 +23,9 @@ from service.handling.timeouts import Timeouts
 from service.kafka.records import Record
 
 
-def utc_now() -> datetime:
-    """The clock of the write side: UTC in whole milliseconds, as ClickHouse keeps it."""
-    now = datetime.now(UTC)
-    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+def utc_now() -> Timestamp:
+    """The clock of the write side."""
+    return Timestamp.of(Timestamp.now(UTC))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class HandlerOptions:
     window: timedelta = timedelta(hours=24)
     transactional_id_prefix: str = HANDLER_GROUP
     timeouts: Timeouts = field(default_factory=Timeouts)
-    clock: Callable[[], datetime] = utc_now
+    clock: Callable[[], Timestamp] = utc_now
 
 
 @asynccontextmanager

@@ -39,6 +39,11 @@ class Inbox:
         self.size -= size
         return batch
 
+    def put_back(self, records: Sequence[Record]) -> None:
+        """Take in again what was taken last, before all others."""
+        self._records.extendleft(reversed(records))
+        self.size += sum(len(record.value or b"") for record in records)
+
     def clear(self) -> None:
         """Drop everything."""
         self._records.clear()

@@ -22,6 +22,9 @@ EXECUTIONS_KNOWN: Final = Gauge(
 PARTITION_RESETS: Final = Counter(
     "taskexec_partition_resets_total", "Partitions thrown away and opened again after an error, by error.", ["error"]
 )
+COMMANDS_SET_ASIDE: Final = Counter(
+    "taskexec_commands_set_aside_total", "Commands refused because the service itself failed on them. Alarm on it."
+)
 OFFSETS_LOST: Final = Counter(
     "taskexec_offsets_lost_total", "Openings that found the group's offset and the state's position apart. Alarm on it."
 )

@@ -3,7 +3,7 @@
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import timedelta
 from functools import lru_cache
 from hashlib import sha256
 from typing import assert_never
@@ -11,11 +11,12 @@ from typing import assert_never
 from service.contracts.attributes import MAX_ATTRIBUTE
 from service.contracts.codec import encode
 from service.contracts.commands import ExecuteTask, FailTaskExecution, SkipTaskExecution, SucceedTaskExecution
-from service.contracts.envelope import ORIGIN, TRACE_HEADERS, Headers, envelope_headers
+from service.contracts.envelope import TRACE_HEADERS, Headers, envelope_headers
 from service.contracts.executions import TaskExecution
 from service.contracts.problems import RejectedError
 from service.contracts.rejections import REJECTION_TYPE, CommandRejected, OriginalHeader, OriginalRecord
 from service.contracts.replies import REPLY_TYPE, CommandReply, Outcome, Position
+from service.contracts.timestamps import Timestamp
 from service.contracts.topics import COMMANDS, EVENTS, MAX_COMMAND_BYTES, REJECTIONS, STATE
 from service.domain.execution import Execution, Request, as_of, repeated_sequence, resolve_inputs
 from service.domain.parsing import DefinitionOf
@@ -27,6 +28,10 @@ from service.kafka.records import Record
 
 _HEAD_BYTES = 4096
 _MAX_HEADERS, _MAX_NAME = 100, 256
+_EPOCH = Timestamp.parse("1970-01-01T00:00:00Z")
+_LATEST_MS = 253_402_300_799_999
+"""The end of the year 9999, and of RFC 3339; a record may name any 64-bit number as its time."""
+
 MAX_REPLY_BYTES = 900_000
 """A reply that would be larger goes without its payloads: a client's topic has the broker's default limit."""
 
@@ -40,7 +45,7 @@ class Outbox:
         self.replies: list[tuple[Accepted | Repeated | Refused, int | None]] = []
         """What is to be replied to; beside an accepted command, how many events of the transaction precede its own."""
 
-    def add(self, answers: Iterable[Answer], at: datetime) -> None:
+    def add(self, answers: Iterable[Answer], at: Timestamp) -> None:
         """Take in everything but the states."""
         for answer in answers:
             place = None
@@ -51,7 +56,7 @@ class Outbox:
                 case Refused():
                     self.batches.put(REJECTIONS, self.partition, rejection_record(answer, at))
                 case Misplaced():
-                    self.batches.put(COMMANDS, answer.owner, forwarded_record(answer.record))
+                    self.batches.put(COMMANDS, answer.owner, forwarded_record(answer))
                 case Repeated():
                     pass
                 case _:
@@ -60,7 +65,7 @@ class Outbox:
             if not isinstance(answer, Misplaced) and answer.reply_to:
                 self.replies.append((answer, place))
 
-    def add_states(self, states: Iterable[Execution], forgotten: Iterable[str], at: datetime) -> None:
+    def add_states(self, states: Iterable[Execution], forgotten: Iterable[str], at: Timestamp) -> None:
         """The newest snapshot of every execution that changed, and a tombstone for every one to forget."""
         now = epoch_ms(at)
         for state in states:
@@ -68,7 +73,7 @@ class Outbox:
         for execution_id in forgotten:
             self._put_state(execution_id.encode(), None, now)
 
-    def add_position(self, next_offset: int, at: datetime) -> None:
+    def add_position(self, next_offset: int, at: Timestamp) -> None:
         """The next command's offset, beside the states: what an opening compares the group's with."""
         self._put_state(POSITION_KEY, b"%d" % next_offset, epoch_ms(at))
 
@@ -85,15 +90,18 @@ def event_record(answer: Accepted) -> Outgoing:
     return Outgoing(event.execution_id.encode(), answer.value, headers, epoch_ms(event.at))
 
 
-def forwarded_record(record: Record) -> Outgoing:
-    """The record as its client wrote it, for another partition; its first place stays its identity."""
+def forwarded_record(answer: Misplaced) -> Outgoing:
+    """The record as its client wrote it, for another partition. Its first place, if that names it, goes with it."""
+    record, envelope = answer.record, answer.envelope
     headers = list(record.headers)
-    if all(name != ORIGIN for name, _ in headers):
-        headers.append((ORIGIN, f"{record.topic}/{record.partition}/{record.offset}".encode()))
+    if envelope.placed:
+        known = {name.lower() for name, _ in headers}
+        identity = (("ce_id", envelope.id.encode()), ("ce_source", envelope.source.encode()))
+        headers += [pair for pair in identity if pair[0] not in known]
     return Outgoing(record.key, record.value, headers, record.timestamp)
 
 
-def rejection_record(answer: Refused, at: datetime) -> Outgoing:
+def rejection_record(answer: Refused, at: Timestamp) -> Outgoing:
     """The problem with the original record, which is thereby not lost."""
     record = answer.record
     id_ = f"{record.topic}/{record.partition}/{record.offset}"
@@ -103,7 +111,7 @@ def rejection_record(answer: Refused, at: datetime) -> Outgoing:
 
 
 def reply_record(
-    answer: Accepted | Repeated | Refused, position: Position, definition_of: DefinitionOf, at: datetime
+    answer: Accepted | Repeated | Refused, position: Position, definition_of: DefinitionOf, at: Timestamp
 ) -> Outgoing:
     """The answer for the asker; `position` is where its event stands, or one that is not before it."""
     match answer:
@@ -129,7 +137,7 @@ def reply_record(
 
 
 @lru_cache(maxsize=256)  # all events of a batch have one time
-def epoch_ms(at: datetime) -> int:
+def epoch_ms(at: Timestamp) -> int:
     """An aware time in epoch milliseconds."""
     return round(at.timestamp() * 1000)
 
@@ -178,7 +186,7 @@ def _original(record: Record) -> OriginalRecord:
         topic=record.topic,
         partition=record.partition,
         offset=record.offset,
-        timestamp=datetime.fromtimestamp(max(record.timestamp, 0) / 1000, UTC),
+        timestamp=_EPOCH + timedelta(milliseconds=min(max(record.timestamp, 0), _LATEST_MS)),
         headers=tuple(headers),
         key=_base64(record.key[:_HEAD_BYTES]) if record.key is not None else None,
         value=_base64(value) if whole and record.value is not None else None,
@@ -189,11 +197,9 @@ def _original(record: Record) -> OriginalRecord:
 
 
 def _trace(record: Record) -> Headers:
-    return [
-        (name, value)
-        for name, value in record.headers
-        if name in TRACE_HEADERS and 0 < len(value or b"") <= MAX_ATTRIBUTE
-    ]
+    # One of each, and no longer than a trace context is: any number of any length may have come.
+    given = {name: value for name, value in record.headers if name in TRACE_HEADERS}
+    return [(name, value) for name, value in given.items() if 0 < len(value or b"") <= MAX_ATTRIBUTE]
 
 
 def _base64(raw: bytes) -> str:

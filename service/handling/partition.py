@@ -6,26 +6,30 @@ The order of the steps is the exactly-once protocol; docs/adr/0002 says what eac
 import asyncio
 import itertools
 from collections.abc import Sequence
+from typing import Final
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from service.contracts.timestamps import Timestamp
 from service.contracts.topics import COMMANDS
 from service.handling import metrics
-from service.handling.batch_answering import BatchAnswering
+from service.handling.batch_answering import Answered, BatchAnswering
 from service.handling.batches import Batches
-from service.handling.inbox import MAX_BATCH_RECORDS, Inbox
+from service.handling.inbox import Inbox
 from service.handling.memory import Memory
 from service.handling.opening import StartOffset, start_offset
 from service.handling.outbox import Outbox
 from service.handling.producer import start_producer, stop_producer
 from service.handling.restore import restore
 from service.handling.surroundings import Surroundings
+from service.handling.suspicion import Suspicion, Verdict
 from service.handling.transaction import Batch, ReplyRefusedError, write
 from service.kafka.records import Record
 
 log = structlog.get_logger(__name__)
 _epochs = itertools.count(1)
+_PAUSE: Final = 0.2
 
 
 class PartitionOwner:
@@ -48,6 +52,7 @@ class PartitionOwner:
         self._whole = False  # producer and state are fit for use: opened, and no error since
         self._failure: Exception | None = None
         self._resets = 0  # since the last transaction
+        self._suspicion = Suspicion()
         self._producer: AIOKafkaProducer | None = None
         self._memory = Memory({}, around.window)
         self._next_offset = self._events_end = 0
@@ -168,8 +173,7 @@ class PartitionOwner:
                     continue
                 self._idle.clear()
                 async with asyncio.timeout(self._around.timeouts.transaction):
-                    # After an error smaller ones: a slow machine must get one through before its deadline.
-                    await self._handle(self.inbox.take_batch(max(1, MAX_BATCH_RECORDS >> self._resets)))
+                    await self._handle(self.inbox.take_batch(self._suspicion.limit))
                 self._idle.set()
         except BaseException:
             self._whole = False
@@ -183,34 +187,54 @@ class PartitionOwner:
             raise self._failure
 
     async def _handle(self, records: list[Record]) -> None:
+        try:
+            with metrics.TRANSACTION_SECONDS.time():
+                await self._transact(records)
+        except BaseException as error:
+            self._suspicion.failed(records, error)
+            raise
+
+    async def _transact(self, records: list[Record]) -> None:
         around = self._around
         at = around.clock()
-        with metrics.TRANSACTION_SECONDS.time():
-            assert self._producer is not None  # noqa: S101 - open partitions have one
-            outbox = Outbox(self.partition, Batches(self._producer.create_batch))
-            changed = await self._answering.answer_all(records, self._memory.states, at, outbox.add)
-            forgotten = self._memory.take_expired(at)
-            batch = Batch(outbox, changed.values(), forgotten, records[-1].offset + 1, at, around.timeouts.reply)
-            try:
-                events_end = await write(self._producer, batch, self._events_end, around.definitions.get)
-            except ReplyRefusedError as error:
-                around.reply_topics.failed(error.topic, error.error)
-                raise
+        assert self._producer is not None  # noqa: S101 - open partitions have one
+        outbox = Outbox(self.partition, Batches(self._producer.create_batch))
+        answered = await self._answer(records, at, outbox)
+        self.inbox.put_back(records[answered.count :])
+        next_offset = records[answered.count - 1].offset + 1
+        forgotten = self._memory.take_expired(at)
+        batch = Batch(outbox, answered.changed.values(), forgotten, next_offset, at, around.timeouts.reply)
+        try:
+            events_end = await write(self._producer, batch, self._events_end, around.definitions.get)
+        except ReplyRefusedError as error:
+            around.reply_topics.failed(error.topic, error.error)
+            raise
         # Committed: only now may the new state be seen.
         self._resets = 0
-        self._next_offset, self._events_end = batch.next_offset, events_end
-        self._memory.apply(changed, forgotten)
+        self._suspicion.committed(next_offset)
+        self._next_offset, self._events_end = next_offset, events_end
+        self._memory.apply(answered.changed, forgotten)
         for outcome, count in outbox.outcomes.items():
             metrics.COMMANDS.labels(outcome).inc(count)
         metrics.EXECUTIONS_KNOWN.labels(self.partition).set(len(self._memory.states))
 
+    async def _answer(self, records: list[Record], at: Timestamp, outbox: Outbox) -> Answered:
+        verdict = self._suspicion.verdict(records[0])  # whoever is under suspicion comes alone
+        if verdict is Verdict.DECIDE:
+            return await self._answering.answer_all(records, self._memory.states, at, outbox.add)
+        outbox.add([await self._answering.set_aside(records[0], bare=verdict is Verdict.SET_ASIDE_BARE)], at)
+        metrics.COMMANDS_SET_ASIDE.inc()
+        log.error("command_set_aside", partition=self.partition, offset=records[0].offset, form=verdict.name)
+        return Answered({}, 1)
+
     # -- giving up
 
     async def _recover(self, error: BaseException) -> None:
-        log.warning("partition_reset", partition=self.partition, error=repr(error))
+        searching, self._suspicion.searching = self._suspicion.searching, False
+        log.warning("partition_reset", partition=self.partition, error=repr(error), exc_info=searching)
         metrics.PARTITION_RESETS.labels(type(error).__name__).inc()
         await self._discard()
-        await asyncio.sleep(min(0.2 * 2**self._resets, self._around.timeouts.max_pause))
+        await asyncio.sleep(_PAUSE if searching else min(_PAUSE * 2**self._resets, self._around.timeouts.max_pause))
         self._resets += 1
         # A zombie that wakes up must not fence the rightful owner once more.
         await self._around.prove_membership()

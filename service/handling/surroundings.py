@@ -2,8 +2,9 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
+from service.contracts.timestamps import Timestamp
 from service.handling.definitions_table import DefinitionsTable
 from service.handling.replies import ReplyTopics
 from service.handling.timeouts import Timeouts
@@ -21,7 +22,7 @@ class Surroundings:
     partitions: int
     transactional_id_prefix: str
     window: timedelta
-    clock: Callable[[], datetime]
+    clock: Callable[[], Timestamp]
     definitions: DefinitionsTable
     reply_topics: ReplyTopics
     prove_membership: Callable[[], Awaitable[None]]

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import (
@@ -17,6 +16,7 @@ from aiokafka.errors import (
 )
 
 from service.contracts.replies import Position
+from service.contracts.timestamps import Timestamp
 from service.contracts.topics import COMMANDS, EVENTS, HANDLER_GROUP
 from service.domain.execution import Execution
 from service.domain.parsing import DefinitionOf
@@ -56,7 +56,7 @@ class Batch:
     states: Iterable[Execution]
     forgotten: Iterable[str]
     next_offset: int
-    at: datetime
+    at: Timestamp
     reply_seconds: float
 
 

@@ -9,9 +9,10 @@ from typing import Any
 from pydantic import Field
 
 from service.contracts.executions import TaskExecution
-from service.contracts.model import Contract, Timestamp
+from service.contracts.model import Contract
 from service.contracts.replies import Position
 from service.contracts.status import Status
+from service.contracts.timestamps import Timestamp
 
 
 class TaskExecutionAnswer(TaskExecution):

@@ -2,15 +2,16 @@
 
 import asyncio
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from service.clickhouse.client import ClickHouse
 from service.clickhouse.positions import PartitionPosition, read_positions
 from service.contracts.problems import Code, reject
+from service.contracts.timestamps import Timestamp
 from service.contracts.topics import EVENTS
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH: Final = Timestamp.parse("1970-01-01T00:00:00Z")
 _POLL_SECONDS: Final = 0.05
 
 
@@ -18,7 +19,7 @@ _POLL_SECONDS: Final = 0.05
 class Freshness:
     """What every answer says of itself; its field names are those of the answers."""
 
-    as_of: datetime | None
+    as_of: Timestamp | None
     lag: int | None
 
 
@@ -43,7 +44,7 @@ async def freshness(clickhouse: ClickHouse, min_position: str | None, patience: 
         await asyncio.sleep(_POLL_SECONDS)
 
 
-def at(epoch_ms: int) -> datetime:
+def at(epoch_ms: int) -> Timestamp:
     """Epoch milliseconds as an aware time, exactly."""
     return _EPOCH + timedelta(milliseconds=epoch_ms)
 

@@ -16,7 +16,7 @@ from service.queries.answers import (
 )
 
 ID = "0f2c1d9e-7b0a-5a64-9c3b-2f6b1c0d9e11"
-METADATA = {"createdAt": "2026-03-02T04:00:00.125000Z", "createdBy": "anna", "tags": ["nightly"]}
+METADATA = {"createdAt": "2026-03-02T04:00:00.125Z", "createdBy": "anna", "tags": ["nightly"]}
 PENDING: dict[str, Any] = {
     "id": ID,
     "taskId": "sales:daily_report",
@@ -28,10 +28,10 @@ PENDING: dict[str, Any] = {
 FAILURE = PENDING | {
     "status": "FAILURE",
     "errorMessage": "disk full \x1b[31mon node 7",
-    "startedAt": "2026-03-02T04:00:01Z",
-    "completedAt": "2026-03-02T04:00:03.500000Z",
+    "startedAt": "2026-03-02T04:00:01.000Z",
+    "completedAt": "2026-03-02T04:00:03.500Z",
 }
-FRESH: dict[str, Any] = {"asOf": "2026-03-02T04:01:00Z", "lag": 2}
+FRESH: dict[str, Any] = {"asOf": "2026-03-02T04:01:00.000Z", "lag": 2}
 
 
 def accepted(execution: dict[str, Any] = PENDING, outcome: Outcome = Outcome.ACCEPTED) -> CommandReply:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.contracts import codec
 from service.contracts.codec import MAX_DEPTH, MalformedJsonError, decode, encode, pointer
 
 JSON = st.recursive(
@@ -109,3 +110,17 @@ def test_any_bytes_are_read_as_the_standard_library_reads_them_or_refused(raw: b
 )
 def test_pointers_are_written_as_uri_fragments(steps: tuple[str | int, ...], text: str) -> None:
     assert pointer("#", *steps) == text
+
+
+def test_only_the_place_of_the_flaw_becomes_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One for every value, each as long as the keys above it, would take minutes for a megabyte."""
+    written: list[str] = []
+
+    def watched(parent: str, *steps: str | int) -> str:
+        written.append(pointer(parent, *steps))
+        return written[-1]
+
+    monkeypatch.setattr(codec, "pointer", watched)
+    with pytest.raises(MalformedJsonError):
+        decode(b'{"a":{"b/c":[' + b"1," * 1_000 + b'"\\u0000"]}}')
+    assert written == ["#/a/b~1c/1000"]

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +14,7 @@ from service.contracts.envelope import Headers, read_envelope
 from service.contracts.problems import Code, RejectedError
 from service.contracts.replies import Outcome
 from service.contracts.status import Status
+from service.contracts.timestamps import Timestamp
 from service.demo.definitions import DEFINITIONS
 from service.demo.mischief import MISCHIEF
 from service.demo.steps import Send, Step
@@ -23,7 +24,7 @@ from service.domain.execution import Execution, Request, decide, evolve
 from service.domain.identity import command_hash, command_id
 from service.domain.parsing import parse_command
 
-NOW = datetime(2026, 10, 1, tzinfo=UTC)
+NOW = Timestamp(2026, 10, 1, tzinfo=UTC)
 CATALOGUE = {(item.task_id, item.version): Definition(item) for item in DEFINITIONS}
 
 

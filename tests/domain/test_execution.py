@@ -1,7 +1,7 @@
 """TaskExecution as sentences: given what happened, when a command comes, then this happens."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from functools import reduce
 from typing import Any
 
@@ -29,12 +29,13 @@ from service.contracts.events import (
 )
 from service.contracts.problems import Code, Problem, RejectedError
 from service.contracts.status import Status
+from service.contracts.timestamps import Timestamp
 from service.domain.definitions import Definition
 from service.domain.execution import Execution, Request, as_of, decide, evolve, repeated_sequence
 from service.domain.identity import command_hash
 from service.domain.view import describe, view
 
-T = [datetime(2026, 1, 1, 12, tzinfo=UTC) + timedelta(seconds=n) for n in range(10)]
+T = [Timestamp(2026, 1, 1, 12, tzinfo=UTC) + timedelta(seconds=n) for n in range(10)]
 ID = "11111111-1111-5111-8111-111111111111"  # of the first command, and so of the execution
 
 
@@ -59,7 +60,7 @@ STOP = StopTaskExecution(execution_id=ID, reason="not needed", requested_by="ann
 SKIP = SkipTaskExecution(execution_id=ID, reason=SkipCause.UPSTREAM_FAILED, node="collect_data")
 
 
-def request(command: Command, id_: str, at: datetime) -> Request:
+def request(command: Command, id_: str, at: Timestamp) -> Request:
     content = command_hash(type(command).__name__, command.model_dump(mode="json", exclude_none=True))
     return Request(command, id_, content, "/tests", at)
 
@@ -69,7 +70,7 @@ def when(
     given: Sequence[Event] = (),
     *,
     id_: str = "id-9",
-    at: datetime = T[9],
+    at: Timestamp = T[9],
     using: Definition | None = ETL,
 ) -> list[Event]:
     return decide(folded(given), request(command, id_, at), using)

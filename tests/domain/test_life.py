@@ -1,6 +1,6 @@
 """Any sequence of commands, valid or not, repeated or late, with a clock that jumps: the invariants hold."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from functools import reduce
 
 from hypothesis import strategies as st
@@ -20,6 +20,7 @@ from service.contracts.definitions import TaskDefinition
 from service.contracts.events import Event, encode_event, read_event
 from service.contracts.executions import TaskExecution
 from service.contracts.problems import RejectedError
+from service.contracts.timestamps import Timestamp
 from service.domain.definitions import Definition
 from service.domain.execution import Execution, Request, as_of, decide, evolve, repeated_sequence
 from service.domain.identity import command_hash
@@ -63,7 +64,7 @@ class Life(RuleBasedStateMachine):
         self.state: Execution | None = None
         self.events: list[Event] = []
         self.accepted: list[Request] = []
-        self.clock = datetime(2026, 1, 1, tzinfo=UTC)
+        self.clock = Timestamp(2026, 1, 1, tzinfo=UTC)
 
     @rule(seconds=st.integers(-100, 100))
     def the_clock_jumps(self, seconds: int) -> None:

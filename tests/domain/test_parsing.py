@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.contracts.commands import COMMANDS, ExecuteTask, StartTaskExecution, StopTaskExecution
+from service.contracts.commands import COMMANDS, MAX_MESSAGE, ExecuteTask, StartTaskExecution, StopTaskExecution
 from service.contracts.definitions import TaskDefinition
 from service.contracts.envelope import Envelope
 from service.contracts.problems import Code, Problem, RejectedError
@@ -83,6 +83,19 @@ def test_schema_and_inputs_are_checked_together() -> None:
         "#/inputs/day": "required, but missing",
         "#/inputs/dya": "unknown; allowed are: day",
     }
+
+
+@pytest.mark.parametrize(("type_", "name"), [("FailTaskExecution", "errorMessage"), ("StopTaskExecution", "reason")])
+def test_a_text_that_is_too_long_is_cut_and_says_so(type_: str, name: str) -> None:
+    """Refused, it would leave the execution open."""
+    for length in (MAX_MESSAGE, MAX_MESSAGE + 1, 1_000_000):
+        data = {"executionId": ID, name: "é" * length}
+        text = parse_command(envelope(type_, data), definition_of).model_dump(by_alias=True)[name]
+        if length == MAX_MESSAGE:
+            assert text == data[name]
+        else:
+            assert len(text) == MAX_MESSAGE
+            assert text.endswith(f"é… [cut: {length} characters came, 65536 are kept]")
 
 
 def test_names_are_camel_case_on_the_wire() -> None:

@@ -1,6 +1,6 @@
 """Every cell of the table (status, command), written out from the specification and not from the code."""
 
-from datetime import UTC, datetime
+from datetime import UTC
 
 import pytest
 
@@ -18,6 +18,7 @@ from service.contracts.commands import (
 from service.contracts.definitions import TaskDefinition
 from service.contracts.problems import Code, RejectedError
 from service.contracts.status import Status
+from service.contracts.timestamps import Timestamp
 from service.domain.definitions import Definition
 from service.domain.execution import Execution, Request, decide, evolve
 
@@ -75,7 +76,7 @@ def after(commands: list[Command]) -> Execution | None:
 def request(command: Command, id_: str) -> Request:
     # The content is as new as the id, so that only the status can make it a repeat.
     content = "execute" if isinstance(command, ExecuteTask) else f"content of {id_}"
-    return Request(command, id_, content, "/tests", datetime(2026, 1, 1, tzinfo=UTC))
+    return Request(command, id_, content, "/tests", Timestamp(2026, 1, 1, tzinfo=UTC))
 
 
 @pytest.mark.parametrize(("name", "status", "cell"), CELLS)

@@ -1,16 +1,17 @@
 """The whole record, by status: which fields there are is the specification's table."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any
 
 import pytest
 
 from service.contracts.events import EVENTS, Event
 from service.contracts.status import Status
+from service.contracts.timestamps import Timestamp
 from service.domain.view import view
 
-T1, T2, T3 = (datetime(2026, 1, 1, 12, 0, n, 5000, UTC) for n in (1, 2, 3))
+T1, T2, T3 = (Timestamp(2026, 1, 1, 12, 0, n, 5000, UTC) for n in (1, 2, 3))
 BASE: dict[str, Any] = {
     "execution_id": "e",
     "task_id": "etl:load",
@@ -48,11 +49,11 @@ ENDS = {
 }
 EXTRA: dict[str, dict[str, Any]] = {
     "PENDING": {},
-    "RUNNING": {"startedAt": "2026-01-01T12:00:02.005000Z"},
-    "SUCCESS": {"startedAt": "2026-01-01T12:00:02.005000Z", "outputs": {"n": None}},
-    "FAILURE": {"startedAt": "2026-01-01T12:00:02.005000Z", "errorMessage": "full"},
+    "RUNNING": {"startedAt": "2026-01-01T12:00:02.005Z"},
+    "SUCCESS": {"startedAt": "2026-01-01T12:00:02.005Z", "outputs": {"n": None}},
+    "FAILURE": {"startedAt": "2026-01-01T12:00:02.005Z", "errorMessage": "full"},
     "STOPPED": {},
-    "STOPPED while running": {"startedAt": "2026-01-01T12:00:02.005000Z"},
+    "STOPPED while running": {"startedAt": "2026-01-01T12:00:02.005Z"},
     "SKIPPED": {"skipReason": "condition_false: a"},
 }
 
@@ -60,7 +61,7 @@ EXTRA: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("end", ENDS)
 def test_the_record_has_what_its_status_says(end: str) -> None:
     started = {"sparkApplicationId": "app-1"} if "startedAt" in EXTRA[end] else {}
-    completed = {} if end in {"PENDING", "RUNNING"} else {"completedAt": "2026-01-01T12:00:03.005000Z"}
+    completed = {} if end in {"PENDING", "RUNNING"} else {"completedAt": "2026-01-01T12:00:03.005Z"}
     assert json.loads(view(ENDS[end]).model_dump_json(exclude_none=True)) == {
         "id": "e",
         "taskId": "etl:load",
@@ -69,5 +70,5 @@ def test_the_record_has_what_its_status_says(end: str) -> None:
         "resolvedInputs": {"day": None},
         **EXTRA[end],
         **completed,
-        "metadata": {"createdAt": "2026-01-01T12:00:01.005000Z", "createdBy": "ann", "tags": ["nightly"], **started},
+        "metadata": {"createdAt": "2026-01-01T12:00:01.005Z", "createdBy": "ann", "tags": ["nightly"], **started},
     }

@@ -1,9 +1,11 @@
 """A command may land on any partition: its execution's owner handles it, and it arrives as it was written."""
 
 import pytest
+from pydantic_core import to_json
 from uuid_utils.compat import uuid7
 
 from service.contracts.commands import ExecuteTask, StartTaskExecution
+from service.contracts.envelope import STRUCTURED
 from service.contracts.topics import COMMANDS, MAX_COMMAND_BYTES
 from service.domain.identity import command_id
 from tests.handling.world import PARTITIONS, HeaderPairs, Running, World, execution_id, header, id_owned_by, owner
@@ -11,7 +13,6 @@ from tests.handling.world import PARTITIONS, HeaderPairs, Running, World, execut
 pytestmark = pytest.mark.usefixtures("running", "definition")
 
 TASK = ExecuteTask(task_id="forwarding:task", task_version="1.0.0", inputs={})
-ORIGIN = "taskexec_origin"
 
 
 @pytest.fixture(scope="module")
@@ -44,14 +45,27 @@ async def test_a_forwarded_record_keeps_key_value_headers_and_timestamp(world: W
     await world.settled()
     written, forwarded = [record for record in await world.read(COMMANDS) if header(record, "ce_id") == id_]
     assert (written.partition, written.offset, forwarded.partition) == (*place, 2)
-    assert forwarded.headers == (*written.headers, (ORIGIN, f"{COMMANDS}/1/{place[1]}".encode()))
+    assert forwarded.headers == written.headers
     assert (forwarded.key, forwarded.value, forwarded.timestamp) == (b"\xffkey", written.value, 1_700_000_000_123)
 
 
-async def test_a_record_without_id_keeps_the_identity_of_its_first_place(world: World) -> None:
-    places = [await world.command(TASK, id_=None, partition=3) for _ in range(8)]
+@pytest.mark.parametrize("source", ["/tests", None])
+@pytest.mark.parametrize("structured", [False, True])
+async def test_a_record_without_id_keeps_the_identity_of_its_first_place(
+    world: World,
+    source: str | None,
+    structured: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    async def write() -> tuple[int, int]:
+        if not structured:
+            return await world.command(TASK, id_=None, source=source, partition=3)
+        event = {"specversion": "1.0", "type": "ExecuteTask", "source": source, "data": TASK.model_dump(mode="json")}
+        return await world.write(to_json(event), [("content-type", STRUCTURED.encode())], partition=3)
+
+    places = [await write() for _ in range(8)]
     await world.settled()
-    executions = [command_id("/tests", f"{COMMANDS}/{partition}/{offset}") for partition, offset in places]
+    source = source or f"/kafka/{COMMANDS}"
+    executions = [command_id(source, f"{COMMANDS}/{partition}/{offset}") for partition, offset in places]
     assert {owner(execution) for execution in executions} != {3}
     for execution in executions:
         (event,) = await world.events(execution)
@@ -74,17 +88,40 @@ async def test_lifecycle_commands_are_forwarded_too(world: World) -> None:
 
 @pytest.mark.parametrize("count", [0, 100, 10_000])
 async def test_a_record_of_the_full_size_can_be_forwarded(world: World, count: int) -> None:
-    """However its bytes are spread over headers, key and value: the origin is added on the way."""
-    id_ = id_owned_by(1)
+    """However its bytes are spread over headers, key and value, and even if its identity is added on the way."""
     headers: HeaderPairs = [
-        ("ce_specversion", b"1.0"), ("ce_type", b"ExecuteTask"), ("ce_id", id_.encode()), ("ce_source", b"/tests"),
+        ("ce_specversion", b"1.0"), ("ce_type", b"ExecuteTask"),
         *[(f"h{number}", b"v" * 64) for number in range(count)],
     ]  # fmt: skip
     text = b'{"taskId":"forwarding:task","taskVersion":"1.0.0","inputs":{"big":"%s"}}'
     fixed = sum(len(name) + len(content or b"") + 4 for name, content in headers) + len(text) - 2
     value = text % (b"b" * (MAX_COMMAND_BYTES - fixed))
     await world.write(value + b" ", headers, partition=0)
-    (_, offset) = await world.write(value, headers, partition=0)
+    places = [await world.write(value, headers, partition=0) for _ in range(8)]
     await world.settled()
-    assert [body["problem"]["code"] for body in await world.rejections((0, offset - 1))] == ["payload_too_large"]
-    assert len(await world.events(execution_id(id_))) == 1
+    _, first = places[0]
+    assert [body["problem"]["code"] for body in await world.rejections((0, first - 1))] == ["payload_too_large"]
+    executions = [command_id(f"/kafka/{COMMANDS}", f"{COMMANDS}/0/{offset}") for _, offset in places]
+    assert {owner(execution) for execution in executions} != {0}
+    assert [len(await world.events(execution)) for execution in executions] == [1] * 8
+
+
+async def test_commands_of_one_execution_under_one_key_stay_in_order(world: World) -> None:
+    """Whatever the key, and whoever places it: what is forwarded keeps its order."""
+    executions = {id_: execution_id(id_) for id_ in (str(uuid7()) for _ in range(100))}
+    places = []
+    for id_, execution in executions.items():
+        places.append(await world.command(TASK, id_=id_, key=id_.encode()))
+        await world.command(StartTaskExecution(execution_id=execution), key=id_.encode())
+    assert any(place != owner(execution) for (place, _), execution in zip(places, executions.values(), strict=True))
+    await world.settled()
+    assert {len(await world.events(execution)) for execution in executions.values()} == {2}
+
+
+async def test_who_overtakes_its_own_execute_task_is_told_how_to_key(world: World) -> None:
+    execution = execution_id(str(uuid7()))
+    place = await world.command(StartTaskExecution(execution_id=execution), partition=owner(execution))
+    await world.settled()
+    ((_, problem),) = [(item["record"], item["problem"]) for item in await world.rejections(place)]
+    assert problem["code"] == "execution_not_found"
+    assert "the same key" in problem["detail"]

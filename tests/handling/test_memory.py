@@ -9,6 +9,7 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from service.contracts.commands import ExecuteTask, StartTaskExecution, StopTaskExecution, SucceedTaskExecution
+from service.contracts.timestamps import Timestamp
 from service.handling.handler import utc_now
 from tests.handling.world import World, body, eventually, execution_id, header, id_owned_by
 
@@ -25,9 +26,9 @@ async def definition(world: World) -> None:
 class Clock:
     """A clock to be set."""
 
-    now: datetime
+    now: Timestamp
 
-    def __call__(self) -> datetime:
+    def __call__(self) -> Timestamp:
         return self.now
 
 

@@ -50,7 +50,6 @@ POISON: dict[str, tuple[bytes | None, HeaderPairs, str]] = {
     "control characters": (b"{}", changed("ce_id", b"a\nb"), "invalid_envelope"),
     "header twice": (b"{}", [*ENVELOPE, ("ce_id", b"other")], "invalid_envelope"),
     "header not UTF-8": (b"{}", changed("ce_source", b"\xff\xfe"), "invalid_envelope"),
-    "origin not UTF-8": (b"{}", [*ENVELOPE, ("taskexec_origin", b"\xff")], "invalid_envelope"),
     "foreign header not UTF-8": (b"{}", [*ENVELOPE, ("x", b"\xff\x00")], "invalid_command"),
     "trace header not UTF-8": (b"{}", [*ENVELOPE, ("traceparent", b"\xff\xfe")], "invalid_command"),
     "reply_to not UTF-8": (b"{}", [*ENVELOPE, ("reply_to", b"\xff\xfe")], "invalid_reply_to"),
@@ -70,8 +69,16 @@ HUGE: dict[str, HeaderPairs] = {
     "a huge reply topic": [("reply_to", REPLIES.encode() + b"." + b"t" * 4_500_000)],
 }
 TOO_LARGE = INPUTS % (b'"' + b"a" * 3 * MAX_COMMAND_BYTES + b'"')
+TIMES = {
+    "microseconds for milliseconds": (1_700_000_000_000_000, "9999-12-31T23:59:59.999Z"),
+    "the largest": (2**63 - 1, "9999-12-31T23:59:59.999Z"),
+    "the last millisecond of 9999": (253_402_300_799_999, "9999-12-31T23:59:59.999Z"),
+    "an ordinary one": (1_700_000_000_123, "2023-11-14T22:13:20.123Z"),
+    "a whole second": (1_700_000_000_000, "2023-11-14T22:13:20.000Z"),
+}
 TRACE: HeaderPairs = [("traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")]
 LAST = "behind all of them"
+REPEATED = "five hundred trace headers"
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +95,10 @@ async def places(world: World, running: Running) -> dict[str, tuple[int, int]]:
         places[codec] = await world.write(TOO_LARGE, ENVELOPE, partition=PARTITION)
     for name, headers in HUGE.items():
         places[name] = await world.write(VALUE, ENVELOPE + headers, partition=PARTITION)
+    for name, (timestamp, _) in TIMES.items():
+        places[name] = await world.write(b"{oops", ENVELOPE, partition=PARTITION, timestamp=timestamp)
+    traces: HeaderPairs = [("traceparent", b"t" * 1_000)] * 500
+    places[REPEATED] = await world.write(b"{oops", ENVELOPE + traces, partition=PARTITION)
     asking: HeaderPairs = [("reply_to", REPLIES.encode()), ("correlation_id", b"re:last")]
     places[LAST] = await world.write(b"{oops", ENVELOPE + TRACE + asking, partition=PARTITION)
     await world.settled()
@@ -146,3 +157,20 @@ async def test_a_rejection_is_a_cloud_event_with_the_trace_and_is_replied(
     assert TRACE[0] in record.headers
     (reply,) = await world.replies("last")
     assert (reply["outcome"], reply["problem"]["code"]) == ("rejected", "invalid_json")
+
+
+@pytest.mark.parametrize("time", TIMES)
+async def test_a_time_beyond_all_calendars_is_rejected_like_any_other(
+    world: World, places: dict[str, tuple[int, int]], time: str
+) -> None:
+    _, record = await only_rejection(world, places[time])
+    assert record["timestamp"] == TIMES[time][1]
+
+
+async def test_a_rejection_carries_one_trace_however_many_came(
+    world: World, places: dict[str, tuple[int, int]]
+) -> None:
+    partition, offset = places[REPEATED]
+    id_ = f"{COMMANDS}/{partition}/{offset}"
+    (record,) = [item for item in await world.read(REJECTIONS) if header(item, "ce_id") == id_]
+    assert [name for name, _ in record.headers].count("traceparent") == 1

@@ -1,8 +1,9 @@
 """The idempotency window when the clock was wrong for a while."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from service.contracts.commands import ExecuteTask, StopTaskExecution
+from service.contracts.timestamps import Timestamp
 from service.handling.handler import utc_now
 from tests.handling.world import World, execution_id, id_owned_by
 
@@ -22,7 +23,7 @@ async def finish(world: World) -> str:
 
 async def test_one_that_finished_in_the_future_keeps_no_other_in_memory(world: World) -> None:
     await world.define({"taskId": "window:task", "version": "1.0.0", "status": "PUBLISHED", "type": "sql"})
-    times: list[datetime] = [now := utc_now()]
+    times: list[Timestamp] = [now := utc_now()]
     async with world.handler(clock=lambda: times[-1], window=WINDOW) as running:
         await running.all_open()
         times.append(now + timedelta(minutes=30))

@@ -1,7 +1,7 @@
 """Lives of executions, as the events that the write side publishes."""
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -19,10 +19,11 @@ from service.contracts.events import (
     encode_event,
 )
 from service.contracts.status import Status
+from service.contracts.timestamps import Timestamp
 from service.contracts.topics import EVENTS
 from service.kafka.records import Record
 
-T0 = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+T0 = Timestamp(2026, 3, 2, 9, 30, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 
 
@@ -34,7 +35,7 @@ def life(  # noqa: PLR0913 - one for each thing that tests vary
     name: object,
     status: Status = Status.SUCCESS,
     *,
-    at: datetime = T0,
+    at: Timestamp = T0,
     started: bool = True,
     inputs: dict[str, Any] | None = None,
     outputs: dict[str, Any] | None = None,

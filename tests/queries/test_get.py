@@ -48,10 +48,10 @@ async def test_an_answer_is_the_whole_record(queries: TaskExecutionQueries, publ
         "status": "SUCCESS",
         "resolvedInputs": {"n": 1},
         "outputs": {"m": 2},
-        "startedAt": "2026-03-02T09:30:01Z",
-        "completedAt": "2026-03-02T09:30:03Z",
+        "startedAt": "2026-03-02T09:30:01.000Z",
+        "completedAt": "2026-03-02T09:30:03.000Z",
         "metadata": {
-            "createdAt": "2026-03-02T09:30:00Z", "createdBy": "ana", "sparkApplicationId": "app-1", "tags": ["x"],
+            "createdAt": "2026-03-02T09:30:00.000Z", "createdBy": "ana", "sparkApplicationId": "app-1", "tags": ["x"],
         },
     }  # fmt: skip
 

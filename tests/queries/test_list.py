@@ -3,7 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
 import pytest
@@ -14,12 +14,13 @@ from service.contracts.events import Event
 from service.contracts.executions import TaskExecution
 from service.contracts.problems import Code, RejectedError
 from service.contracts.status import Status
+from service.contracts.timestamps import Timestamp
 from service.domain.view import view
 from service.queries.executions import TaskExecutionQueries
 from tests.queries.conftest import Publish
 from tests.queries.lives import execution_id, life
 
-NOW = datetime.now(UTC).replace(microsecond=0)
+NOW = Timestamp.now(UTC).replace(microsecond=0)
 TASKS = ["etl:load", "ml:train", "sql:report"]
 PEOPLE = ["ana", "bo", "o'brien \\ ünï"]
 TAGS = ["nightly", "it's", "tab\t"]

@@ -1,0 +1,91 @@
+"""Times on the wire: RFC 3339 in UTC, always with milliseconds, so that texts sort as the times do."""
+
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, Self
+
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+
+class Timestamp(datetime):
+    """An aware UTC time in whole milliseconds. Its text is always as long as `2026-03-02T04:00:00.000Z`.
+
+    A type of its own, so that no other datetime is written by accident: JSON encoders leave out zero fractions.
+    """
+
+    @classmethod
+    def of(cls, at: datetime) -> Self:
+        """This moment, what is finer than a millisecond cut off.
+
+        Raises:
+            ValueError: it has no time zone, so it could be any moment.
+        """
+        if at.tzinfo is None:
+            raise ValueError("the time has no zone; write it as RFC 3339 does, in UTC with a Z")
+        utc = at.astimezone(UTC)
+        return cls(
+            utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second, utc.microsecond // 1000 * 1000, tzinfo=UTC
+        )
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The time that an RFC 3339 text says, with or without a fraction.
+
+        Raises:
+            ValueError: it is no such text.
+        """
+        return cls.of(datetime.fromisoformat(text))
+
+    def __str__(self) -> str:
+        return rfc3339(self)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(
+            cls.of,
+            core_schema.datetime_schema(tz_constraint="aware"),
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                str, return_schema=core_schema.str_schema(), when_used="json"
+            ),
+        )
+
+
+@lru_cache(maxsize=256)  # all events of a batch have one time
+def rfc3339(at: datetime) -> str:
+    """An aware time as RFC 3339 in UTC, in milliseconds."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def encode_hook(value: object) -> str:
+    """For msgspec's encoders, which know datetimes only.
+
+    Raises:
+        NotImplementedError: it is something else.
+    """
+    if isinstance(value, Timestamp):
+        return str(value)
+    raise NotImplementedError(f"{type(value).__name__} is not written as JSON")
+
+
+def decode_hook(kind: type, value: object) -> object:
+    """For msgspec's decoders, likewise.
+
+    Raises:
+        NotImplementedError: another type is wanted.
+        ValueError: it is no RFC 3339 text.
+    """
+    if kind is Timestamp and isinstance(value, str):
+        return Timestamp.parse(value)
+    raise NotImplementedError(f"{kind.__name__} is not read from JSON")
+
+
+def schema_hook(kind: type) -> dict[str, Any]:
+    """For msgspec's JSON Schemas, likewise.
+
+    Raises:
+        NotImplementedError: another type is wanted.
+    """
+    if kind is Timestamp:
+        return {"type": "string", "format": "date-time"}
+    raise NotImplementedError(f"{kind.__name__} has no JSON schema")
