@@ -16,6 +16,8 @@ Identity = tuple[str, str]
 API_SOURCE: Final = "/task-execution-service/api"
 _PRIVATE: Final = "taskexec_"
 _MAX_CORRELATION: Final = 1024
+_PLACED: Final = (b"task-execution.commands/", b"/kafka/task-execution.commands")
+"""How the identity begins that a record without one gets from its place; a copy at the owner says it."""
 
 
 @dataclass(eq=False)
@@ -109,7 +111,9 @@ class Ledger:
         for read in self.commands:
             if read.place in self.sent:
                 continue
+            kept = [pair for pair in read.all_headers if not (pair[1] or b"").startswith(_PLACED)]
             originals = waiting.get(_digest(read.key, read.value, read.all_headers), [])
+            originals = originals or waiting.get(_digest(read.key, read.value, kept), [])
             if originals:
                 self.copies[read.place] = originals.pop(0)
             else:
@@ -208,4 +212,6 @@ def _json(value: bytes | None) -> Any:
 
 def _digest(key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes | None]]) -> int:
     """Equal for a record and its copy at the owner; what the service adds for itself does not count."""
-    return hash((key, value, tuple(pair for pair in headers if not pair[0].lower().startswith(_PRIVATE))))
+    # The reader's library cuts names at a NUL.
+    kept = [(name.partition("\0")[0], content) for name, content in headers if not name.lower().startswith(_PRIVATE)]
+    return hash((key, value, tuple(kept)))

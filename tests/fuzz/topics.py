@@ -1,6 +1,7 @@
 """Reads the service's topics on and on, committed records only, whatever is in them."""
 
-from dataclasses import dataclass
+from collections.abc import Container
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -16,14 +17,14 @@ _QUIET: Final = 2
 
 @dataclass(frozen=True)
 class Read:
-    """A record as it was read; `all_headers` is empty where a header's name is not UTF-8."""
+    """A record as it was read."""
 
     topic: str
     partition: int
     offset: int
     key: bytes | None
     value: bytes | None
-    all_headers: list[tuple[str, bytes | None]]
+    all_headers: list[tuple[str, bytes | None]] = field(default_factory=list)
 
     @property
     def place(self) -> tuple[int, int]:
@@ -56,27 +57,27 @@ class Follower:
         """Disconnect."""
         self._consumer.close()
 
-    def read(self) -> list[Read]:
-        """Everything committed that it has not read yet, up to the end as of now."""
+    def read(self, known: Container[tuple[int, int]] = ()) -> list[Read]:
+        """Everything committed that it has not read yet, up to the end as of now.
+
+        The headers of those at `known` places are not read: the library fails on names that are not UTF-8.
+        """
         self._consumer.assign([TopicPartition(self._topic, number, at) for number, at in self._next.items()])
         found: list[Read] = []
         ended: set[int] = set()
         while len(ended) < self._partitions:
-            for message in self._consumer.consume(500, 1):
+            messages: list[Any] = self._consumer.consume(500, 0.1)  # the library's types allow None everywhere
+            for message in messages:
                 error = message.error()
                 if error is None:
-                    found.append(_read(message))
-                    self._next[found[-1].partition] = found[-1].offset + 1
+                    read = Read(message.topic(), message.partition(), message.offset(), message.key(), message.value())
+                    if read.place not in known:
+                        read.all_headers.extend(message.headers() or [])
+                    found.append(read)
+                    self._next[read.partition] = read.offset + 1
                 elif error.code() == KafkaError._PARTITION_EOF:
-                    ended.add(int(message.partition() or 0))
+                    ended.add(message.partition())
                 elif not error.retriable():
                     raise KafkaException(error)
         return found
 
-
-def _read(message: Any) -> Read:
-    try:
-        headers = message.headers() or []
-    except (SystemError, UnicodeDecodeError):  # a client's own record: we know what is in it
-        headers = []
-    return Read(message.topic(), message.partition(), message.offset(), message.key(), message.value(), headers)
