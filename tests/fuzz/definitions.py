@@ -32,13 +32,17 @@ SOUND: Final[dict[str, Any]] = {
 }  # fmt: skip
 
 _PATTERNS: Final = (
-    "a[ab]{2000}c", "(a|a)*$", "(a+)+$", "^(\\w+\\s?)*$", "(?=a)b", "(a)\\1", "[", "(", "(" * 1000, "a{1000}{1000}", "a{100000}",
+    "a[ab]{2000}c", "(a|a)*$", "(a+)+$", "^(\\w+\\s?)*$", "(?=a)b", "(a)\\1", "[", "(", "(" * 1000, "a{1000}{1000}",
+    "a{100000}",
     "\\pL{500}", "(?i)\\w{300}", "x*" * 20_000, "|".join("ab" * 20_000), "\\u0000", "(?P<n>a)(?P<n>b)", "\\p{Nope}", "",
-    "[^\\x00-\\x{10FFFF}]", "(?R)", "(?#c)", "\\C", "\\K", "a**", "(?-u:\xff)", ".{0,65535}", "^.*a.*b.*c.*d.*e.*f.*g.*$",
+    "[^\\x00-\\x{10FFFF}]", "(?R)", "(?#c)", "\\C", "\\K", "a**", "(?-u:\xff)", ".{0,65535}",
+    "^.*a.*b.*c.*d.*e.*f.*g.*$",
 )  # fmt: skip
 _LIMITS: Final[tuple[dict[str, Any], ...]] = (
-    {"minLength": 5, "maxLength": 1}, {"minLength": 2**63 - 1}, {"minLength": -1}, {"maxLength": 2**70}, {"minLength": 1.5},
-    {"minValue": 5, "maxValue": 1}, {"minValue": 1e308}, {"minValue": 10**400}, {"minValue": "1"}, {"enum": []}, {"enum": None},
+    {"minLength": 5, "maxLength": 1}, {"minLength": 2**63 - 1}, {"minLength": -1}, {"maxLength": 2**70},
+    {"minLength": 1.5},
+    {"minValue": 5, "maxValue": 1}, {"minValue": 1e308}, {"minValue": 10**400}, {"minValue": "1"}, {"enum": []},
+    {"enum": None},
     {"enum": [None, True, 1, 1.0, "1", [], {}, [1], {"a": 1}]}, {"enum": [[1] * 5000] * 10}, {"enum": ["x" * 100_000]},
     {"enum": [*range(50_000)]}, {"pattern": 1}, {"unknown": 1},
 )  # fmt: skip
@@ -73,15 +77,15 @@ _KINDS: Final[dict[str, Callable[[Trial, str], Any]]] = {
         number, _variable("v", trial.type, validation=_LIMITS[trial.size % len(_LIMITS)])
     ),
     "default": lambda trial, number: _body(number, _variable("v", trial.type, defaultValue=trial.inputs["v"])),
-    "required default": lambda trial, number: _body(number, _variable("v", "string", required=True, defaultValue="x")),
-    "named twice": lambda trial, number: _body(number, _variable("v", "string"), _variable("v", "number")),
+    "required default": lambda _, number: _body(number, _variable("v", "string", required=True, defaultValue="x")),
+    "named twice": lambda _, number: _body(number, _variable("v", "string"), _variable("v", "number")),
     "names": lambda trial, number: _body(number, _variable(str(trial.inputs["v"])[:1000], trial.type)),
     "many variables": lambda trial, number: _body(
         number, *(_variable(f"v{place}", trial.type, validation={"pattern": "^a{1,50}$"}) for place in range(1000))
     ),
     "draft": lambda trial, number: _body(number, _variable("v", trial.type), status="DRAFT"),
     "wrong field": lambda trial, number: _body(number, **{list(SOUND)[trial.size % len(SOUND)]: trial.inputs["v"]}),
-    "unknown fields": lambda trial, number: _body(number, **{f"x{place}": 1 for place in range(20_000)}),
+    "unknown fields": lambda _, number: _body(number, **{f"x{place}": 1 for place in range(20_000)}),
 }  # fmt: skip
 _RAW: Final = (b"", b"{", b"[]", b"null", b"\xff", b'{"a":1e999}', b"[" * 5000, b'{"taskId":1,"taskId":2}', b'"x"')
 KINDS: Final = (*_KINDS, "structured", "broken", "tombstone", "wrong key", "changed")
@@ -94,7 +98,13 @@ def records(trial: Trial, number: str) -> list[tuple[bytes, bytes | None, list[t
     value = json.dumps(body).encode()
     match trial.kind:
         case "structured":
-            event = {"specversion": "1.0", "type": "TaskDefinitionPublished", "source": "/d", "id": number, "data": body}
+            event = {
+                "specversion": "1.0",
+                "type": "TaskDefinitionPublished",
+                "source": "/d",
+                "id": number,
+                "data": body,
+            }
             return [(key, json.dumps(event).encode(), [("content-type", b"application/cloudevents+json")])]
         case "broken":
             return [(key, _RAW[trial.size % len(_RAW)], [])]

@@ -98,7 +98,9 @@ def _fold(life: list[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
     newest = life[-1][1]
     payload: dict[str, Any] = {}
     for _, body in life:
-        payload |= {name: body[name] for name in ("resolvedInputs", "outputs", "errorMessage", "skipReason") if name in body}
+        payload |= {
+            name: body[name] for name in ("resolvedInputs", "outputs", "errorMessage", "skipReason") if name in body
+        }
     return {
         "id": newest["executionId"], "taskId": newest["taskId"], "taskVersion": newest["taskVersion"],
         "status": newest["status"], "startedAt": newest.get("startedAt"), "completedAt": newest.get("completedAt"),

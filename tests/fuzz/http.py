@@ -17,7 +17,8 @@ _ACTIONS: Final = {
 }  # fmt: skip
 _QUERIES: Final = (
     "/", "/healthz", "/readyz", "/metrics", "/openapi.json", "/api/v1/task-execution-stats",
-    "/api/v1/task-execution-stats?taskId=fuzz:task", _API, f"{_API}?pageSize=3", f"{_API}?status=FAILURE&createdBy=maria",
+    "/api/v1/task-execution-stats?taskId=fuzz:task", _API, f"{_API}?pageSize=3",
+    f"{_API}?status=FAILURE&createdBy=maria",
     f"{_API}?tag=a&pageNumber=2", f"{_API}/{{id}}", f"{_API}/{{id}}/history", f"{_API}/{{id}}?minPosition=0:0",
 )  # fmt: skip
 _METHODS: Final = ("HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "FOO", "get", "POST", "GET")
@@ -31,16 +32,20 @@ _PATHS: Final[tuple[Callable[[str], str], ...]] = (
 _QUERY: Final = (
     "taskId=", "taskId=a:b&taskId=a:b", "unknown=1", "pageNumber=0", "pageNumber=-1", "pageSize=1001", "pageSize=1e3",
     "pageNumber=99999999999999999999", "pageNumber=1000000000&pageSize=1000", "cursor=%ff", "cursor=AAAA", "cursor=",
-    "minPosition=1", "minPosition=-1:0", "minPosition=0:%D9%A3", "minPosition=99999:999999999999999999", "status=pending",
-    "status=PENDING%00", "createdBy=%00", "createdBy=%5C%27%3B--", "tag=%F0%9F%91%A9", "%ff=%fe", "=", "&&&", "a" * 4000,
+    "minPosition=1", "minPosition=-1:0", "minPosition=0:%D9%A3", "minPosition=99999:999999999999999999",
+    "status=pending",
+    "status=PENDING%00", "createdBy=%00", "createdBy=%5C%27%3B--", "tag=%F0%9F%91%A9", "%ff=%fe", "=", "&&&",
+    "a" * 4000,
     "cursor=OTk5OTk5OTk5OTk5OTk5OjAwMDAwMDAwLTAwMDAtMDAwMC0wMDAwLTAwMDAwMDAwMDAwMA", "taskId=%ud800",
 )  # fmt: skip
 _HEADERS: Final[tuple[tuple[str, str], ...]] = (
     ("Host", "evil.example"), ("Host", "["), ("Host", ""), ("Host", "localhost"), ("Origin", "http://evil.example"),
-    ("Origin", "null"), ("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Site", "same-origin"), ("Content-Type", "text/plain"),
+    ("Origin", "null"), ("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Site", "same-origin"),
+    ("Content-Type", "text/plain"),
     ("Content-Type", "application/json; charset=latin-1"), ("Content-Type", "\xff"), ("Content-Type", ""),
     ("Idempotency-Key", ""), ("Idempotency-Key", "k" * 256), ("Idempotency-Key", "\xe9"), ("Idempotency-Key", "same"),
-    ("Idempotency-Key", "a b"), ("traceparent", "00-" + "a" * 32), ("traceparent", "\xff" * 500), ("tracestate", "x" * 40_000),
+    ("Idempotency-Key", "a b"), ("traceparent", "00-" + "a" * 32), ("traceparent", "\xff" * 500),
+    ("tracestate", "x" * 40_000),
     ("Accept", "text/html"), ("Accept-Encoding", "br, zstd"), ("Expect", "100-continue"), ("Upgrade", "websocket"),
     ("Content-Length", "-1"), ("Content-Length", "1000000000"), ("Content-Encoding", "gzip"), ("Range", "bytes=0-1"),
     ("Transfer-Encoding", "gzip"), ("X-Forwarded-For", "1.2.3.4"), ("X-HTTP-Method-Override", "DELETE"),
@@ -65,7 +70,9 @@ MALFORMED: Final[dict[str, Callable[[int], bytes]]] = {
     "bad chunk": lambda _: _post(b"Transfer-Encoding: chunked") + b"zz\r\n{}\r\n0\r\n\r\n",
     "huge chunk": lambda _: _post(b"Transfer-Encoding: chunked") + b"fffffffffffffffff\r\n{}",
     "cut chunk": lambda _: _post(b"Transfer-Encoding: chunked") + b"5\r\n{",
-    "chunk extension": lambda size: _post(b"Transfer-Encoding: chunked") + b"2;" + b"x" * min(size, 100_000) + b"\r\n{}\r\n0\r\n\r\n",
+    "chunk extension": lambda size: b"".join(
+        (_post(b"Transfer-Encoding: chunked"), b"2;", b"x" * min(size, 100_000), b"\r\n{}\r\n0\r\n\r\n")
+    ),
     "both lengths": lambda _: _post(b"Transfer-Encoding: chunked\r\nContent-Length: 2") + b"2\r\n{}\r\n0\r\n\r\n",
     "two lengths": lambda _: _post(b"Content-Length: 2\r\nContent-Length: 3") + b"{}",
     "odd length": lambda _: _post(b"Content-Length: 0x2") + b"{}",
@@ -166,7 +173,7 @@ def calls() -> st.SearchStrategy[Call]:
         )
     )
     return st.builds(
-        lambda operation, target, mutations: Call(*operation, target, mutations),
+        lambda operation, target, mutations: Call(operation[0], operation[1], target, mutations),
         st.sampled_from(operations),
         st.integers(0, 60),
         st.sampled_from((0, 0, 1, 1, 2, 3)).flatmap(lambda many: st.tuples(*[mutation] * many)),

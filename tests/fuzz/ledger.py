@@ -3,60 +3,16 @@
 import json
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from tests.fuzz.answers import odd_time
-from tests.fuzz.commands import CLOUDEVENT, OWN_REPLIES, REPLIES
+from tests.fuzz.sent import Identity, Place, Sent, data_of, digest, json_of
 from tests.fuzz.topics import Read
 from tests.fuzz.wire import Raw
 
-Place = tuple[int, int]
-Identity = tuple[str, str]
-
 API_SOURCE: Final = "/task-execution-service/api"
-_PRIVATE: Final = "taskexec_"
-_MAX_CORRELATION: Final = 1024
 _PLACED: Final = (b"task-execution.commands/", b"/kafka/task-execution.commands")
 """How the identity begins that a record without one gets from its place; a copy at the owner says it."""
-
-
-@dataclass(eq=False)
-class Sent:
-    """A record that the broker has acknowledged at `place`; `what` tells how to make it anew."""
-
-    place: Place
-    raw: Raw
-    what: str
-    events: list[Read] = field(default_factory=list)
-    rejections: list[Read] = field(default_factory=list)
-    replies: list[Read] = field(default_factory=list)
-
-    @property
-    def lowered(self) -> dict[str, bytes | None]:
-        """Its headers as CloudEvents' Kafka binding reads them."""
-        return {name.decode(errors="replace").lower(): value for name, value in self.raw.headers}
-
-    def identity(self) -> Identity:
-        """The CloudEvents source and id that an event would name as its cause."""
-        headers = self.lowered
-        content = (headers.get("content-type") or b"").partition(b";")[0].strip().lower()
-        if content == CLOUDEVENT:
-            body = _json(self.raw.value)
-            id_, source = (body.get("id"), body.get("source")) if isinstance(body, dict) else (None, None)
-        else:
-            id_, source = ((headers.get(name) or b"").decode(errors="replace") for name in ("ce_id", "ce_source"))
-        place = f"task-execution.commands/{self.place[0]}/{self.place[1]}"
-        return str(source or "/kafka/task-execution.commands"), str(id_ or place)
-
-    def mailbox(self) -> tuple[str, bytes] | None:
-        """Where its reply must come, if the contract promises one for certain."""
-        wanted = [value for name, value in self.raw.headers if name == b"reply_to"]
-        ids = [value for name, value in self.raw.headers if name == b"correlation_id"]
-        if len(wanted) != 1 or wanted[0] not in {REPLIES.encode(), OWN_REPLIES.encode()}:
-            return None
-        if len(ids) != 1 or not ids[0] or len(ids[0]) > _MAX_CORRELATION:
-            return None
-        return wanted[0].decode(), ids[0]
 
 
 @dataclass
@@ -89,13 +45,13 @@ class Ledger:
         groups: dict[Identity, list[Sent]] = defaultdict(list)
         for sent in self.sent.values():
             groups[sent.identity()].append(sent)
-        self._match_events(groups)
         self._match_replies()
+        self._match_events(groups)
         for group in groups.values():
             self._judge(group)
         for kind, reads in (("event", self.events), ("rejection", self.rejections), ("reply", self.replies)):
             for read in reads:
-                odd = odd_time(_json(read.value)) or odd_time({"time": read.headers.get("ce_time", b"").decode()})
+                odd = odd_time(json_of(read.value)) or odd_time({"time": read.headers.get("ce_time", b"").decode()})
                 if odd:
                     self.blame(f"time form in a {kind}", odd)
         for held in (self.sent, self.copies, self.foreign, self.commands, self.events, self.rejections, self.replies):
@@ -107,21 +63,21 @@ class Ledger:
         waiting: dict[int, list[Sent]] = defaultdict(list)
         for sent in sorted(self.sent.values(), key=lambda one: one.place):
             headers = [(name.decode(errors="replace"), value) for name, value in sent.raw.headers]
-            waiting[_digest(sent.raw.key, sent.raw.value, headers)].append(sent)
+            waiting[digest(sent.raw.key, sent.raw.value, headers)].append(sent)
         for read in self.commands:
             if read.place in self.sent:
                 continue
             kept = [pair for pair in read.all_headers if not (pair[1] or b"").startswith(_PLACED)]
-            originals = waiting.get(_digest(read.key, read.value, read.all_headers), [])
-            originals = originals or waiting.get(_digest(read.key, read.value, kept), [])
+            originals = waiting.get(digest(read.key, read.value, read.all_headers), [])
+            originals = originals or waiting.get(digest(read.key, read.value, kept), [])
             if originals:
                 self.copies[read.place] = originals.pop(0)
             else:
                 self.foreign.add(read.place)
         for raw, what in self.aborted:
             headers = [(name.decode(), value) for name, value in raw.headers]
-            wanted = _digest(raw.key, raw.value, headers)
-            if any(_digest(read.key, read.value, read.all_headers) == wanted for read in self.commands):
+            wanted = digest(raw.key, raw.value, headers)
+            if any(digest(read.key, read.value, read.all_headers) == wanted for read in self.commands):
                 self.blame("aborted, but there", what)
 
     def _match_rejections(self) -> None:
@@ -138,7 +94,8 @@ class Ledger:
         for event in self.events:
             source, id_ = event.text("ce_causationsource"), event.text("ce_causationid")
             if group := groups.get((source, id_)):
-                free = [sent for sent in group if not sent.rejections and not sent.events]
+                # Of equal ones, it is the one that was told so, or else one that asked for no reply.
+                free = sorted((sent for sent in group if not sent.rejections), key=lambda sent: sent.told)
                 (free or group)[0].events.append(event)
             elif source != API_SOURCE:
                 self.blame("event of no command", f"{source} {id_} {event.place}")
@@ -169,7 +126,7 @@ class Ledger:
             if outcome == "none":
                 self.blame("no outcome", sent.what)
             for reply in sent.replies:
-                body = _json(reply.value)
+                body = json_of(reply.value)
                 told = body["outcome"]
                 if told != outcome or (outcome == "rejected" and body["problem"]["code"] != code):
                     self.blame("reply disagrees", f"{told}, not {outcome}: {sent.what}")
@@ -183,35 +140,19 @@ class Ledger:
             return "rejected", json.loads(sent.rejections[0].value or b"{}")["problem"]["code"]
         if sent.events:
             return "accepted", ""
-        if happened or any(_json(reply.value)["outcome"] == "duplicate" for reply in sent.replies):
+        if happened or any(json_of(reply.value)["outcome"] == "duplicate" for reply in sent.replies):
             return "duplicate", ""
         return ("duplicate", "") if self._repeats(sent) else ("none", "")
 
     def _repeats(self, sent: Sent) -> bool:
         """Whether another command, equal to it, was carried out: then nothing need have come of this one."""
-        data, stop = _data(sent), b"StopTaskExecution" in (sent.raw.value or b"") + (sent.lowered.get("ce_type") or b"")
+        data, stop = (
+            data_of(sent),
+            b"StopTaskExecution" in (sent.raw.value or b"") + (sent.lowered.get("ce_type") or b""),
+        )
         about = str(data.get("executionId")).lower() if isinstance(data, dict) else ""
         return any(
-            other.events and _data(other) == data or (stop and event.key == about.encode() and "Stopped" in event.text("ce_type"))
+            data_of(other) == data or (stop and event.key == about.encode() and "Stopped" in event.text("ce_type"))
             for other in self.sent.values()
             for event in other.events
-        )  # fmt: skip
-
-
-def _data(sent: Sent) -> Any:
-    body = _json(sent.raw.value)
-    return body.get("data") if isinstance(body, dict) and "specversion" in body else body
-
-
-def _json(value: bytes | None) -> Any:
-    try:
-        return json.loads(value or b"null")
-    except (ValueError, RecursionError):
-        return None
-
-
-def _digest(key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes | None]]) -> int:
-    """Equal for a record and its copy at the owner; what the service adds for itself does not count."""
-    # The reader's library cuts names at a NUL.
-    kept = [(name.partition("\0")[0], content) for name, content in headers if not name.lower().startswith(_PRIVATE)]
-    return hash((key, value, tuple(kept)))
+        )

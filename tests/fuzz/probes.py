@@ -49,8 +49,7 @@ class Probes:
             execution_id = str(uuid.uuid5(NAMESPACE, f"{SOURCE}\n{run}-{self._count}"))
             if (murmur2(execution_id.encode()) & 0x7FFFFFFF) % PARTITIONS == partition:
                 break
-        recipe = Recipe("ExecuteTask", self._count, own_id=True, structured=False, key="execution", reply_to=REPLIES,
-                        mutations=())  # fmt: skip
+        recipe = Recipe("ExecuteTask", self._count, "execution", REPLIES)
         raw = make(recipe, run, self._count, time.time_ns() // 1_000_000)
         offset = self._connection.produce(COMMANDS, partition, batch([raw], "none"))
         self._ledger.add((partition, offset), raw, f"probe of {partition} after {run}")

@@ -3,6 +3,7 @@
 import json
 import time
 from collections import Counter, defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
@@ -12,11 +13,13 @@ import httpx2
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from tests.fuzz.asking import Asking
 from tests.fuzz.commands import OWN_REPLIES, REPLIES
 from tests.fuzz.final import EndCheck
 from tests.fuzz.ledger import Ledger
 from tests.fuzz.probes import Probes
-from tests.fuzz.round import Round, Sending
+from tests.fuzz.round import Round
+from tests.fuzz.sending import Sending
 from tests.fuzz.service import Service, running
 from tests.fuzz.topics import COMMANDS, EVENTS, PARTITIONS, REJECTIONS, Follower
 
@@ -64,7 +67,9 @@ class Summary:
         lines = [f"seed {self.seed}: {self.rounds} rounds, {self.services} services, {self.executions} executions"]
         for title, counts in (("inputs", self.inputs), ("outcomes", self.outcomes), ("log", self.log)):
             lines += [title, *(f"  {count:>8}  {name}" for name, count in sorted(counts.items()))]
-        lines.append(f"slowest: probes {self.slowest_probe}, /healthz {self.slowest_health:.1f} s, HTTP {self.slowest_http:.1f} s")
+        lines.append(
+            f"slowest (s): probes {self.slowest_probe}, health {self.slowest_health:.1f}, HTTP {self.slowest_http:.1f}"
+        )
         lines.append(f"memory in MB: {json.dumps(self.memory_mb)}")
         lines.append(f"flaws: {sum(self.flaws.values())}")
         for kind, count in self.flaws.most_common():
@@ -111,7 +116,8 @@ def _live(service: Service, summary: Summary, until: float, only: int | None, wi
     admin.create_topics([NewTopic(OWN_REPLIES, 2, 1)])[OWN_REPLIES].result()
     url = urlsplit(service.url)
     codes = set(httpx2.get(f"{service.url}/openapi.json").json()["components"]["schemas"]["Code"]["enum"])
-    sending = Sending(service.kafka, (url.hostname or "", url.port or 0), codes, ledger)
+    sending = Sending(service.kafka, ledger)
+    asking = Asking((url.hostname or "", url.port or 0), codes, ledger)
     followers = {name: Follower(service.kafka, name, PARTITIONS) for name in (COMMANDS, EVENTS, REJECTIONS)}
     followers |= {REPLIES: Follower(service.kafka, REPLIES, 1), OWN_REPLIES: Follower(service.kafka, OWN_REPLIES, 2)}
     probes = Probes(service.kafka, followers[REPLIES], ledger)
@@ -119,7 +125,10 @@ def _live(service: Service, summary: Summary, until: float, only: int | None, wi
     moves, done = probes.all_move(f"s{summary.seed}start{summary.services}"), False
     while moves and not service.ended and not done:
         now = Round(summary.seed, only if only is not None else summary.rounds, without)
-        sending.send(now)
+        with ThreadPoolExecutor(1) as beside:
+            asked = beside.submit(asking.ask, now)
+            sending.send(now)
+            asked.result()
         # What the first wave finds handled may have been passed on to its owner: the second comes after that.
         moves = probes.all_move(f"{now.run}a") and probes.all_move(f"{now.run}b")
         _take_in(ledger, followers)
@@ -141,8 +150,8 @@ def _live(service: Service, summary: Summary, until: float, only: int | None, wi
         summary.executions += EndCheck(service.kafka, service.url, ledger).run()
         for kind, what in ledger.flaws:
             summary.blame(kind, what)
-    summary.outcomes += ledger.outcomes + sending.answered
-    summary.slowest_http = max(summary.slowest_http, sending.slowest)
+    summary.outcomes += ledger.outcomes + asking.answered
+    summary.slowest_http = max(summary.slowest_http, asking.slowest)
     for partition, slowest in probes.slowest.items():
         summary.slowest_probe[partition] = max(summary.slowest_probe[partition], slowest)
     _measure(service, summary)
@@ -158,13 +167,13 @@ def _take_in(ledger: Ledger, followers: dict[str, Follower]) -> None:
 
 def _name_culprits(ledger: Ledger) -> None:
     """The first record of every partition without an outcome: what its owner stumbles over, or what came behind it."""
-    answered = {(r["partition"], r["offset"]) for read in ledger.rejections for r in [json.loads(read.value or b"{}")["record"]]}
+    answered = {
+        (r["partition"], r["offset"]) for read in ledger.rejections for r in [json.loads(read.value or b"{}")["record"]]
+    }
     caused = {(read.text("ce_causationsource"), read.text("ce_causationid")) for read in ledger.events}
-    for partition in range(PARTITIONS):
-        left = [sent for place, sent in sorted(ledger.sent.items())
-                if place[0] == partition and place not in answered and sent.identity() not in caused and "probe" not in sent.what]  # fmt: skip
-        for sent in left[:3]:
-            ledger.blame(f"unanswered in partition {partition}", f"{sent.place}: {sent.what}")
+    for place, sent in sorted(ledger.sent.items()):
+        if place not in answered and sent.identity() not in caused:
+            ledger.blame(f"unanswered in partition {place[0]}", f"{place}: {sent.what}")
 
 
 def _measure(service: Service, summary: Summary) -> None:

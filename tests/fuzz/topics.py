@@ -80,4 +80,3 @@ class Follower:
                 elif not error.retriable():
                     raise KafkaException(error)
         return found
-
