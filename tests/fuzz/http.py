@@ -47,8 +47,8 @@ _HEADERS: Final[tuple[tuple[str, str], ...]] = (
     ("Idempotency-Key", "a b"), ("traceparent", "00-" + "a" * 32), ("traceparent", "\xff" * 500),
     ("tracestate", "x" * 40_000),
     ("Accept", "text/html"), ("Accept-Encoding", "br, zstd"), ("Expect", "100-continue"), ("Upgrade", "websocket"),
-    ("Content-Length", "-1"), ("Content-Length", "1000000000"), ("Content-Encoding", "gzip"), ("Range", "bytes=0-1"),
-    ("Transfer-Encoding", "gzip"), ("X-Forwarded-For", "1.2.3.4"), ("X-HTTP-Method-Override", "DELETE"),
+    ("Content-Encoding", "gzip"), ("Range", "bytes=0-1"),
+    ("X-Forwarded-For", "1.2.3.4"), ("X-HTTP-Method-Override", "DELETE"),
     ("If-None-Match", "*"), ("Cookie", "a=" + "b" * 30_000), ("X" * 40_000, "1"),
 )  # fmt: skip
 MALFORMED: Final[dict[str, Callable[[int], bytes]]] = {
@@ -76,6 +76,9 @@ MALFORMED: Final[dict[str, Callable[[int], bytes]]] = {
     "both lengths": lambda _: _post(b"Transfer-Encoding: chunked\r\nContent-Length: 2") + b"2\r\n{}\r\n0\r\n\r\n",
     "two lengths": lambda _: _post(b"Content-Length: 2\r\nContent-Length: 3") + b"{}",
     "odd length": lambda _: _post(b"Content-Length: 0x2") + b"{}",
+    "negative length": lambda _: _post(b"Content-Length: -1") + b"{}",
+    "large length": lambda _: _post(b"Content-Length: 1000000000") + b"{}",
+    "encoded": lambda _: _post(b"Transfer-Encoding: gzip") + b"{}",
     "cut body": lambda _: _post(b"Content-Length: 100") + b"{}",
     "long body": lambda _: _post(b"Content-Length: 2") + b"{}{}{}{}",
     "pipelined": lambda size: b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * (1 + size % 20),
