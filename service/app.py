@@ -95,7 +95,7 @@ async def running_service(
                 parts.append(task)
         if Role.HANDLER in roles:
             options = HandlerOptions(servers, partitions, settings.idempotency_window)
-            parts.append(await stack.enter_async_context(running_handler(options)))
+            parts.append((await stack.enter_async_context(running_handler(options))).task)
         watch = await stack.enter_async_context(_task(_first_end(parts), "roles"))
         if settings.metrics_port is not None:  # last: that it answers says that all roles are up
             stack.callback(serve_metrics(settings.http_host, settings.metrics_port))

@@ -61,6 +61,7 @@ def _container() -> Iterator[str]:
         "transaction.state.log.replication.factor": "1",
         "transaction.state.log.min.isr": "1",
         "group.initial.rebalance.delay.ms": "0",
+        "transaction.max.timeout.ms": "60000",
     }
     container = DockerContainer(IMAGE).with_bind_ports(port, port)
     for name, value in settings.items():

@@ -20,6 +20,8 @@ offsets.topic.replication.factor=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
+# A client's open transaction holds up the commands behind it, at most for so long; by default 15 minutes.
+transaction.max.timeout.ms=60000
 # After a crash the controller waits for the session of the broker that was, before it lets the new one in.
 broker.session.timeout.ms=2000
 broker.heartbeat.interval.ms=500

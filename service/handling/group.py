@@ -12,6 +12,8 @@ from aiokafka.client import ConnectionGroup
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from aiokafka.protocol.group import HeartbeatRequest
 
+from service.contracts.readiness import Readiness
+from service.handling import metrics
 from service.handling.inbox import MAX_BATCH_BYTES, MAX_BATCH_RECORDS
 from service.handling.partition import PartitionOwner
 from service.kafka.lenient import UNREADABLE, read_leniently
@@ -20,6 +22,7 @@ from service.kafka.records import Record
 MAX_QUEUED: Final = 2 * MAX_BATCH_RECORDS
 MAX_QUEUED_BYTES: Final = 16 * MAX_BATCH_BYTES
 _FETCH_PAUSE_SECONDS: Final = 0.2
+_WATCH_SECONDS: Final = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -37,7 +40,7 @@ class PartitionGroup(ConsumerRebalanceListener):
         self._owners: dict[int, PartitionOwner] = {}
         self._closing: dict[int, asyncio.Task[None]] = {}
         self._stamp: dict[int, int] = {}
-        self._stopping = False
+        self._assigned = self._stopping = False
 
     # -- rebalances: aiokafka sends no heartbeat while these run, so they only park and start tasks
 
@@ -68,9 +71,11 @@ class PartitionGroup(ConsumerRebalanceListener):
                 )  # a valid position keeps auto_offset_reset="none" quiet; the opening seeks for real
                 before = self._closing.get(partition)
                 self._owners[partition] = self._make_owner(consumer, partition, before)
+        self._assigned = True
         log.info("partitions_assigned", partitions=sorted(mine))
 
     def _drop(self, partition: int) -> None:
+        metrics.COMMANDS_HELD_SECONDS.labels(partition).set(0)
         task = asyncio.create_task(self._owners.pop(partition).close(), name=f"closing-{partition}")
         self._closing[partition] = task
         task.add_done_callback(lambda done: self._closing.get(partition) is done and self._closing.pop(partition))
@@ -94,6 +99,26 @@ class PartitionGroup(ConsumerRebalanceListener):
 
         consumer.getmany = stamped  # type: ignore[method-assign]  # this one instance only
         return consumer
+
+    # -- what it has open
+
+    def readiness(self) -> Readiness:
+        """Ready when every partition that the group gave us handles commands; we may have been given none."""
+        if not self._assigned:
+            return Readiness(ready=False, detail="no partitions yet: joining the group of the handlers")
+        flaws = {number: owner.flaw() for number, owner in sorted(self._owners.items())}
+        opened = [number for number, flaw in flaws.items() if flaw is None]
+        detail = f"{len(opened)} of {len(flaws)} partitions open{': ' if opened else ''}{', '.join(map(str, opened))}"
+        closed = [f"{number} {flaw}" for number, flaw in flaws.items() if flaw is not None]
+        return Readiness(not closed, "; ".join([detail, *closed]))
+
+    async def watch(self) -> None:
+        """Keep the metric of held partitions up to date, until cancelled."""
+        while True:
+            now = asyncio.get_running_loop().time()
+            for number, owner in self._owners.items():
+                metrics.COMMANDS_HELD_SECONDS.labels(number).set(owner.held(now))
+            await asyncio.sleep(_WATCH_SECONDS)
 
     # -- records
 

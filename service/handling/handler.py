@@ -12,6 +12,7 @@ from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitio
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
+from service.contracts.readiness import Readiness
 from service.contracts.timestamps import Timestamp
 from service.contracts.topics import COMMANDS, HANDLER_GROUP
 from service.handling.definitions_table import DefinitionsTable
@@ -40,9 +41,17 @@ class HandlerOptions:
     clock: Callable[[], Timestamp] = utc_now
 
 
+@dataclass(frozen=True, slots=True)
+class RunningHandler:
+    """A handler at work. `task` ends only by an error that must end the process; `readiness` says what it has open."""
+
+    task: asyncio.Task[None]
+    readiness: Callable[[], Readiness]
+
+
 @asynccontextmanager
-async def running_handler(options: HandlerOptions) -> AsyncIterator[asyncio.Task[None]]:
-    """Handle commands while the context is open. The task it gives ends only by an error that must end the process.
+async def running_handler(options: HandlerOptions) -> AsyncIterator[RunningHandler]:
+    """Handle commands while the context is open.
 
     Raises:
         KafkaError: on entering: the broker does not answer.
@@ -56,12 +65,13 @@ async def running_handler(options: HandlerOptions) -> AsyncIterator[asyncio.Task
         await definitions.start()
         following = asyncio.create_task(definitions.run(), name="definitions")
         watch = asyncio.create_task(_first_failure(failure, following), name="handler")
-        stack.push_async_callback(_cancel, watch, following)
+        holding = asyncio.create_task(group.watch(), name="held partitions")
+        stack.push_async_callback(_cancel, watch, following, holding)
         await definitions.catch_up()
         stack.push_async_callback(_stop, broker.stop, stop_seconds)
         stack.push_async_callback(group.close)
         await broker.start()
-        yield watch
+        yield RunningHandler(watch, group.readiness)
 
 
 async def _stop(stop: Callable[[], Awaitable[None]], seconds: float) -> None:

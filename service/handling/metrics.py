@@ -22,6 +22,11 @@ EXECUTIONS_KNOWN: Final = Gauge(
 PARTITION_RESETS: Final = Counter(
     "taskexec_partition_resets_total", "Partitions thrown away and opened again after an error, by error.", ["error"]
 )
+COMMANDS_HELD_SECONDS: Final = Gauge(
+    "taskexec_commands_held_seconds",
+    "For how long the next commands have been waiting for a transaction that a client has open. Alarm on a minute.",
+    ["partition"], multiprocess_mode="livemax",
+)  # fmt: skip
 COMMANDS_SET_ASIDE: Final = Counter(
     "taskexec_commands_set_aside_total", "Commands refused because the service itself failed on them. Alarm on it."
 )

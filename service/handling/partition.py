@@ -16,6 +16,7 @@ from service.contracts.topics import COMMANDS
 from service.handling import metrics
 from service.handling.batch_answering import Answered, BatchAnswering
 from service.handling.batches import Batches
+from service.handling.holding import PATIENCE_SECONDS, Holding
 from service.handling.inbox import Inbox
 from service.handling.memory import Memory
 from service.handling.opening import StartOffset, start_offset
@@ -53,6 +54,8 @@ class PartitionOwner:
         self._failure: Exception | None = None
         self._resets = 0  # since the last transaction
         self._suspicion = Suspicion()
+        self._holding = Holding()
+        self._closed_since, self._trouble = asyncio.get_running_loop().time(), ""
         self._producer: AIOKafkaProducer | None = None
         self._memory = Memory({}, around.window)
         self._next_offset = self._events_end = 0
@@ -64,6 +67,25 @@ class PartitionOwner:
     def is_open(self) -> bool:
         """Whether records are taken in."""
         return self._open and self._owned and not self._parked
+
+    def flaw(self) -> str | None:
+        """Why no commands are handled now, or None."""
+        now = asyncio.get_running_loop().time()
+        if not self.is_open:
+            return f"closed for {now - self._closed_since:.0f} s{self._trouble}"
+        held = self.held(now)
+        if held < PATIENCE_SECONDS:
+            return None
+        return (
+            f"held for {held:.0f} s by a transaction that a client has open before offset {self.inbox.end} or behind; "
+            "end it there, or with kafka-transactions.sh abort"
+        )
+
+    def held(self, now: float) -> float:
+        """Seconds for which the next command has been waiting for somebody's transaction."""
+        if not self.is_open or self.tp not in self._consumer.assignment():
+            return 0.0
+        return self._holding.look(self._consumer, self.tp, self.inbox.end, now)
 
     def put(self, records: Sequence[Record]) -> None:
         """Take in records; they must have been fetched since this opening."""
@@ -231,6 +253,7 @@ class PartitionOwner:
 
     async def _recover(self, error: BaseException) -> None:
         searching, self._suspicion.searching = self._suspicion.searching, False
+        self._trouble = f" after {error!r}"
         log.warning("partition_reset", partition=self.partition, error=repr(error), exc_info=searching)
         metrics.PARTITION_RESETS.labels(type(error).__name__).inc()
         await self._discard()
@@ -257,4 +280,5 @@ class PartitionOwner:
     def _set_open(self, *, value: bool) -> None:
         if value != self._open:
             metrics.PARTITIONS_OPEN.inc(1 if value else -1)
+            self._closed_since = asyncio.get_running_loop().time()
         self._open = value

@@ -1,6 +1,7 @@
 """The projector: reads the topics from where ClickHouse stands, inserts, and only then moves the position."""
 
 import asyncio
+from collections.abc import Collection
 from typing import Final
 
 import stamina
@@ -11,6 +12,7 @@ from aiokafka.errors import KafkaError
 from service.clickhouse.client import ClickHouse
 from service.clickhouse.errors import UnavailableError
 from service.clickhouse.positions import PartitionPosition, read_positions, write_positions
+from service.contracts.readiness import Readiness
 from service.projection import metrics
 from service.projection.batch import TARGETS, Batch, make_batch
 from service.projection.reading import open_consumer
@@ -37,6 +39,8 @@ class Projector:
     def __init__(self, clickhouse: ClickHouse, bootstrap_servers: str, partitions: int) -> None:
         self._clickhouse = clickhouse
         self._bootstrap_servers = bootstrap_servers
+        self.readiness = Readiness(ready=False, detail="starting")
+        """As of the last batch."""
         self._partitions = [TopicPartition(topic, number) for topic in TARGETS for number in range(partitions)]
 
     async def run(self) -> None:
@@ -58,6 +62,7 @@ class Projector:
             await self._project()
         except (KafkaError, UnavailableError) as error:
             metrics.INTERRUPTIONS.labels(type(error).__name__).inc()
+            self.readiness = Readiness(ready=False, detail=f"interrupted, trying again: {error}")
             log.error("projection_interrupted", error=str(error), attempt_again_within_seconds=_LONGEST_WAIT_SECONDS)  # noqa: TRY400 - the parts are down, our code is not
             raise
 
@@ -90,7 +95,7 @@ class Projector:
 
     async def _check_in(self, consumer: AIOKafkaConsumer, live: set[TopicPartition], batch: Batch) -> None:
         """Write how far the projection is. A blocked partition checks in no more: its `asOf` grows old."""
-        positions = []
+        positions: list[PartitionPosition] = []
         for partition in live:
             fetched_at = consumer.last_poll_timestamp(partition)
             if fetched_at is None:
@@ -104,3 +109,11 @@ class Projector:
             positions.append(position)
         await write_positions(self._clickhouse, positions)
         metrics.CHECKED_IN.set_to_current_time()
+        self._report(live - batch.unreadable.keys(), sum(position.lag for position in positions))
+
+    def _report(self, live: Collection[TopicPartition], lag: int) -> None:
+        detail = f"{len(live)} of {len(self._partitions)} partitions open, {lag} offsets behind"
+        blocked = [f"{topic}/{number}" for topic, number in sorted({*self._partitions}.difference(live))]
+        if blocked:
+            detail += f"; stopped before a record that this version cannot read: {', '.join(blocked)}"
+        self.readiness = Readiness(not blocked, detail)

@@ -222,9 +222,9 @@ class World:
 
         handler.PartitionGroup = Seen  # type: ignore[misc]
         try:
-            async with running_handler(options) as task:
+            async with running_handler(options) as at_work:
                 handler.PartitionGroup = original  # type: ignore[misc]
-                yield Running(task, groups[0])
+                yield Running(at_work.task, groups[0])
         finally:
             handler.PartitionGroup = original  # type: ignore[misc]
 
