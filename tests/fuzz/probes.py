@@ -8,6 +8,7 @@ from aiokafka.partitioner import murmur2
 
 from tests.fuzz.commands import NAMESPACE, REPLIES, SOURCE, Recipe, make
 from tests.fuzz.ledger import Ledger
+from tests.fuzz.service import slowness
 from tests.fuzz.topics import COMMANDS, PARTITIONS, Follower
 from tests.fuzz.wire import Connection, batch
 
@@ -27,7 +28,7 @@ class Probes:
         """Whether every partition answers; that one takes longer than it may is a flaw, that it never does ends all."""
         sent = {partition: self._send(run, partition) for partition in range(PARTITIONS)}
         began = time.monotonic()
-        while sent and time.monotonic() < began + _PATIENCE_SECONDS:
+        while sent and time.monotonic() < began + _PATIENCE_SECONDS * slowness():
             time.sleep(0.05)
             found = self._replies.read()
             self._ledger.replies += found
@@ -37,7 +38,7 @@ class Probes:
                     del sent[partition]
                     seconds = time.monotonic() - began
                     self.slowest[partition] = max(self.slowest[partition], round(seconds, 1))
-                    if seconds > LIMIT_SECONDS:
+                    if seconds > LIMIT_SECONDS * slowness():
                         self._ledger.blame("partition slow", f"{partition}: {seconds:.1f} s after {run}")
         for partition in sent:
             self._ledger.blame("partition stands still", f"{partition}, after {run}")

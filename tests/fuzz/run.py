@@ -181,9 +181,9 @@ def _measure(service: Service, summary: Summary) -> None:
     summary.slowest_health = max(summary.slowest_health, samples.slowest_health)
     for flaw in samples.unhealthy:
         summary.blame("unhealthy", flaw)
-    if samples.slowest_health > HEALTH_LIMIT_SECONDS:
+    if samples.slowest_alone > HEALTH_LIMIT_SECONDS:
         summary.blame("/healthz slow", f"{samples.slowest_health:.1f} s")
-    memory = [megabytes for _, megabytes in samples.memory]
+    memory = samples.memory
     third = max(memory[: max(1, len(memory) // 3)])
     found = {"start": memory[0], "peak": max(memory), "end": memory[-1]}
     summary.memory_mb = {name: round(max(value, summary.memory_mb.get(name, 0))) for name, value in found.items()}

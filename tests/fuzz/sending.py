@@ -17,6 +17,7 @@ from tests.fuzz.wire import CODECS, REFUSED, Connection, Raw, batch
 _BATCH_BYTES: Final = 900_000
 _BOMB_BYTES: Final = (5_000_000, 20_000_000, 60_000_000)
 _SWARM: Final = 5_000
+_SELDOM: Final = 0.2
 
 
 class Sending:
@@ -62,12 +63,16 @@ class Sending:
         for recipe in now.recipes:
             now.inputs[f"command with {len(recipe.mutations)} mutations"] += 1
         records += [self._trial(now, place, trial) for place, trial in enumerate(now.trials)]
-        if "bomb" not in now.without and now.random.random() < 0.3:
+        if "bomb" not in now.without and now.random.random() < _SELDOM:
             size = now.random.choice(_BOMB_BYTES)
             records.append((Raw(None, b" " * size, ((b"ce_type", b"x"),), _now()), f"bomb of {size} bytes"))
             now.inputs["bomb"] += 1
         while records:
             records = self._send_batch(now, records)
+        if "swarm" not in now.without and now.random.random() < _SELDOM:
+            tiny = [(Raw(None, b"{}", (), 0), f"round {now.number}: swarm")] * _SWARM
+            now.inputs["swarm"] += 1
+            self._send_batch(now, tiny, _SWARM)
 
     def _trial(self, now: Round, place: int, trial: Trial) -> tuple[Raw, str]:
         recipe = Recipe("ExecuteTask", 1000 + place, "none", REPLIES)
@@ -76,9 +81,9 @@ class Sending:
         value = json.dumps(body).encode(errors="replace")
         return Raw(made.key, value, made.headers, made.timestamp), f"round {now.number}: execution of {trial}"
 
-    def _send_batch(self, now: Round, records: list[tuple[Raw, str]]) -> list[tuple[Raw, str]]:
-        """Send the first few, and give back the rest."""
-        wanted, size, count = now.random.choice((1, 1, 2, 5, 20, 60)), 0, 0
+    def _send_batch(self, now: Round, records: list[tuple[Raw, str]], most: int | None = None) -> list[tuple[Raw, str]]:
+        """Send the first few, or as many as are wanted, and give back the rest."""
+        wanted, size, count = most or now.random.choice((1, 1, 2, 5, 20, 60)), 0, 0
         while count < min(wanted, len(records)) and (count == 0 or size + records[count][0].size < _BATCH_BYTES):
             size += records[count][0].size
             count += 1

@@ -1,9 +1,9 @@
 """The service as a user runs it, `taskexec up`, and what is measured of it while it runs: memory, health, its log."""
 
+import os
 import re
 import subprocess
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -22,12 +22,18 @@ _HEALTH_SECONDS: Final = 30.0
 _PERIOD_SECONDS: Final = 0.25
 
 
+def slowness() -> float:
+    """How many times longer than on an idle machine something may take here and now: what waits for each CPU."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
 @dataclass
 class Samples:
-    """`memory` in MB with the time of each; the slowest answer of /healthz in seconds; how often there was none."""
+    """`memory` in MB; the slowest /healthz in seconds, and as on an idle machine; what was wrong with its answers."""
 
-    memory: list[tuple[float, float]] = field(default_factory=list)
+    memory: list[float] = field(default_factory=list)
     slowest_health: float = 0.0
+    slowest_alone: float = 0.0
     unhealthy: list[str] = field(default_factory=list)
 
 
@@ -45,11 +51,6 @@ class Service:
     def log(self) -> str:
         """All it has written."""
         return self.log_file.read_text(errors="replace")
-
-    @property
-    def events(self) -> Counter[str]:
-        """How often each warning and error stands in the log."""
-        return Counter(re.findall(r"\b(?:warning|error)\S*\s+\]?\s*(?:\x1b\[\S+m)?(\w+)", self.log))
 
     @property
     def ended(self) -> bool:
@@ -93,7 +94,7 @@ def _weigh(service: Service, stopping: Event) -> None:
     process = psutil.Process(service.process.pid)  # the broker is a child with memory of its own
     with suppress(psutil.NoSuchProcess):
         while not stopping.wait(_PERIOD_SECONDS):
-            service.samples.memory.append((time.monotonic(), process.memory_info().rss / 1e6))
+            service.samples.memory.append(process.memory_info().rss / 1e6)
 
 
 def _ask(service: Service, stopping: Event) -> None:
@@ -107,4 +108,6 @@ def _ask(service: Service, stopping: Event) -> None:
         except httpx2.HTTPError as error:
             if not stopping.is_set():
                 samples.unhealthy.append(repr(error))
-        samples.slowest_health = max(samples.slowest_health, time.monotonic() - began)
+        seconds = time.monotonic() - began
+        samples.slowest_health = max(samples.slowest_health, seconds)
+        samples.slowest_alone = max(samples.slowest_alone, seconds / slowness())
