@@ -88,13 +88,15 @@ def run_fuzz(
 
     `directory` is where services keep data and log; `without` names kinds of input to leave out.
     """
-    summary, until = Summary(seed), time.monotonic() + seconds
-    while time.monotonic() < until or summary.services == 0:
+    summary, left = Summary(seed), seconds
+    while left > 0:
         place = directory / f"service-{summary.services}"
         place.mkdir()
         summary.services += 1
         with running(place) as service:
-            _live(service, summary, until, only, without)
+            began = time.monotonic()
+            _live(service, summary, began + left, only, without)
+            left = 0.0 if only is not None else began + left - time.monotonic()
         for line in service.log.splitlines():
             if '"level": "warning"' in line or '"level": "error"' in line:
                 event = json.loads(line)["event"]
@@ -104,8 +106,6 @@ def run_fuzz(
         if "Traceback (most recent call last)" in service.log:
             start = service.log.index("Traceback (most recent call last)")
             summary.blame("traceback in the log", service.log[start : start + 3000][-_EXAMPLE_LENGTH:])
-        if only is not None:
-            break
     return summary
 
 

@@ -49,7 +49,8 @@ class Follower:
         self._consumer = Consumer({
             "bootstrap.servers": servers, "group.id": "fuzz-reader", "isolation.level": "read_committed",
             "enable.auto.commit": False, "enable.partition.eof": True, "auto.offset.reset": "error",
-            "fetch.message.max.bytes": 8 << 20, "queued.max.messages.kbytes": 65_536, "log_level": _QUIET,
+            "fetch.message.max.bytes": 8 << 20, "queued.max.messages.kbytes": 65_536, "fetch.wait.max.ms": 20,
+            "log_level": _QUIET,
         })  # fmt: skip
         self._next = dict.fromkeys(range(partitions), 0)
 
