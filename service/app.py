@@ -2,8 +2,9 @@
 
 import asyncio
 import gc
+import os
 import socket
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,14 +14,18 @@ from urllib.parse import quote
 
 import structlog
 import uvicorn
-from prometheus_client import REGISTRY, CollectorRegistry, start_http_server
+from fastapi import FastAPI
+from prometheus_client import REGISTRY, CollectorRegistry
 
-from service.api.app import create_app
+from service.api.app import create_app, create_operations
 from service.api.commands import SOURCE
+from service.api.operations import ask
+from service.api.ports import Check
 from service.clickhouse.client import ClickHouse, connect
 from service.clickhouse.errors import ClickHouseSetupError, UnavailableError
 from service.clickhouse.schema import create_schema
 from service.client.commands import CommandClient
+from service.contracts.readiness import STARTING, Readiness
 from service.embedded.broker import EmbeddedBroker
 from service.embedded.data_dir import data_directory
 from service.embedded.errors import EmbeddedError
@@ -31,6 +36,9 @@ from service.queries.executions import TaskExecutionQueries
 from service.settings import Settings
 
 EMBEDDED_PARTITIONS: Final = 4
+_READY_POLL_SECONDS: Final = 0.05
+_PATIENCE_SECONDS: Final = 10.0
+"""So long roles may take to be ready before it is said why they are not."""
 
 OPERATOR_ERRORS: Final = (ConnectionError, ProvisioningError, ClickHouseSetupError, UnavailableError, EmbeddedError)
 """Errors whose message tells whoever runs the service all there is to know."""
@@ -48,12 +56,16 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What runs, and where: `queries` where there is a ClickHouse, `url` where there is an API."""
+    """What runs, and where: `queries` where there is a ClickHouse, `url` where there is an API.
+
+    `checks` tell, by role or part, what it has open.
+    """
 
     roles: tuple[Role, ...]
     bootstrap_servers: str
     queries: TaskExecutionQueries | None
     url: str | None
+    checks: Mapping[str, Check]
 
     @property
     def summary(self) -> str:
@@ -66,7 +78,7 @@ class Running:
 async def running_service(
     settings: Settings, roles: Collection[Role], *also: asyncio.Task[None]
 ) -> AsyncIterator[tuple[Running, asyncio.Task[None]]]:
-    """Run these roles while the context is open.
+    """Run these roles while the context is open; it opens when they are ready: no partition is closed.
 
     The task that comes with it ends only by an error, of a role or of `also`, which must end the process: nothing may
     half run.
@@ -81,6 +93,7 @@ async def running_service(
         servers = settings.kafka_bootstrap_servers
         partitions = await ensure_topics(servers, settings.partitions, settings.replication_factor)
         parts = [*also]
+        checks: dict[str, Check] = {role: _told(lambda: STARTING) for role in roles if role is not Role.API}
         queries, url = None, None
         if Role.PROJECTOR in roles or Role.API in roles:
             clickhouse = connect(settings.clickhouse_dsn)
@@ -90,31 +103,44 @@ async def running_service(
             if Role.PROJECTOR in roles:
                 projector = Projector(clickhouse, servers, partitions)
                 parts.append(await stack.enter_async_context(_task(projector.run(), "projector")))
+                checks[Role.PROJECTOR] = _told(lambda: projector.readiness)
             if Role.API in roles:
-                task, url = await stack.enter_async_context(_serving(settings, clickhouse, queries))
+                task, url = await stack.enter_async_context(_serving(settings, clickhouse, queries, checks))
                 parts.append(task)
+        if settings.metrics_port is not None:
+            server = serving_operations(settings.http_host, settings.metrics_port, checks)
+            parts.append(await stack.enter_async_context(server))
         if Role.HANDLER in roles:
             options = HandlerOptions(servers, partitions, settings.idempotency_window)
-            parts.append((await stack.enter_async_context(running_handler(options))).task)
+            handler = await stack.enter_async_context(running_handler(options))
+            parts.append(handler.task)
+            checks[Role.HANDLER] = _told(handler.readiness)
         watch = await stack.enter_async_context(_task(_first_end(parts), "roles"))
-        if settings.metrics_port is not None:  # last: that it answers says that all roles are up
-            stack.callback(serve_metrics(settings.http_host, settings.metrics_port))
-        yield Running(tuple(sorted(roles)), servers, queries, url), watch
+        await _until_ready(checks, watch)
+        yield Running(tuple(sorted(roles)), servers, queries, url, checks), watch
 
 
-def serve_metrics(host: str, port: int, registry: CollectorRegistry = REGISTRY) -> Callable[[], None]:
-    """Serve Prometheus metrics; what is returned stops it.
+def _told(readiness: Callable[[], Readiness]) -> Check:
+    async def check() -> Readiness:
+        return readiness()
 
-    Raises:
-        ConnectionError: the port cannot be used.
-    """
-    try:
-        server, _ = start_http_server(port, host, registry)
-    except OSError as error:
-        raise ConnectionError(
-            f"Metrics cannot be served on {host}:{port}: {error.strerror}. Set another port with TASKEXEC_METRICS_PORT."
-        ) from error
-    return server.shutdown
+    return check
+
+
+async def _until_ready(checks: Mapping[str, Check], watch: asyncio.Task[None]) -> None:
+    """Return once the roles are ready; raises what ends one of them before."""
+    told_at = asyncio.get_running_loop().time()
+    while True:
+        answers = {name: await ask(check) for name, check in checks.items()}
+        flaws = {name: answer.detail for name, answer in answers.items() if not answer.ready}
+        if not flaws:
+            return
+        done, _ = await asyncio.wait([watch], timeout=_READY_POLL_SECONDS)
+        if done:
+            watch.result()
+        if asyncio.get_running_loop().time() > told_at + _PATIENCE_SECONDS:
+            told_at = asyncio.get_running_loop().time()
+            log.warning("not_ready_yet", **flaws)
 
 
 async def run_roles(settings: Settings, roles: Collection[Role], started: Callable[[Running], None]) -> None:
@@ -179,39 +205,55 @@ async def _task(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[asy
 
 @asynccontextmanager
 async def _serving(
-    settings: Settings, clickhouse: ClickHouse, queries: TaskExecutionQueries
+    settings: Settings, clickhouse: ClickHouse, queries: TaskExecutionQueries, checks: dict[str, Check]
 ) -> AsyncIterator[tuple[asyncio.Task[None], str]]:
     async with CommandClient(settings.kafka_bootstrap_servers, SOURCE) as commands:
 
-        async def kafka_answers() -> None:
-            if commands.closed:
-                raise ConnectionError(commands.closed)
+        async def kafka_answers() -> Readiness:
+            return Readiness(ready=not commands.closed, detail=commands.closed or "answers")
 
-        async def clickhouse_answers() -> None:
+        async def clickhouse_answers() -> Readiness:
             await clickhouse.query("SELECT 1")
+            return Readiness(ready=True, detail="answers")
 
-        app = create_app(commands, queries, {"kafka": kafka_answers, "clickhouse": clickhouse_answers})
-        config = uvicorn.Config(
-            app, host=settings.http_host, port=settings.http_port, log_config=None, access_log=False,
-            timeout_graceful_shutdown=2,
-        )  # fmt: skip
-        server = uvicorn.Server(config)
-        server.capture_signals = nullcontext  # type: ignore[method-assign, assignment]  # signals cancel us
-        with _listen(settings.http_host, settings.http_port) as listener:
-            port = listener.getsockname()[1]
-            async with _task(server.serve([listener]), "api") as task:
-                try:
-                    yield task, f"http://{settings.http_host}:{port}"
-                finally:
-                    server.should_exit = True
-                    await asyncio.wait([task], timeout=5)
+        checks |= {"kafka": kafka_answers, "clickhouse": clickhouse_answers}
+        app = create_app(commands, queries, checks)
+        hint = "Set another port with TASKEXEC_HTTP_PORT or --http-port (0: any that is free)."
+        async with _serve(app, settings.http_host, settings.http_port, hint) as (task, port):
+            yield task, f"http://{settings.http_host}:{port}"
 
 
-def _listen(host: str, port: int) -> socket.socket:
+@asynccontextmanager
+async def serving_operations(
+    host: str, port: int, checks: Mapping[str, Check], registry: CollectorRegistry = REGISTRY
+) -> AsyncIterator[asyncio.Task[None]]:
+    """Serve metrics and readiness, for a process that has no API, while the context is open.
+
+    Raises:
+        ConnectionError: the port cannot be used.
+    """
+    hint = "Set another port with TASKEXEC_METRICS_PORT."
+    async with _serve(create_operations(checks, registry), host, port, hint) as (task, _):
+        yield task
+
+
+@asynccontextmanager
+async def _serve(app: FastAPI, host: str, port: int, hint: str) -> AsyncIterator[tuple[asyncio.Task[None], int]]:
+    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2)
+    server = uvicorn.Server(config)
+    server.capture_signals = nullcontext  # type: ignore[method-assign, assignment]  # signals cancel us
+    with _listen(host, port, hint) as listener:
+        async with _task(server.serve([listener]), "http server") as task:
+            try:
+                yield task, listener.getsockname()[1]
+            finally:
+                server.should_exit = True
+                await asyncio.wait([task], timeout=5)
+
+
+def _listen(host: str, port: int, hint: str) -> socket.socket:
     try:
         return socket.create_server((host, port))
     except OSError as error:
-        raise ConnectionError(
-            f"The API cannot listen on {host}:{port}: {error.strerror}. Set another port with TASKEXEC_HTTP_PORT or "
-            "--http-port (0: any that is free)."
-        ) from error
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise ConnectionError(f"Nothing can listen on {host}:{port}: {reason}. {hint}") from error

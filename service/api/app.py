@@ -6,6 +6,7 @@ from importlib.metadata import version
 from typing import Any, Final
 
 from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
 
 from service.api.commands import command_routes
 from service.api.describe import describe
@@ -39,7 +40,7 @@ def create_app(
     Args:
         commands: where commands go.
         queries: who answers queries.
-        checks: by name, the parts that must answer for `/readyz` to say so.
+        checks: by name, the parts that must be ready for `/readyz` to say so; more may come later.
         lifespan: opens and closes what the app needs.
     """
     app = FastAPI(
@@ -68,4 +69,12 @@ def create_app(
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
+    return app
+
+
+def create_operations(checks: Mapping[str, Check], registry: CollectorRegistry) -> FastAPI:
+    """The application of a process that has no API: whether it is alive, what it has open, and its metrics."""
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app.include_router(operation_routes(checks, registry))
+    translate_errors(app)
     return app

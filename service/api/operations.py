@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Response
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 
 from service.api.describe import problems
 from service.api.ports import Check
 from service.contracts.problems import Code, FieldError, RejectedError, problem
+from service.contracts.readiness import Readiness
 
 CHECK_SECONDS = 3.0
 """How long a part may take to say that it is ready."""
@@ -19,8 +20,8 @@ class _Metrics(Response):
     media_type = CONTENT_TYPE_LATEST
 
 
-def operation_routes(checks: Mapping[str, Check]) -> APIRouter:
-    """The routes outside of `/api`; `checks` are the parts that must answer for the service to be ready."""
+def operation_routes(checks: Mapping[str, Check], registry: CollectorRegistry = REGISTRY) -> APIRouter:
+    """The routes outside of `/api`; `checks` are the parts of this process, each of which must be ready."""
     router = APIRouter(tags=["Operations"])
 
     @router.get("/", operation_id="Index", summary="What there is")
@@ -44,33 +45,33 @@ def operation_routes(checks: Mapping[str, Check]) -> APIRouter:
     @router.get(
         "/readyz",
         operation_id="Readiness",
-        summary="Whether all that it needs answers",
+        summary="Which part has what open",
         responses=problems(Code.UNAVAILABLE),
     )
     async def readiness() -> dict[str, Any]:
-        flaws = await asyncio.gather(*(_flaw(check) for check in checks.values()))
-        errors = tuple(
-            FieldError(pointer=f"#/{name}", detail=flaw) for name, flaw in zip(checks, flaws, strict=True) if flaw
-        )
+        asked = dict(checks)
+        answers = dict(zip(asked, await asyncio.gather(*map(ask, asked.values())), strict=True))
+        flaws = {name: answer.detail for name, answer in answers.items() if not answer.ready}
+        errors = tuple(FieldError(pointer=f"#/{name}", detail=flaw) for name, flaw in flaws.items())
         if errors:
             raise RejectedError(problem(Code.UNAVAILABLE, "The service is not ready: see errors.", errors))
-        return {"status": "ready", "parts": list(checks)}
+        return {"status": "ready", "parts": {name: answer.detail for name, answer in answers.items()}}
 
     @router.get(
         "/metrics", operation_id="Metrics", summary="Metrics in the Prometheus text format", response_class=_Metrics
     )
     async def metrics() -> Response:
-        return _Metrics(generate_latest(REGISTRY))
+        return _Metrics(generate_latest(registry))
 
     return router
 
 
-async def _flaw(check: Check) -> str | None:
+async def ask(check: Check) -> Readiness:
+    """What the check says, in bounded time; it never raises."""
     try:
         async with asyncio.timeout(CHECK_SECONDS):
-            await check()
+            return await check()
     except TimeoutError:
-        return f"no answer within {CHECK_SECONDS:g} s"
+        return Readiness(ready=False, detail=f"no answer within {CHECK_SECONDS:g} s")
     except Exception as error:  # noqa: BLE001 - whatever is wrong with the part, it is not ready
-        return f"{type(error).__name__}: {error}"
-    return None
+        return Readiness(ready=False, detail=f"{type(error).__name__}: {error}")

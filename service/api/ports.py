@@ -4,11 +4,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from service.contracts.commands import Command
+from service.contracts.readiness import Readiness
 from service.contracts.replies import CommandReply
 from service.queries.answers import TaskExecutionAnswer, TaskExecutionHistory, TaskExecutionPage, TaskExecutionStats
 
-Check = Callable[[], Awaitable[None]]
-"""Asks a part that the service needs whether it answers; raises if it does not. The API bounds its time."""
+Check = Callable[[], Awaitable[Readiness]]
+"""Asks a part of the service what it has open; that it raises says that it is not ready. The API bounds its time."""
 
 
 class CommandGateway(Protocol):

@@ -6,7 +6,8 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -17,13 +18,16 @@ import structlog
 from prometheus_client import CollectorRegistry
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from service.app import Role, Running, run_roles, serve_metrics
+from service.api.ports import Check
+from service.app import Role, Running, running_service, serving_operations
 from service.cli.exits import CommandError, Exit
 from service.cli.serve import run
+from service.contracts.readiness import STARTING, Readiness
 from service.settings import Settings
 
 _STOP_SECONDS: Final = 20
 _PAUSE_SECONDS: Final = 1
+_REPORT_SECONDS: Final = 0.5
 _METRICS_DIRECTORY: Final = "PROMETHEUS_MULTIPROC_DIR"
 """Where it is set when a process starts, prometheus_client keeps the process's metrics there."""
 
@@ -50,38 +54,56 @@ async def run_processes(settings: Settings, count: int, started: Callable[[Runni
     Raises:
         CommandError: why a process ended.
     """
-    with _metrics() as directory:
-        missing = count
+    members = [_Member() for _ in range(count)]
 
-        def ready(running: Running) -> None:
-            nonlocal missing
-            missing -= 1
-            if missing == 0:
-                if settings.metrics_port is not None:  # last: that it answers says that all are up
-                    registry = CollectorRegistry()
-                    MultiProcessCollector(registry, directory)  # type: ignore[no-untyped-call]  # not typed
-                    serve_metrics(settings.http_host, settings.metrics_port, registry)
-                started(running)
+    def up(running: Running) -> None:
+        if all(member.up for member in members):
+            started(running)
 
-        keepers = [asyncio.create_task(_keep(settings, directory, ready)) for _ in range(count)]
-        try:
-            done, _ = await asyncio.wait(keepers, return_when=asyncio.FIRST_COMPLETED)
-            done.pop().result()
-        finally:
-            for keeper in keepers:
-                keeper.cancel()
-            await asyncio.gather(*keepers, return_exceptions=True)
+    async def readiness() -> Readiness:
+        return Readiness(
+            all(member.readiness.ready for member in members),
+            " | ".join(f"process {number}: {member.readiness.detail}" for number, member in enumerate(members, 1)),
+        )
+
+    async with AsyncExitStack() as stack:
+        directory = stack.enter_context(_metrics())
+        parts: list[asyncio.Task[None]] = []
+        if settings.metrics_port is not None:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry, directory)  # type: ignore[no-untyped-call]  # not typed
+            server = serving_operations(settings.http_host, settings.metrics_port, {Role.HANDLER: readiness}, registry)
+            parts.append(await stack.enter_async_context(server))
+        keepers = [asyncio.create_task(_keep(settings, directory, member, up)) for member in members]
+        stack.push_async_callback(_end_all, keepers)
+        done, _ = await asyncio.wait([*keepers, *parts], return_when=asyncio.FIRST_COMPLETED)
+        done.pop().result()
 
 
-async def _keep(settings: Settings, metrics: str, ready: Callable[[Running], None]) -> None:
+@dataclass
+class _Member:
+    """What one of the processes told of itself last; `up`: its first one was ready once."""
+
+    readiness: Readiness = STARTING
+    up: bool = False
+
+
+async def _end_all(keepers: list[asyncio.Task[None]]) -> None:
+    for keeper in keepers:
+        keeper.cancel()
+    await asyncio.gather(*keepers, return_exceptions=True)
+
+
+async def _keep(settings: Settings, metrics: str, member: _Member, up: Callable[[Running], None]) -> None:
     while True:
         told, tell = _spawn.Pipe(duplex=False)
         process = _spawn.Process(target=_work, args=(settings.model_copy(update={"metrics_port": None}), tell))
         _start(process)
         tell.close()
         try:
-            exit_code = await _follow(process, told, ready)
+            exit_code = await _follow(process, told, member, up)
         finally:
+            member.readiness = STARTING
             told.close()
             await _end(process)
             mark_process_dead(process.pid, metrics)  # type: ignore[no-untyped-call]  # not typed
@@ -91,7 +113,7 @@ async def _keep(settings: Settings, metrics: str, ready: Callable[[Running], Non
         await asyncio.sleep(_PAUSE_SECONDS)
 
 
-async def _follow(process: SpawnProcess, told: Connection, ready: Callable[[Running], None]) -> int:
+async def _follow(process: SpawnProcess, told: Connection, member: _Member, up: Callable[[Running], None]) -> int:
     """Take in what the process tells until it ends; its exit code, negative if a signal ended it."""
     while True:
         await _readable(told.fileno())
@@ -99,9 +121,16 @@ async def _follow(process: SpawnProcess, told: Connection, ready: Callable[[Runn
             message = told.recv()
         except EOFError:
             break
-        if not isinstance(message, Running):
-            raise CommandError(*message)
-        ready(message)
+        match message:
+            case Readiness():
+                member.readiness = message
+            case Running() if not member.up:
+                member.up = True
+                up(message)
+            case Running():
+                pass
+            case _:
+                raise CommandError(*message)
     await _readable(process.sentinel)
     process.join()
     assert process.exitcode is not None  # noqa: S101 - it has ended
@@ -159,10 +188,24 @@ def _work(settings: Settings, tell: Connection) -> None:
             signal.raise_signal(signal.SIGTERM)  # as the parent would have ended us
 
         loop.add_reader(parent.sentinel, end)
-        await run_roles(settings, {Role.HANDLER}, tell.send)
+        async with running_service(settings, {Role.HANDLER}) as (running, watch):
+            tell.send(replace(running, checks={}))  # they are of this process only
+            await _report(running.checks[Role.HANDLER], tell, watch)
 
     try:
         run(until_alone(), settings.log_level)
     except CommandError as error:
         tell.send((error.exit_code, *error.lines))
         sys.exit(error.exit_code)
+
+
+async def _report(check: Check, tell: Connection, watch: asyncio.Task[None]) -> None:
+    """Tell what the handler has open, whenever that changes, until it ends."""
+    told = None
+    while not watch.done():
+        readiness = await check()
+        if readiness != told:
+            tell.send(readiness)
+            told = readiness
+        await asyncio.wait([watch], timeout=_REPORT_SECONDS)
+    watch.result()

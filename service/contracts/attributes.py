@@ -1,7 +1,5 @@
 """The attributes of a CloudEvent as a record carries them, in headers or in its body: read, and checked."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Final
 
 from pydantic import JsonValue
@@ -14,7 +12,6 @@ MAX_ATTRIBUTE: Final = 1024
 """How many characters a CloudEvents attribute has at most, and how many bytes a trace header."""
 
 _ATTRIBUTES: Final = ("specversion", "id", "source", "type", "subject")
-_NO_HEADERS: Final[Mapping[str, bytes | None]] = MappingProxyType({})
 
 
 def binary_attributes(headers: dict[str, bytes | None], errors: list[FieldError]) -> dict[str, str]:
@@ -30,13 +27,8 @@ def binary_attributes(headers: dict[str, bytes | None], errors: list[FieldError]
     return attributes
 
 
-def structured_attributes(
-    body: JsonValue, errors: list[FieldError], headers: Mapping[str, bytes | None] = _NO_HEADERS
-) -> tuple[dict[str, str], JsonValue]:
-    """Those of a structured CloudEvent, and its data; what is wrong with them is added to `errors`.
-
-    Where the body has no id, the identity in the headers counts (Kafka binding 1.0.2, 3.3: they may be repeated there).
-    """
+def structured_attributes(body: JsonValue, errors: list[FieldError]) -> tuple[dict[str, str], JsonValue]:
+    """Those of a structured CloudEvent, and its data; what is wrong with them is added to `errors`."""
     if not isinstance(body, dict):
         errors.append(FieldError(pointer="#", detail="a structured CloudEvent is an object"))
         return {}, None
@@ -49,9 +41,6 @@ def structured_attributes(
             attributes[name] = value
         elif value is not None:  # null means absent (CloudEvents JSON format 1.0.2)
             errors.append(FieldError(pointer=f"#/{name}", detail="must be a string"))
-    if "id" not in attributes and "ce_id" in headers:
-        named = ((name, text_of(f"ce_{name}", headers.get(f"ce_{name}"), errors)) for name in ("id", "source"))
-        attributes = {name: text for name, text in named if text} | attributes
     _check(attributes, "#/", errors)
     return attributes, body.get("data")
 

@@ -29,9 +29,6 @@ CORRELATION_ID: Final = "correlation_id"
 MAX_COMMAND_DEPTH: Final = MAX_DEPTH - 10
 """How deep a command is nested at most; what is made from it can wrap it further and is still readable."""
 
-IDENTITY: Final = ("ce_id", "ce_source")
-"""The headers that name a command. Forwarding adds those that the client left out, so none counts as its size."""
-
 _STRUCTURED: Final = STRUCTURED.encode()
 _SPECVERSION: Final = ("ce_specversion", b"1.0")
 _JSON_CONTENT: Final = (CONTENT_TYPE, JSON.encode())
@@ -82,9 +79,7 @@ class Envelope(Struct, frozen=True, gc=False):
 
 
 def read_envelope(record: Record) -> Envelope:
-    """Read a CloudEvent. A record without an id is identified by its own place: topic, partition and offset.
-
-    In structured mode, an identity that the body does not hold may stand in the headers.
+    """Read a CloudEvent. A record without an id is named by its own place: topic, partition and offset.
 
     Raises:
         RejectedError: what is wrong with the envelope and its JSON, everything at once.
@@ -108,7 +103,7 @@ def read_envelope(record: Record) -> Envelope:
         errors.insert(0, FieldError(pointer=error.pointer, detail=error.detail))
         raise reject(Code.INVALID_JSON, detail, tuple(errors)) from None
     if structured:
-        attributes, data = structured_attributes(data, errors, headers)
+        attributes, data = structured_attributes(data, errors)
     else:
         attributes = binary_attributes(headers, errors)
     if errors:

@@ -1,6 +1,6 @@
 """What `/readyz` says of each part of the service."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 
 class Readiness(NamedTuple):
@@ -8,3 +8,6 @@ class Readiness(NamedTuple):
 
     ready: bool
     detail: str
+
+
+STARTING: Final = Readiness(ready=False, detail="starting")

@@ -6,7 +6,7 @@ from service.contracts.timestamps import Timestamp
 
 
 class OriginalHeader(Contract):
-    """A header of the refused record; the value in base64, for it may be any bytes."""
+    """A header of the refused record; the value in base64, for it may be any bytes. U+FFFD stands for NUL in a name."""
 
     name: str
     value: str

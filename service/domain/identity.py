@@ -1,6 +1,8 @@
 """Identity is idempotency: one command, by its CloudEvents (source, id), is one id for ever."""
 
+from collections.abc import Callable
 from hashlib import blake2b
+from itertools import count
 from typing import Any, Final
 
 import msgspec
@@ -19,6 +21,15 @@ def command_id(source: str, id_: str) -> str:
     characters are refused in the envelope), so joining them with one is unambiguous.
     """
     return str(uuid5(NAMESPACE, f"{source}\n{id_}"))
+
+
+def placed_id(place: str, is_owned: Callable[[str], bool]) -> str:
+    """The id of a command that names none, of the record at this place: one that fits, so that it stays where it is.
+
+    No client can name such an id: a source is never empty.
+    """
+    candidates = (str(uuid5(NAMESPACE, f"\n{place}\n{number}")) for number in count())
+    return next(filter(is_owned, candidates))
 
 
 def command_hash(type_: str, data: Any) -> str:  # noqa: ANN401 - JSON is any

@@ -9,13 +9,13 @@ from msgspec import Struct
 
 from service.contracts.attributes import MAX_ATTRIBUTE
 from service.contracts.commands import ExecuteTask
-from service.contracts.envelope import CORRELATION_ID, IDENTITY, REPLY_TO, Envelope, read_envelope
+from service.contracts.envelope import CORRELATION_ID, REPLY_TO, Envelope, read_envelope
 from service.contracts.events import Event, encode_event
 from service.contracts.problems import Code, Problem, RejectedError, problem, reject
 from service.contracts.timestamps import Timestamp
 from service.contracts.topics import MAX_COMMAND_BYTES, MAX_RECORD_BYTES, REPLY_TOPIC
 from service.domain.execution import Execution, Request, decide, evolve
-from service.domain.identity import command_hash, command_id
+from service.domain.identity import command_hash, command_id, placed_id
 from service.domain.parsing import DefinitionOf, parse_command
 from service.kafka.murmur2 import partition_of
 from service.kafka.records import Record
@@ -64,7 +64,6 @@ class Misplaced(Struct, frozen=True):
 
     outcome: ClassVar = "forwarded"
     record: Record
-    envelope: Envelope
     owner: int
 
 
@@ -98,11 +97,11 @@ class Desk:
                 raise reject(Code.PAYLOAD_TOO_LARGE, detail)
             envelope = read_envelope(record)
             command = parse_command(envelope, self.definition_of)
-            identity = command_id(envelope.source, envelope.id)
+            identity = self._identity(envelope, is_new=isinstance(command, ExecuteTask))
             execution_id = identity if isinstance(command, ExecuteTask) else command.execution_id
             state = state_of(execution_id)
-            if state is None and (owner := partition_of(execution_id.encode(), self.partitions)) != self.partition:
-                return Misplaced(record, envelope, owner)
+            if state is None and (owner := self._owner(execution_id)) != self.partition:
+                return Misplaced(record, owner)
             task = command if isinstance(command, ExecuteTask) else state
             definition = self.definition_of(task.task_id, task.task_version) if task else None
             request = Request(command, identity, command_hash(envelope.type, envelope.data), envelope.source, at)
@@ -113,6 +112,14 @@ class Desk:
             return Accepted(record, reply_to, envelope, event, _encode(event), evolve(state, event))
         except RejectedError as error:
             return Refused(record, reply_to, error.problem)
+
+    def _identity(self, envelope: Envelope, *, is_new: bool) -> str:
+        if not envelope.placed:
+            return command_id(envelope.source, envelope.id)
+        return placed_id(envelope.id, lambda id_: not is_new or self._owner(id_) == self.partition)
+
+    def _owner(self, execution_id: str) -> int:
+        return partition_of(execution_id.encode(), self.partitions)
 
     def set_aside(self, record: Record, *, bare: bool) -> Refused:
         """Refuse a command that the service itself fails on; `bare`, without all but its value, and unreplied."""
@@ -157,12 +164,11 @@ def _encode(event: Event) -> bytes:
 
 
 def _transport(record: Record) -> tuple[int, bytes | None, bytes | None]:
-    """The size of the record in bytes, its identity aside, and its reply topic and correlation id."""
+    """The size of the record in bytes, and its reply topic and correlation id."""
     size = len(record.value or b"") + len(record.key or b"")
     topic = correlation_id = None
     for name, value in record.headers:
-        if name not in IDENTITY:
-            size += len(name.encode()) + len(value or b"") + _HEADER_OVERHEAD
+        size += len(name.encode()) + len(value or b"") + _HEADER_OVERHEAD
         if name == REPLY_TO:
             topic = value
         elif name == CORRELATION_ID:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.client import ConnectionGroup
-from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from aiokafka.errors import IllegalStateError, KafkaError, OffsetOutOfRangeError
 from aiokafka.protocol.group import HeartbeatRequest
 
 from service.contracts.readiness import Readiness
@@ -113,11 +113,13 @@ class PartitionGroup(ConsumerRebalanceListener):
         return Readiness(not closed, "; ".join([detail, *closed]))
 
     async def watch(self) -> None:
-        """Keep the metric of held partitions up to date, until cancelled."""
+        """Look for transactions that hold partitions, every second, until cancelled."""
         while True:
-            now = asyncio.get_running_loop().time()
-            for number, owner in self._owners.items():
-                metrics.COMMANDS_HELD_SECONDS.labels(number).set(owner.held(now))
+            for number, owner in [*self._owners.items()]:
+                if owner.is_open and self._consumer is not None:
+                    with suppress(IllegalStateError):  # the group took it away meanwhile
+                        await owner.holding.look(self._consumer, owner.tp)
+                    metrics.COMMANDS_HELD_SECONDS.labels(number).set(owner.holding.seconds)
             await asyncio.sleep(_WATCH_SECONDS)
 
     # -- records

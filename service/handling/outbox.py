@@ -56,7 +56,7 @@ class Outbox:
                 case Refused():
                     self.batches.put(REJECTIONS, self.partition, rejection_record(answer, at))
                 case Misplaced():
-                    self.batches.put(COMMANDS, answer.owner, forwarded_record(answer))
+                    self.batches.put(COMMANDS, answer.owner, forwarded_record(answer.record))
                 case Repeated():
                     pass
                 case _:
@@ -90,15 +90,9 @@ def event_record(answer: Accepted) -> Outgoing:
     return Outgoing(event.execution_id.encode(), answer.value, headers, epoch_ms(event.at))
 
 
-def forwarded_record(answer: Misplaced) -> Outgoing:
-    """The record as its client wrote it, for another partition. Its first place, if that names it, goes with it."""
-    record, envelope = answer.record, answer.envelope
-    headers = list(record.headers)
-    if envelope.placed:
-        known = {name.lower() for name, _ in headers}
-        identity = (("ce_id", envelope.id.encode()), ("ce_source", envelope.source.encode()))
-        headers += [pair for pair in identity if pair[0] not in known]
-    return Outgoing(record.key, record.value, headers, record.timestamp)
+def forwarded_record(record: Record) -> Outgoing:
+    """The record as its client wrote it, for another partition."""
+    return Outgoing(record.key, record.value, list(record.headers), record.timestamp)
 
 
 def rejection_record(answer: Refused, at: Timestamp) -> Outgoing:
@@ -179,7 +173,7 @@ def _original(record: Record) -> OriginalRecord:
     value = record.value or b""
     whole = len(value) <= MAX_COMMAND_BYTES
     headers = (
-        OriginalHeader(name=name[:_MAX_NAME], value=_base64((content or b"")[:_HEAD_BYTES]))
+        OriginalHeader(name=name[:_MAX_NAME].replace("\0", "\ufffd"), value=_base64((content or b"")[:_HEAD_BYTES]))
         for name, content in list(record.headers)[:_MAX_HEADERS]
     )
     return OriginalRecord(

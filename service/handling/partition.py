@@ -54,7 +54,7 @@ class PartitionOwner:
         self._failure: Exception | None = None
         self._resets = 0  # since the last transaction
         self._suspicion = Suspicion()
-        self._holding = Holding()
+        self.holding = Holding()
         self._closed_since, self._trouble = asyncio.get_running_loop().time(), ""
         self._producer: AIOKafkaProducer | None = None
         self._memory = Memory({}, around.window)
@@ -70,22 +70,14 @@ class PartitionOwner:
 
     def flaw(self) -> str | None:
         """Why no commands are handled now, or None."""
-        now = asyncio.get_running_loop().time()
         if not self.is_open:
-            return f"closed for {now - self._closed_since:.0f} s{self._trouble}"
-        held = self.held(now)
-        if held < PATIENCE_SECONDS:
+            return f"closed for {asyncio.get_running_loop().time() - self._closed_since:.0f} s{self._trouble}"
+        if self.holding.seconds < PATIENCE_SECONDS:
             return None
         return (
-            f"held for {held:.0f} s by a transaction that a client has open before offset {self.inbox.end} or behind; "
-            "end it there, or with kafka-transactions.sh abort"
+            f"held for {self.holding.seconds:.0f} s by a transaction that a client has open before its next command; "
+            "it must be ended there, or with kafka-transactions.sh abort"
         )
-
-    def held(self, now: float) -> float:
-        """Seconds for which the next command has been waiting for somebody's transaction."""
-        if not self.is_open or self.tp not in self._consumer.assignment():
-            return 0.0
-        return self._holding.look(self._consumer, self.tp, self.inbox.end, now)
 
     def put(self, records: Sequence[Record]) -> None:
         """Take in records; they must have been fetched since this opening."""

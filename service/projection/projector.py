@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 from service.clickhouse.client import ClickHouse
 from service.clickhouse.errors import UnavailableError
 from service.clickhouse.positions import PartitionPosition, read_positions, write_positions
-from service.contracts.readiness import Readiness
+from service.contracts.readiness import STARTING, Readiness
 from service.projection import metrics
 from service.projection.batch import TARGETS, Batch, make_batch
 from service.projection.reading import open_consumer
@@ -39,7 +39,7 @@ class Projector:
     def __init__(self, clickhouse: ClickHouse, bootstrap_servers: str, partitions: int) -> None:
         self._clickhouse = clickhouse
         self._bootstrap_servers = bootstrap_servers
-        self.readiness = Readiness(ready=False, detail="starting")
+        self.readiness = STARTING
         """As of the last batch."""
         self._partitions = [TopicPartition(topic, number) for topic in TARGETS for number in range(partitions)]
 
@@ -71,6 +71,7 @@ class Projector:
         next_offsets = {partition: known.get(partition, -1) + 1 for partition in self._partitions}
         async with open_consumer(self._bootstrap_servers, next_offsets) as consumer:
             live = set(self._partitions)
+            self._report(live)
             for partition in live:
                 metrics.BLOCKED.labels(*partition).set(0)
             while True:
@@ -111,8 +112,10 @@ class Projector:
         metrics.CHECKED_IN.set_to_current_time()
         self._report(live - batch.unreadable.keys(), sum(position.lag for position in positions))
 
-    def _report(self, live: Collection[TopicPartition], lag: int) -> None:
-        detail = f"{len(live)} of {len(self._partitions)} partitions open, {lag} offsets behind"
+    def _report(self, live: Collection[TopicPartition], lag: int | None = None) -> None:
+        detail = f"{len(live)} of {len(self._partitions)} partitions open"
+        if lag is not None:
+            detail += f", {lag} offsets behind"
         blocked = [f"{topic}/{number}" for topic, number in sorted({*self._partitions}.difference(live))]
         if blocked:
             detail += f"; stopped before a record that this version cannot read: {', '.join(blocked)}"

@@ -87,7 +87,7 @@ def rejection_row(record: Record) -> Row:
     if type_ != REJECTION_TYPE:
         raise UnreadableRecordError(record, f"the type is {type_!r}, not {REJECTION_TYPE}")
     try:
-        rejected = CommandRejected.model_validate(decode(record.value or b""))
+        rejected = CommandRejected.model_validate(_decode_rejection(record.value or b""))
         command = _refused_command(rejected.record)
     except ValueError as error:
         raise UnreadableRecordError(record, _flaw(error)) from error
@@ -96,6 +96,13 @@ def rejection_row(record: Record) -> Row:
         record.topic, record.partition, record.offset, record.timestamp, problem.code.value, problem.detail, *command,
         problem.model_dump_json(exclude_none=True),
     )  # fmt: skip
+
+
+def _decode_rejection(body: bytes) -> Any:  # noqa: ANN401 - JSON is any
+    try:
+        return decode(body)
+    except MalformedJsonError:  # earlier versions repeated the name of a refused header with its NULs
+        return decode(body.replace(b"\\u0000", b"\\ufffd"))
 
 
 def _flaw(error: ValueError) -> str:

@@ -5,18 +5,24 @@ from httpx2 import AsyncClient
 
 from service.api import operations
 from service.api.ports import Check
+from service.contracts.readiness import Readiness
 
 
-async def fine() -> None:
-    pass
+async def fine() -> Readiness:
+    return Readiness(ready=True, detail="4 of 4 partitions open")
 
 
-async def broken() -> None:
+async def partly() -> Readiness:
+    return Readiness(ready=False, detail="1 of 4 partitions open")
+
+
+async def broken() -> Readiness:
     raise ConnectionError("connection refused")
 
 
-async def stuck() -> None:
+async def stuck() -> Readiness:
     await asyncio.Event().wait()
+    raise AssertionError
 
 
 async def test_a_living_process_says_so_even_if_a_part_is_down(http: AsyncClient, checks: dict[str, Check]) -> None:
@@ -25,19 +31,24 @@ async def test_a_living_process_says_so_even_if_a_part_is_down(http: AsyncClient
     assert (await http.get("/healthz")).json() == {"status": "alive"}
 
 
-async def test_it_is_ready_when_all_parts_answer(http: AsyncClient, checks: dict[str, Check]) -> None:
+async def test_it_is_ready_when_all_parts_are_and_says_what_they_have_open(
+    http: AsyncClient, checks: dict[str, Check]
+) -> None:
     checks.update(kafka=fine, clickhouse=fine)
 
     response = await http.get("/readyz")
 
-    assert (response.status_code, response.json()["parts"]) == (200, ["kafka", "clickhouse"])
+    assert response.status_code == 200
+    assert response.json()["parts"] == {
+        "kafka": "4 of 4 partitions open", "clickhouse": "4 of 4 partitions open"
+    }  # fmt: skip
 
 
-async def test_it_says_which_part_does_not_answer(
+async def test_it_says_which_part_is_not_ready_and_why(
     http: AsyncClient, checks: dict[str, Check], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(operations, "CHECK_SECONDS", 0.01)
-    checks.update(kafka=broken, clickhouse=stuck, other=fine)
+    checks.update(kafka=broken, clickhouse=stuck, handler=partly, other=fine)
 
     response = await http.get("/readyz")
 
@@ -46,6 +57,7 @@ async def test_it_says_which_part_does_not_answer(
     assert response.json()["errors"] == [
         {"pointer": "#/kafka", "detail": "ConnectionError: connection refused"},
         {"pointer": "#/clickhouse", "detail": "no answer within 0.01 s"},
+        {"pointer": "#/handler", "detail": "1 of 4 partitions open"},
     ]
 
 

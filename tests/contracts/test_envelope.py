@@ -96,21 +96,6 @@ def test_no_header_but_those_of_cloud_events_says_which_command_it_is() -> None:
     assert read_envelope(record).id == "task-execution.commands/3/17"
 
 
-def test_in_structured_mode_headers_name_what_the_body_does_not() -> None:
-    identity: list[Header] = [("ce_id", b"7"), ("ce_source", b"/elsewhere")]
-
-    def read(body: Record, headers: list[Header]) -> Envelope:
-        return read_envelope(Record(body.value, [STRUCTURED, *headers]))
-
-    unnamed = structured(id=None, source=None)
-    assert read(unnamed, []).placed
-    assert (read(unnamed, identity).id, read(unnamed, identity).source) == ("7", "/elsewhere")
-    assert not read(unnamed, identity).placed
-    assert (read(structured(), identity).id, read(structured(), identity).source) == ("42", "/scheduler")
-    flawed = Record(unnamed.value, [STRUCTURED, ("ce_id", b"\xff"), identity[1]])
-    assert errors(refused(flawed)) == {"#/headers/ce_id": "the header is not UTF-8"}
-
-
 def test_repeated_headers_are_counted_once_over() -> None:
     """A megabyte of them would take minutes if each were looked for among all."""
 

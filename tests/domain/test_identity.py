@@ -5,7 +5,7 @@ from uuid import UUID, uuid5
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.identity import NAMESPACE, command_hash, command_id
+from service.domain.identity import NAMESPACE, command_hash, command_id, placed_id
 
 
 def test_an_id_is_the_uuid5_of_source_and_id() -> None:
@@ -15,6 +15,12 @@ def test_an_id_is_the_uuid5_of_source_and_id() -> None:
 @given(source=st.text(), id_=st.text())
 def test_anybody_can_compute_it(source: str, id_: str) -> None:
     assert command_id(source, id_) == str(uuid5(UUID(str(NAMESPACE)), f"{source}\n{id_}"))
+
+
+def test_a_command_without_id_is_told_by_its_place_and_stays_where_it_is() -> None:
+    candidates = [str(uuid5(UUID(str(NAMESPACE)), f"\nt/3/17\n{number}")) for number in range(3)]
+    assert placed_id("t/3/17", lambda _: True) == candidates[0]
+    assert placed_id("t/3/17", lambda id_: id_ == candidates[2]) == candidates[2]
 
 
 def test_a_hash_is_stable() -> None:

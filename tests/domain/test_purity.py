@@ -8,7 +8,7 @@ import pytest
 import service.domain
 
 SOURCES = sorted(Path(service.domain.__file__).parent.glob("*.py"))
-PURE = {"collections", "dataclasses", "datetime", "enum", "functools", "hashlib", "json", "typing"}
+PURE = {"collections", "dataclasses", "datetime", "enum", "functools", "hashlib", "itertools", "json", "typing"}
 LIBRARIES = {"msgspec", "pydantic", "pydantic_core", "uuid_utils", "service"}
 IMPURE_NAMES = {"now", "utcnow", "today", "uuid1", "uuid4", "uuid6", "uuid7", "open", "print", "input"}
 

@@ -4,11 +4,10 @@ import pytest
 from pydantic_core import to_json
 from uuid_utils.compat import uuid7
 
-from service.contracts.commands import ExecuteTask, StartTaskExecution
+from service.contracts.commands import ExecuteTask, StartTaskExecution, StopTaskExecution
 from service.contracts.envelope import STRUCTURED
-from service.contracts.topics import COMMANDS, MAX_COMMAND_BYTES
-from service.domain.identity import command_id
-from tests.handling.world import PARTITIONS, HeaderPairs, Running, World, execution_id, header, id_owned_by, owner
+from service.contracts.topics import COMMANDS, EVENTS, MAX_COMMAND_BYTES
+from tests.handling.world import PARTITIONS, HeaderPairs, Running, World, body, execution_id, header, id_owned_by, owner
 
 pytestmark = pytest.mark.usefixtures("running", "definition")
 
@@ -49,27 +48,48 @@ async def test_a_forwarded_record_keeps_key_value_headers_and_timestamp(world: W
     assert (forwarded.key, forwarded.value, forwarded.timestamp) == (b"\xffkey", written.value, 1_700_000_000_123)
 
 
-@pytest.mark.parametrize("source", ["/tests", None])
 @pytest.mark.parametrize("structured", [False, True])
-async def test_a_record_without_id_keeps_the_identity_of_its_first_place(
-    world: World,
-    source: str | None,
-    structured: bool,  # noqa: FBT001 - a parameter of the test
-) -> None:
+async def test_a_record_without_id_is_handled_where_it_is(world: World, structured: bool) -> None:  # noqa: FBT001 - a parameter of the test
     async def write() -> tuple[int, int]:
         if not structured:
-            return await world.command(TASK, id_=None, source=source, partition=3)
-        event = {"specversion": "1.0", "type": "ExecuteTask", "source": source, "data": TASK.model_dump(mode="json")}
+            return await world.command(TASK, id_=None, partition=3)
+        event = {"specversion": "1.0", "type": "ExecuteTask", "data": TASK.model_dump(mode="json")}
         return await world.write(to_json(event), [("content-type", STRUCTURED.encode())], partition=3)
 
-    places = [await write() for _ in range(8)]
+    places = [f"{COMMANDS}/3/{offset}" for _, offset in [await write() for _ in range(8)]]
     await world.settled()
-    source = source or f"/kafka/{COMMANDS}"
-    executions = [command_id(source, f"{COMMANDS}/{partition}/{offset}") for partition, offset in places]
-    assert {owner(execution) for execution in executions} != {3}
-    for execution in executions:
-        (event,) = await world.events(execution)
-        assert event.partition == owner(execution)
+    events = [event for event in await world.read(EVENTS) if header(event, "ce_causationid") in places]
+    assert [header(event, "ce_type") for event in events] == ["TaskExecutionCreated"] * 8
+    assert {(event.partition, owner((event.key or b"").decode())) for event in events} == {(3, 3)}
+    assert len({event.key for event in events}) == 8
+
+
+async def test_a_lifecycle_command_without_id_is_forwarded_and_done_once(world: World) -> None:
+    id_ = id_owned_by(2)
+    await world.command(TASK, id_=id_, partition=2)
+    await world.command(StartTaskExecution(execution_id=execution_id(id_)), id_=None, source=None, partition=2)
+    await world.settled()
+    await world.command(StopTaskExecution(execution_id=execution_id(id_)), id_=None, source=None, partition=1)
+    await world.settled()
+    assert [header(record, "ce_type") for record in await world.events(execution_id(id_))] == [
+        "TaskExecutionCreated",
+        "TaskExecutionStarted",
+        "TaskExecutionStopped",
+    ]
+
+
+async def test_nobody_can_take_the_identity_of_a_command_that_names_none(world: World) -> None:
+    """It is told by the record's place, which anybody can foresee."""
+    (_, offset) = await world.write(b"{}", partition=0)
+    place = f"{COMMANDS}/0/{offset + 2}"
+    spoofed = {"id_": place, "source": f"/kafka/{COMMANDS}", "headers": [("taskexec_origin", place.encode())]}
+    await world.command(TASK, partition=0, **spoofed)
+    victim = await world.command(TASK.model_copy(update={"tags": ("mine",)}), id_=None, source=None, partition=0)
+    assert victim == (0, offset + 2)
+    await world.settled()
+    assert await world.rejections(victim) == []
+    events = [event for event in await world.read(EVENTS) if header(event, "ce_causationid") == place]
+    assert sorted(body(event)["tags"] for event in events) == [[], ["mine"]]
 
 
 async def test_lifecycle_commands_are_forwarded_too(world: World) -> None:
@@ -88,22 +108,20 @@ async def test_lifecycle_commands_are_forwarded_too(world: World) -> None:
 
 @pytest.mark.parametrize("count", [0, 100, 10_000])
 async def test_a_record_of_the_full_size_can_be_forwarded(world: World, count: int) -> None:
-    """However its bytes are spread over headers, key and value, and even if its identity is added on the way."""
+    """However its bytes are spread over headers, key and value."""
+    id_ = id_owned_by(1)
     headers: HeaderPairs = [
-        ("ce_specversion", b"1.0"), ("ce_type", b"ExecuteTask"),
+        ("ce_specversion", b"1.0"), ("ce_type", b"ExecuteTask"), ("ce_id", id_.encode()), ("ce_source", b"/tests"),
         *[(f"h{number}", b"v" * 64) for number in range(count)],
     ]  # fmt: skip
     text = b'{"taskId":"forwarding:task","taskVersion":"1.0.0","inputs":{"big":"%s"}}'
     fixed = sum(len(name) + len(content or b"") + 4 for name, content in headers) + len(text) - 2
     value = text % (b"b" * (MAX_COMMAND_BYTES - fixed))
     await world.write(value + b" ", headers, partition=0)
-    places = [await world.write(value, headers, partition=0) for _ in range(8)]
+    (_, offset) = await world.write(value, headers, partition=0)
     await world.settled()
-    _, first = places[0]
-    assert [body["problem"]["code"] for body in await world.rejections((0, first - 1))] == ["payload_too_large"]
-    executions = [command_id(f"/kafka/{COMMANDS}", f"{COMMANDS}/0/{offset}") for _, offset in places]
-    assert {owner(execution) for execution in executions} != {0}
-    assert [len(await world.events(execution)) for execution in executions] == [1] * 8
+    assert [item["problem"]["code"] for item in await world.rejections((0, offset - 1))] == ["payload_too_large"]
+    assert len(await world.events(execution_id(id_))) == 1
 
 
 async def test_commands_of_one_execution_under_one_key_stay_in_order(world: World) -> None:

@@ -1,14 +1,24 @@
 """Poison: every record that is no valid command gets one rejection with its bytes, and its partition goes on."""
 
 from base64 import b64decode
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
 import pytest
+from aiokafka import ConsumerRecord
 from confluent_kafka import Producer
+from hypothesis import given
+from hypothesis import strategies as st
 
 from service.contracts.envelope import MAX_COMMAND_DEPTH
+from service.contracts.problems import Code, problem
 from service.contracts.topics import COMMANDS, MAX_COMMAND_BYTES, REJECTIONS, REPLIES
+from service.handling.answering import Refused
+from service.handling.handler import utc_now
+from service.handling.outbox import rejection_record
+from service.kafka.records import Record
+from service.projection.rows import rejection_row
 from tests.handling.world import HeaderPairs, Running, World, execution_id, header, id_owned_by
 
 PARTITION = 1
@@ -174,3 +184,21 @@ async def test_a_rejection_carries_one_trace_however_many_came(
     id_ = f"{COMMANDS}/{partition}/{offset}"
     (record,) = [item for item in await world.read(REJECTIONS) if header(item, "ce_id") == id_]
     assert [name for name, _ in record.headers].count("traceparent") == 1
+
+
+@given(
+    st.lists(st.tuples(st.text() | st.sampled_from(["ce_type", "content-type", "a\0b"]), st.none() | st.binary())),
+    st.none() | st.binary(),
+    st.none() | st.binary(),
+    st.integers(-(2**63), 2**63 - 1),
+)
+def test_whatever_is_refused_the_projector_can_read_the_rejection(
+    headers: list[tuple[str, bytes | None]], key: bytes | None, value: bytes | None, timestamp: int
+) -> None:
+    """What we write, we must be able to read: else a partition of the projection stops."""
+    record: Record = ConsumerRecord(COMMANDS, 1, 7, timestamp, 0, key, value, None, 0, 0, tuple(headers))  # type: ignore[arg-type]  # as aiokafka has it
+    flaw = problem(Code.UNKNOWN_COMMAND, "no such command")
+    written = rejection_record(Refused(record, None, flaw), utc_now())
+    assert b"\\u0000" not in (written.value or b"")
+    read = replace(record, topic=REJECTIONS, value=written.value, headers=tuple(written.headers))
+    assert rejection_row(read)[4] == "unknown_command"

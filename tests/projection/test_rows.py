@@ -103,6 +103,13 @@ def test_a_rejection_tells_of_the_command_what_can_be_read(
     assert '"title"' in row["problem"]
 
 
+def test_a_rejection_that_an_earlier_version_wrote_with_a_nul_is_read() -> None:
+    written = rejection(COMMAND, *BINARY, ("a?b", b""))
+    old = raw_record(REJECTIONS, (written.value or b"").replace(b"a?b", b"a\\u0000b"), list(written.headers), 9, 1)
+    row = dict(zip(REJECTION_COLUMNS, rejection_row(old), strict=True))
+    assert (row["executionId"], row["commandType"]) == (UUID(ID), "FailTaskExecution")
+
+
 def test_what_is_no_rejection_is_unreadable() -> None:
     with pytest.raises(UnreadableRecordError, match="not TaskCommandRejected"):
         rejection_row(raw_record(REJECTIONS, b"{}", []))
