@@ -83,6 +83,7 @@ _KINDS: Final[dict[str, Callable[[Trial, str], Any]]] = {
     "many variables": lambda trial, number: _body(
         number, *(_variable(f"v{place}", trial.type, validation={"pattern": "^a{1,50}$"}) for place in range(1000))
     ),
+    "large default": lambda _, number: _body(number, _variable("v", "array", defaultValue=["x" * 1000] * 2500)),
     "draft": lambda trial, number: _body(number, _variable("v", trial.type), status="DRAFT"),
     "wrong field": lambda trial, number: _body(number, **{list(SOUND)[trial.size % len(SOUND)]: trial.inputs["v"]}),
     "unknown fields": lambda _, number: _body(number, **{f"x{place}": 1 for place in range(20_000)}),

@@ -11,8 +11,6 @@ from tests.fuzz.topics import Read
 from tests.fuzz.wire import Raw
 
 API_SOURCE: Final = "/task-execution-service/api"
-_PLACED: Final = (b"task-execution.commands/", b"/kafka/task-execution.commands")
-"""How the identity begins that a record without one gets from its place; a copy at the owner says it."""
 
 
 @dataclass
@@ -67,11 +65,10 @@ class Ledger:
         for read in self.commands:
             if read.place in self.sent:
                 continue
-            kept = [pair for pair in read.all_headers if not (pair[1] or b"").startswith(_PLACED)]
             originals = waiting.get(digest(read.key, read.value, read.all_headers), [])
-            originals = originals or waiting.get(digest(read.key, read.value, kept), [])
             if originals:
                 self.copies[read.place] = originals.pop(0)
+                self.copies[read.place].handled_at = read.place
             else:
                 self.foreign.add(read.place)
         for raw, what in self.aborted:

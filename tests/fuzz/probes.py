@@ -23,6 +23,7 @@ class Probes:
         self._connection, self._replies, self._ledger = Connection(servers, 60), replies, ledger
         self._count = 10_000
         self.slowest = dict.fromkeys(range(PARTITIONS), 0.0)
+        self.standing: set[int] = set()
 
     def all_move(self, run: str) -> bool:
         """Whether every partition answers; that one takes longer than it may is a flaw, that it never does ends all."""
@@ -40,6 +41,7 @@ class Probes:
                     self.slowest[partition] = max(self.slowest[partition], round(seconds, 1))
                     if seconds > LIMIT_SECONDS * slowness():
                         self._ledger.blame("partition slow", f"{partition}: {seconds:.1f} s after {run}")
+        self.standing = set(sent)
         for partition in sent:
             self._ledger.blame("partition stands still", f"{partition}, after {run}")
         return not sent

@@ -133,7 +133,7 @@ def _live(service: Service, summary: Summary, until: float, only: int | None, wi
         moves = probes.all_move(f"{now.run}a") and probes.all_move(f"{now.run}b")
         _take_in(ledger, followers)
         if not moves:
-            _name_culprits(ledger)
+            _name_culprits(ledger, probes.standing)
         else:
             ledger.settle()
             if (status := httpx2.get(f"{service.url}/readyz", timeout=30).status_code) != httpx2.codes.OK:
@@ -165,14 +165,14 @@ def _take_in(ledger: Ledger, followers: dict[str, Follower]) -> None:
         ledger.replies += followers[topic].read()
 
 
-def _name_culprits(ledger: Ledger) -> None:
+def _name_culprits(ledger: Ledger, standing: set[int]) -> None:
     """The first record of every partition without an outcome: what its owner stumbles over, or what came behind it."""
     answered = {
         (r["partition"], r["offset"]) for read in ledger.rejections for r in [json.loads(read.value or b"{}")["record"]]
     }
     caused = {(read.text("ce_causationsource"), read.text("ce_causationid")) for read in ledger.events}
     for place, sent in sorted(ledger.sent.items()):
-        if place not in answered and sent.identity() not in caused:
+        if place[0] in standing and place not in answered and sent.identity() not in caused:
             ledger.blame(f"unanswered in partition {place[0]}", f"{place}: {sent.what}")
 
 

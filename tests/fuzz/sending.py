@@ -17,6 +17,7 @@ from tests.fuzz.wire import CODECS, REFUSED, Connection, Raw, batch
 _BATCH_BYTES: Final = 900_000
 _BOMB_BYTES: Final = (5_000_000, 20_000_000, 60_000_000)
 _SWARM: Final = 5_000
+_MANY: Final = 20
 _SELDOM: Final = 0.2
 
 
@@ -62,7 +63,10 @@ class Sending:
         ]
         for recipe in now.recipes:
             now.inputs[f"command with {len(recipe.mutations)} mutations"] += 1
-        records += [self._trial(now, place, trial) for place, trial in enumerate(now.trials)]
+        for place, trial in enumerate(now.trials):
+            records += [self._trial(now, place, trial, 100 * place)]
+            if trial.kind == "large default":
+                records += [self._trial(now, place, trial, 100 * place + number) for number in range(1, _MANY)]
         if "bomb" not in now.without and now.random.random() < _SELDOM:
             size = now.random.choice(_BOMB_BYTES)
             records.append((Raw(None, b" " * size, ((b"ce_type", b"x"),), _now()), f"bomb of {size} bytes"))
@@ -74,10 +78,11 @@ class Sending:
             now.inputs["swarm"] += 1
             self._send_batch(now, tiny, _SWARM)
 
-    def _trial(self, now: Round, place: int, trial: Trial) -> tuple[Raw, str]:
-        recipe = Recipe("ExecuteTask", 1000 + place, "none", REPLIES)
-        body = {"taskId": f"fuzz:{now.run}-{place}", "taskVersion": definitions.VERSION, "inputs": trial.inputs}
-        made = make(recipe, now.run, 1000 + place, _now())
+    def _trial(self, now: Round, place: int, trial: Trial, number: int) -> tuple[Raw, str]:
+        """An execution by the definition; the first has the input that shall meet it."""
+        recipe, inputs = Recipe("ExecuteTask", 5000 + number, "none", REPLIES), {} if number % 100 else trial.inputs
+        body = {"taskId": f"fuzz:{now.run}-{place}", "taskVersion": definitions.VERSION, "inputs": inputs}
+        made = make(recipe, now.run, 5000 + number, _now())
         value = json.dumps(body).encode(errors="replace")
         return Raw(made.key, value, made.headers, made.timestamp), f"round {now.number}: execution of {trial}"
 

@@ -11,17 +11,20 @@ from tests.fuzz.wire import Raw
 Place = tuple[int, int]
 Identity = tuple[str, str]
 
-_PRIVATE: Final = "taskexec_"
 _MAX_CORRELATION: Final = 1024
 
 
 @dataclass(eq=False)
 class Sent:
-    """A record that the broker has acknowledged at `place`; `what` tells how to make it anew."""
+    """A record that the broker has acknowledged at `place`; `what` tells how to make it anew.
+
+    `handled_at` is where it was passed on to, if it was.
+    """
 
     place: Place
     raw: Raw
     what: str
+    handled_at: Place | None = None
     events: list[Read] = field(default_factory=list)
     rejections: list[Read] = field(default_factory=list)
     replies: list[Read] = field(default_factory=list)
@@ -45,7 +48,8 @@ class Sent:
             id_, source = (body.get("id"), body.get("source")) if isinstance(body, dict) else (None, None)
         else:
             id_, source = ((headers.get(name) or b"").decode(errors="replace") for name in ("ce_id", "ce_source"))
-        place = f"task-execution.commands/{self.place[0]}/{self.place[1]}"
+        partition, offset = self.handled_at or self.place
+        place = f"task-execution.commands/{partition}/{offset}"
         return str(source or "/kafka/task-execution.commands"), str(id_ or place)
 
     def mailbox(self) -> tuple[str, bytes] | None:
@@ -74,7 +78,7 @@ def json_of(value: bytes | None) -> Any:
 
 
 def digest(key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes | None]]) -> int:
-    """Equal for a record and its copy at the owner; what the service adds for itself does not count."""
+    """Equal for a record and its copy at the owner."""
     # The reader's library cuts names at a NUL.
-    kept = [(name.partition("\0")[0], content) for name, content in headers if not name.lower().startswith(_PRIVATE)]
+    kept = [(name.partition("\0")[0], content) for name, content in headers]
     return hash((key, value, tuple(kept)))
