@@ -30,6 +30,7 @@ from service.embedded.broker import EmbeddedBroker
 from service.embedded.data_dir import data_directory
 from service.embedded.errors import EmbeddedError
 from service.handling.handler import HandlerOptions, running_handler
+from service.kafka.fetching import bound_fetching
 from service.kafka.provisioning import ProvisioningError, ensure_topics
 from service.projection.projector import Projector
 from service.queries.executions import TaskExecutionQueries
@@ -89,6 +90,7 @@ async def running_service(
     """
     # Each command leaves small, long-lived objects behind; the default thresholds spend 40 % of the time on them.
     gc.set_threshold(1_000_000, 20, 50)
+    bound_fetching()
     async with AsyncExitStack() as stack:
         servers = settings.kafka_bootstrap_servers
         partitions = await ensure_topics(servers, settings.partitions, settings.replication_factor)

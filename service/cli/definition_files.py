@@ -1,9 +1,10 @@
 """Task definitions in files, checked as strictly as the service does: what passes here can be executed."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from msgspec import Struct
 from pydantic import ValidationError
 from pydantic_core import to_json
 from ruamel.yaml import YAML
@@ -11,13 +12,26 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.tokens import AliasToken
 
 from service.cli.exits import CommandError, Exit
-from service.contracts.codec import MalformedJsonError, decode, pointer
+from service.contracts.codec import MalformedJsonError, decode
 from service.contracts.definitions import TaskDefinition
+from service.contracts.envelope import MAX_COMMAND_DEPTH
+from service.contracts.problems import field_errors
+from service.contracts.topics import MAX_RECORD_BYTES
 from service.domain.definitions import Definition, InvalidDefinitionError
+
+_MAX_BYTES: Final = MAX_RECORD_BYTES - 65_536  # the rest is for the headers and what Kafka adds
 
 
 class _UnreadableError(Exception):
     """The file holds no definitions; the message says why."""
+
+
+class Checked(Struct, frozen=True):
+    """A definition in a file (`place`), or None and all that is wrong with it or with the file."""
+
+    place: str
+    definition: TaskDefinition | None
+    flaws: Sequence[str] = ()
 
 
 def read_definitions(files: Iterable[Path]) -> list[TaskDefinition]:
@@ -26,39 +40,68 @@ def read_definitions(files: Iterable[Path]) -> list[TaskDefinition]:
     Raises:
         CommandError: a file cannot be read, or a definition is not valid or given twice: all that is wrong, by file.
     """
-    definitions: dict[str, TaskDefinition] = {}
-    flaws: list[str] = []
+    checked = check_definitions(files)
+    refuse_flaws(checked, "Nothing was published, for there are mistakes in the files:")
+    return [item.definition for item in checked if item.definition]
+
+
+def refuse_flaws(checked: Iterable[Checked], summary: str) -> None:
+    """Return if nothing is wrong.
+
+    Raises:
+        CommandError: something is: the summary, then all of it.
+    """
+    if flaws := [f"{item.place}: {flaw}" for item in checked for flaw in item.flaws]:
+        raise CommandError(Exit.USAGE, summary, *flaws)
+
+
+def check_definitions(files: Iterable[Path]) -> list[Checked]:
+    """All definitions in the files, in order, and all that is wrong."""
+    checked: list[Checked] = []
+    places: dict[str, str] = {}
     for file in files:
         try:
             documents = _documents(file)
         except _UnreadableError as error:
-            flaws.append(f"{file}: {error}")
+            checked.append(Checked(str(file), None, [str(error)]))
             continue
         for number, data in enumerate(documents, start=1):
-            definition, wrong = _definition(data)
-            if definition and definition.key in definitions:
-                wrong = [f"{definition.key} is given twice; keep one"]
-            if definition:
-                definitions[definition.key] = definition
-            flaws += [f"{file}, definition {number}: {flaw}" for flaw in wrong]
-    if flaws:
-        raise CommandError(Exit.USAGE, "Nothing was published, for there are mistakes in the files:", *flaws)
-    return list(definitions.values())
+            place = f"{file}, definition {number}"
+            definition, flaws = _definition(data)
+            if definition and (first := places.get(definition.key)):
+                flaws = [f"{definition.key} is given twice, first in {first}; keep one"]
+            elif definition:
+                places[definition.key] = place
+            checked.append(Checked(place, None if flaws else definition, flaws))
+    return checked
 
 
 def _definition(data: object) -> tuple[TaskDefinition | None, list[str]]:
     try:
         definition = TaskDefinition.model_validate(data, by_alias=True, by_name=False, extra="forbid")
         Definition(definition)
+        return definition, _record_flaws(definition.model_dump_json(exclude_none=True).encode())
     except ValidationError as error:
-        return None, [f"{pointer('#', *e['loc'])}: {_detail(e['type'], e['msg'])}" for e in error.errors()]
+        return None, list(_schema_flaws(error))
     except InvalidDefinitionError as error:
-        return None, [str(error)]
-    return definition, []
+        return None, [f"{e.pointer}: {e.detail}" for e in error.errors]
 
 
-def _detail(kind: str, message: str) -> str:
-    return "unknown field; it would not be published" if kind == "extra_forbidden" else message
+def _record_flaws(record: bytes) -> list[str]:
+    """What the service would refuse of what is published."""
+    if len(record) > _MAX_BYTES:
+        return [f"it has {len(record)} bytes as JSON; at most {_MAX_BYTES} are allowed"]
+    try:
+        decode(record, MAX_COMMAND_DEPTH)
+    except MalformedJsonError as error:
+        return [f"{error.pointer}: {error.detail}"]
+    return []
+
+
+def _schema_flaws(error: ValidationError) -> Iterator[str]:
+    for found, flaw in zip(error.errors(), field_errors(error, ()), strict=False):  # of very many, the first ones
+        unknown = found["type"] == "extra_forbidden"
+        yield f"{flaw.pointer}: {'unknown field; it would not be published' if unknown else flaw.detail}"
 
 
 def _documents(file: Path) -> list[Any]:
@@ -73,6 +116,8 @@ def _documents(file: Path) -> list[Any]:
     except MarkedYAMLError as error:
         where = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         raise _UnreadableError(f"not valid YAML: {where}{error.problem}") from None
+    except RecursionError:
+        raise _UnreadableError("not valid YAML: nested too deeply") from None
     except (YAMLError, ValueError) as error:
         raise _UnreadableError(f"not valid YAML: {error}") from None
     found = [item for document in documents for item in (document if isinstance(document, list) else [document])]

@@ -1,4 +1,4 @@
-"""`taskexec definitions publish`: what the service that owns definitions does, for development and tests."""
+"""`taskexec definitions`: what the service that owns definitions does, for development and tests."""
 
 import logging
 from pathlib import Path
@@ -15,6 +15,27 @@ DEFAULT_SERVERS: Final = "127.0.0.1:9092"
 app = typer.Typer(help="Task definitions.", no_args_is_help=True)
 
 
+Files = Annotated[list[Path], typer.Argument(metavar="FILE", help="JSON or YAML; one definition or several in each.")]
+
+
+@app.command(
+    epilog=examples(
+        "taskexec definitions validate daily_report.yaml",
+        "taskexec definitions validate definitions/*.json",
+    )
+)
+def validate(files: Files) -> None:
+    """Check definitions as `publish` does, and publish nothing. Each is usable, or all that is wrong is told."""
+    from service.cli.definition_files import check_definitions, refuse_flaws  # noqa: PLC0415 - as below
+
+    checked = check_definitions(files)
+    for item in checked:
+        if item.definition:
+            name = f"{item.definition.task_id} {item.definition.version} ({item.definition.status})"
+            write_note(f"{item.place}: {name} is usable")
+    refuse_flaws(checked, "There are mistakes in the files:")
+
+
 @app.command(
     epilog=examples(
         "taskexec definitions publish daily_report.yaml",
@@ -22,9 +43,7 @@ app = typer.Typer(help="Task definitions.", no_args_is_help=True)
     )
 )
 def publish(
-    files: Annotated[
-        list[Path], typer.Argument(metavar="FILE", help="JSON or YAML; one definition or several in each.")
-    ],
+    files: Files,
     *,
     bootstrap_servers: Annotated[
         str, typer.Option(envvar="KAFKA_BOOTSTRAP_SERVERS", metavar="HOST:PORT", help="Where Kafka is.")

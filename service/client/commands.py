@@ -145,6 +145,7 @@ class CommandClient:
             group_id=None,
             auto_offset_reset="latest",
             isolation_level="read_committed",
+            fetch_max_bytes=topics.MAX_RECORD_BYTES,
             request_timeout_ms=request_timeout_ms,
         )
         stack.push_async_callback(_stop, consumer.stop)

@@ -13,6 +13,7 @@ from service.contracts.envelope import CORRELATION_ID
 from service.contracts.problems import Code, RejectedError, problem
 
 _POLL_MS = 60_000
+_MAX_RECORDS = 1000
 
 
 class ClientClosedError(RejectedError):
@@ -77,7 +78,7 @@ class ReplyInbox:
 
     async def _listen(self, consumer: AIOKafkaConsumer) -> None:
         while True:
-            for records in (await consumer.getmany(timeout_ms=_POLL_MS)).values():
+            for records in (await consumer.getmany(timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)).values():
                 for record in records:
                     self._deliver(record)
 

@@ -63,7 +63,10 @@ _HEADERS: Final[dict[str, tuple[str, Object]]] = {
     DEFINITIONS_TOPIC: ("DefinitionHeaders", DEFINITION_HEADERS),
 }
 _KEYS: Final[dict[str, Object]] = {
-    COMMANDS_TOPIC: {"description": "Anything. The executionId where there is one saves a hop to its owner."},
+    COMMANDS_TOPIC: {
+        "description": "Anything, but one key for all commands of an execution: under different ones they may overtake "
+        "each other. The executionId saves a hop to its owner.",
+    },
     EVENTS_TOPIC: {"description": "The executionId.", "pattern": UUID_PATTERN},
     REPLIES_TOPIC: {"description": f"The command's {CORRELATION_ID}."},
     REJECTIONS_TOPIC: {"description": "The key of the refused record."},
@@ -77,8 +80,12 @@ _INFO: Final = """
     Every record is a CloudEvent 1.0. The service writes binary mode (attributes in `ce_*` headers, JSON in the value)
     and reads binary and structured mode (`content-type: application/cloudevents+json`).
 
-    **Identity is idempotency.** `ce_source` and `ce_id` together name one command for ever: the executionId is the
-    UUIDv5 of both, and the same command sent again changes nothing and gets the same answer.
+    **Identity is idempotency.** `ce_source` and `ce_id` together name one command of an execution; of an ExecuteTask,
+    the executionId is the UUIDv5 of both. The same command sent again changes nothing and gets the same answer; with
+    another type or payload, for the same execution, it is rejected.
+
+    **Order.** The commands that a client sends under one key are handled in order. Use one key for all commands of an
+    execution, whatever it is, or wait for the reply to one before the next.
 
     Every command ends as exactly one event, one rejection, or a duplicate of one that was accepted before. A reply
     is sent where the command carries a `reply_to` header.

@@ -1,12 +1,15 @@
 """The TaskDefinition as this service reads it. Another service owns and publishes it."""
 
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any, Final, cast
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictFloat, StrictInt
 from pydantic.alias_generators import to_camel
 
-from service.contracts.model import TaskId, TaskVersion
+from service.contracts.model import Name, TaskId, TaskVersion
+
+MAX_VARIABLES: Final = 1_000
+"""How many inputs, and how many outputs, a definition has at most."""
 
 
 class _Foreign(BaseModel):
@@ -46,37 +49,65 @@ class VariableType(StrEnum):
     FILE = "file"
 
 
+Length = Annotated[StrictInt, Field(ge=0)]
+
+
 class Validation(_Foreign):
     """Limits on a value. Like in JSON Schema, a keyword that does not concern the value's type has no effect."""
 
-    pattern: str | None = None
-    min_length: int | None = Field(default=None, ge=0)
-    max_length: int | None = Field(default=None, ge=0)
-    enum: tuple[Any, ...] | None = None
-    min_value: float | int | None = None
-    max_value: float | int | None = None
+    pattern: str | None = Field(
+        default=None,
+        description="A regular expression in RE2's syntax (https://github.com/google/re2/wiki/Syntax), searched for "
+        "anywhere in the value: `^` and `$` tie it to the ends. `\\d`, `\\w` and `\\s` are ASCII; there is no "
+        "look-around, no back-reference, no `\\u` and no `(?x)`. The larger a pattern, the shorter the values that can "
+        "be matched: program size times bytes is at most 10 million for all values of a command.",
+    )
+    min_length: Length | None = Field(default=None, description="In characters of a text, in items of an array.")
+    max_length: Length | None = None
+    enum: tuple[Any, ...] | None = Field(
+        default=None,
+        description="The values that are allowed, compared as JSON: 1 is 1.0, and not true. All enums in one "
+        "list of variables have at most 10,000 together.",
+    )
+    min_value: StrictFloat | StrictInt | None = None
+    max_value: StrictFloat | StrictInt | None = None
 
 
 class Variable(_Foreign):
     """An input or output variable. A required one has no default; an optional one without resolves to null."""
 
-    name: str = Field(min_length=1, max_length=255)
+    name: Name
     type: VariableType
-    required: bool = True
+    required: StrictBool = True
     description: str | None = None
     default_value: Any = None
     validation: Validation | None = None
 
 
-class TaskDefinition(_Foreign):
-    """One version of a task: identity `taskId` (`namespace:name`) + `version`."""
+def _not_too_many(variables: Any) -> Any:  # noqa: ANN401 - JSON is any
+    if isinstance(variables, list) and len(cast("list[object]", variables)) > MAX_VARIABLES:
+        raise ValueError(f"must have at most {MAX_VARIABLES} items")
+    return variables  # pyright: ignore[reportUnknownVariableType] - it is any
+
+
+Variables = Annotated[tuple[Variable, ...], Field(max_length=MAX_VARIABLES), BeforeValidator(_not_too_many)]
+"""Too many are refused before each is looked at: what is wrong with each of them costs time and memory."""
+
+
+class DefinitionIdentity(_Foreign):
+    """What names a version of a task: `taskId` (`namespace:name`) + `version`."""
 
     task_id: TaskId
     version: TaskVersion
+
+
+class TaskDefinition(DefinitionIdentity):
+    """One version of a task: identity `taskId` (`namespace:name`) + `version`."""
+
     status: DefinitionStatus
     type: TaskType
-    input_variables: tuple[Variable, ...] = ()
-    output_variables: tuple[Variable, ...] = ()
+    input_variables: Variables = ()
+    output_variables: Variables = ()
 
     @property
     def key(self) -> str:

@@ -69,6 +69,10 @@ REPLY_HEADERS: Final = _written(**_CORRELATION)
 REJECTION_HEADERS: Final = _written()
 DEFINITION_HEADERS: Final[Object] = {
     "type": "object",
-    "description": "None is needed: key and value say everything.",
-    "properties": {**_CLOUDEVENT, CONTENT_TYPE: {"type": "string", "const": JSON}, **_TRACE},
+    "description": "None is needed: key and value say everything. Without a content type, the value is the definition.",
+    "properties": {
+        **_CLOUDEVENT,
+        CONTENT_TYPE: {"type": "string", "description": f"`{JSON}`, or `{STRUCTURED}` where the value is the event."},
+        **_TRACE,
+    },
 }

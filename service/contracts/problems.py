@@ -1,16 +1,19 @@
 """Every way a request can be refused: the codes, and the RFC 9457 object that carries them everywhere."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
 from http import HTTPStatus
-from typing import Annotated, Final
+from itertools import islice
+from typing import Annotated, Final, TypeVar
 
 from pydantic import AfterValidator, ValidationError
 
 from service.contracts.codec import pointer
 from service.contracts.model import Contract
 from service.contracts.status import Status
+
+Given = TypeVar("Given")
 
 
 class Code(StrEnum):
@@ -24,6 +27,7 @@ class Code(StrEnum):
     INVALID_REPLY_TO = "invalid_reply_to"
     DEFINITION_NOT_FOUND = "definition_not_found"
     DEFINITION_NOT_PUBLISHED = "definition_not_published"
+    DEFINITION_UNUSABLE = "definition_unusable"
     INVALID_INPUTS = "invalid_inputs"
     INVALID_OUTPUTS = "invalid_outputs"
     SPARK_NOT_ALLOWED = "spark_not_allowed"
@@ -49,6 +53,7 @@ _KINDS: Final = {
     Code.INVALID_REPLY_TO: (HTTPStatus.BAD_REQUEST, "The reply topic is not allowed"),
     Code.DEFINITION_NOT_FOUND: (HTTPStatus.UNPROCESSABLE_ENTITY, "The task definition does not exist"),
     Code.DEFINITION_NOT_PUBLISHED: (HTTPStatus.UNPROCESSABLE_ENTITY, "The task definition is not published"),
+    Code.DEFINITION_UNUSABLE: (HTTPStatus.UNPROCESSABLE_ENTITY, "The task definition cannot be used"),
     Code.INVALID_INPUTS: (HTTPStatus.UNPROCESSABLE_ENTITY, "The inputs do not fit the task definition"),
     Code.INVALID_OUTPUTS: (HTTPStatus.UNPROCESSABLE_ENTITY, "The outputs do not fit the task definition"),
     Code.SPARK_NOT_ALLOWED: (HTTPStatus.UNPROCESSABLE_ENTITY, "Only PySpark tasks have a Spark application"),
@@ -132,6 +137,14 @@ class RejectedError(Exception):
 def reject(code: Code, detail: str, errors: tuple[FieldError, ...] = ()) -> RejectedError:
     """The exception to raise for a refusal that has no current status to report."""
     return RejectedError(problem(code, detail, errors))
+
+
+def listed(given: Mapping[str, Given], known: Collection[str]) -> Mapping[str, Given]:
+    """The object to validate: of very many unknown names, as many as errors are listed. Each would cost."""
+    if len(given) <= len(known) + MAX_ERRORS:
+        return given
+    unknown = islice((name for name in given if name not in known), MAX_ERRORS + 1)
+    return {name: given[name] for name in (*known, *unknown) if name in given}
 
 
 _PYDANTIC_WORDS: Final = re.compile(r"^(Input|String|List) should ")

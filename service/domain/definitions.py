@@ -1,28 +1,33 @@
 """A TaskDefinition made ready for use: it checks and resolves the variables of its executions."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final, assert_never
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
-from pydantic_core import PydanticCustomError, SchemaError, SchemaValidator, ValidationError, core_schema
+from service.contracts.definitions import DefinitionStatus, TaskDefinition, TaskType
+from service.contracts.problems import FieldError
+from service.domain.variables import Variables
 
-from service.contracts.codec import encode
-from service.contracts.definitions import DefinitionStatus, TaskDefinition, TaskType, Validation, Variable, VariableType
-from service.contracts.problems import FieldError, field_errors
-
-_NO_LIMITS: Final = Validation()
+MAX_REASON: Final = 1_000
+"""How many characters the reason why a definition cannot be used has at most: each is kept in memory."""
 
 
 class InvalidDefinitionError(ValueError):
-    """The definition contradicts itself, so nothing can be executed by it; the message says where and why."""
+    """The definition contradicts itself, so nothing can be executed by it; `errors` say all that is wrong and where."""
+
+    def __init__(self, errors: Iterable[FieldError]) -> None:
+        self.errors = tuple(errors)
+        super().__init__("; ".join(f"{error.pointer}: {error.detail}" for error in self.errors))
 
 
 class Definition:
-    """One version of a task. Patterns are matched by a linear-time engine: no input can stall the service.
+    """One version of a task. `flaw` says why it cannot be used; None if it can.
 
     Raises:
         InvalidDefinitionError: a variable is named twice, a required one has a default, a default does not fit its
-            own limits, or a pattern is not a regular expression (look-around and back-references are not supported).
+            own limits, limits contradict each other, or a pattern is not in RE2's syntax or is too large (ADR 0016).
     """
+
+    flaw: str | None = None
 
     def __init__(self, source: TaskDefinition) -> None:
         self.source = source
@@ -31,8 +36,10 @@ class Definition:
         self.status: DefinitionStatus = source.status
         self.is_published = source.status is DefinitionStatus.PUBLISHED
         self.type: TaskType = source.type
-        self._inputs = _Variables("inputs", source.input_variables)
-        self._outputs = _Variables("outputs", source.output_variables)
+        self._inputs = Variables("inputs", "inputVariables", source.input_variables)
+        self._outputs = Variables("outputs", "outputVariables", source.output_variables)
+        if flaws := (*self._inputs.flaws, *self._outputs.flaws):
+            raise InvalidDefinitionError(flaws)
 
     def resolve_inputs(self, inputs: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[FieldError, ...]]:
         """The inputs in the definition's order, defaults filled in and optional ones null; and all that is wrong."""
@@ -44,88 +51,15 @@ class Definition:
         return self._outputs.errors(outputs)
 
 
-class _Variables:
-    """The input or the output variables of a definition, compiled into one validator."""
+class UnusableDefinition(Definition):
+    """A version that somebody wrote, but nothing can be executed by: only its identity and its `flaw` are known."""
 
-    def __init__(self, kind: str, variables: tuple[Variable, ...]) -> None:
-        self._kind = kind
-        self._defaults = {variable.name: variable.default_value for variable in variables}
-        if len(self._defaults) < len(variables):
-            names = [variable.name for variable in variables]
-            twice = sorted({name for name in names if names.count(name) > 1})
-            raise InvalidDefinitionError(f"{kind}: named twice: {', '.join(twice)}")
-        for variable in variables:
-            _check_variable(f"{kind}: {variable.name}", variable)
-        self._validator = SchemaValidator(
-            core_schema.typed_dict_schema(
-                {
-                    variable.name: core_schema.typed_dict_field(_schema(variable), required=variable.required)
-                    for variable in variables
-                },
-                extra_behavior="forbid",
-            )
-        )
+    def __init__(self, task_id: str, version: str, flaw: str) -> None:
+        self.task_id, self.version = task_id, version
+        self.name = f"{task_id} {version}"
+        self.is_published = False
+        self.flaw = flaw if len(flaw) <= MAX_REASON else f"{flaw[: MAX_REASON - 1]}…"
 
-    def filled(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Every variable's value. A null for an optional variable means that it was not given."""
-        return {
-            name: default if (value := given.get(name)) is None else value for name, default in self._defaults.items()
-        }
-
-    def errors(self, given: Mapping[str, Any]) -> tuple[FieldError, ...]:
-        try:
-            self._validator.validate_python(given)
-        except ValidationError as error:
-            return field_errors(error, self._defaults, self._kind)
+    def check_outputs(self, outputs: Mapping[str, Any]) -> tuple[FieldError, ...]:  # noqa: ARG002 - as in Definition
+        """Nothing: it cannot say what is right."""
         return ()
-
-
-def _check_variable(where: str, variable: Variable) -> None:
-    try:
-        validator = SchemaValidator(_schema(variable))
-    except SchemaError as error:
-        reason = str(error).strip().splitlines()[-1].strip()
-        raise InvalidDefinitionError(f"{where}: its pattern is not usable: {reason}") from None
-    if variable.default_value is None:
-        return
-    if variable.required:
-        raise InvalidDefinitionError(f"{where} is required, so it cannot have a defaultValue")
-    try:
-        validator.validate_python(variable.default_value)
-    except ValidationError as error:
-        raise InvalidDefinitionError(f"{where}: its defaultValue {field_errors(error, ())[0].detail}") from None
-
-
-def _schema(variable: Variable) -> core_schema.CoreSchema:
-    limits = variable.validation or _NO_LIMITS
-    shortest, longest = limits.min_length, limits.max_length
-    schema: core_schema.CoreSchema
-    match variable.type:
-        case VariableType.STRING | VariableType.FILE:
-            schema = core_schema.str_schema(
-                strict=True, pattern=limits.pattern, min_length=shortest, max_length=longest
-            )
-        case VariableType.NUMBER:
-            schema = core_schema.float_schema(strict=True, ge=limits.min_value, le=limits.max_value)
-        case VariableType.BOOLEAN:
-            schema = core_schema.bool_schema(strict=True)
-        case VariableType.ARRAY:
-            schema = core_schema.list_schema(strict=True, min_length=shortest, max_length=longest)
-        case VariableType.OBJECT:
-            schema = core_schema.dict_schema(strict=True)
-        case _:
-            assert_never(variable.type)
-    if limits.enum is not None:
-        schema = core_schema.no_info_after_validator_function(_one_of(limits.enum), schema)
-    return schema if variable.required else core_schema.nullable_schema(schema)
-
-
-def _one_of(allowed: tuple[Any, ...]) -> Callable[[object], object]:
-    names = encode(allowed).decode()
-
-    def check(value: object) -> object:
-        if value not in allowed:
-            raise PydanticCustomError("enum", "must be one of {allowed}", {"allowed": names})
-        return value
-
-    return check

@@ -205,13 +205,20 @@ def resolve_inputs(command: ExecuteTask, definition: Definition | None) -> dict[
     """The inputs as the execution will see them, defaults filled in (spec, Command ExecuteTask).
 
     Raises:
-        RejectedError: there is no such published definition, or the inputs do not fit it.
+        RejectedError: there is no such published definition, it cannot be used, or the inputs do not fit it.
     """
     if definition is None:
         name = f"{command.task_id} {command.task_version}"
         detail = f"There is no task definition {name}. Publish it, or name an existing taskId and taskVersion."
         missing = FieldError(pointer="#/taskId", detail=f"no definition {name}")
         raise reject(Code.DEFINITION_NOT_FOUND, detail, (missing,))
+    if definition.flaw is not None:
+        raise reject(
+            Code.DEFINITION_UNUSABLE,
+            f"The task definition {definition.name} cannot be used. Mend it and publish it again, or name another "
+            f"version. What is wrong with it: {definition.flaw}",
+            (FieldError(pointer="#/taskVersion", detail=f"cannot be used: {definition.flaw}"),),
+        )
     if not definition.is_published:
         raise reject(
             Code.DEFINITION_NOT_PUBLISHED,
@@ -226,14 +233,16 @@ def resolve_inputs(command: ExecuteTask, definition: Definition | None) -> dict[
 
 
 def _check_outputs(command: SucceedTaskExecution, definition: Definition | None) -> None:
-    # A definition withdrawn while the execution ran can no longer say what is right: the result is kept, not lost.
+    # A definition withdrawn or spoilt while the execution ran can no longer say what is right: the result is kept.
     if definition and (errors := definition.check_outputs(command.outputs)):
         detail = f"The outputs do not fit the definition of {definition.name}: see errors."
         raise reject(Code.INVALID_OUTPUTS, detail, errors)
 
 
 def _spark_application(command: StartTaskExecution, definition: Definition | None) -> str | None:
-    if command.spark_application_id and definition and definition.type is not TaskType.PYSPARK_OPERATOR:
+    if definition is None or definition.flaw is not None:
+        return command.spark_application_id
+    if command.spark_application_id and definition.type is not TaskType.PYSPARK_OPERATOR:
         detail = f"The task's type is {definition.type}; only a pyspark_operator may name a sparkApplicationId."
         errors = (FieldError(pointer="#/sparkApplicationId", detail="not allowed here"),)
         raise reject(Code.SPARK_NOT_ALLOWED, detail, errors)

@@ -18,7 +18,7 @@ from service.domain.execution import Execution, Request, decide, evolve
 from service.domain.identity import command_hash, command_id, placed_id
 from service.domain.parsing import DefinitionOf, parse_command
 from service.kafka.murmur2 import partition_of
-from service.kafka.records import Record
+from service.kafka.records import CutValue, Record
 
 
 class ReplyAddress(Struct, frozen=True):
@@ -92,6 +92,9 @@ class Desk:
         try:
             size, reply_topic, correlation_id = _transport(record)
             reply_to = self._reply_address(reply_topic, correlation_id) if reply_topic else None
+            if isinstance(record.value, CutValue):
+                detail = f"{record.value.flaw} A command may have {MAX_COMMAND_BYTES} bytes, headers included."
+                raise reject(Code.PAYLOAD_TOO_LARGE, detail)
             if size > MAX_COMMAND_BYTES:
                 detail = f"The command has {size} bytes, headers included; at most {MAX_COMMAND_BYTES} are allowed."
                 raise reject(Code.PAYLOAD_TOO_LARGE, detail)

@@ -24,6 +24,10 @@ MAX_SECONDS: Final = 1.0
 """Then the batch ends, however many records are left: a transaction must be over before its deadline."""
 
 
+MAX_EVENT_BYTES: Final = 16 << 20
+"""Then it ends, too: a small command's event may be large by the defaults that its definition fills in."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answered:
     """The states that are new by the first `count` records of the batch."""
@@ -59,6 +63,7 @@ class BatchAnswering:
         # All records of the batch are older than this moment: to fetch a thing once is enough for all of them.
         self._fetched.clear()
         answers: list[Answer] = []
+        size = 0
         began = turn = time.monotonic()
         for number, record in enumerate(records, 1):
             answer = self._desk.answer(record, state_of, at)
@@ -68,12 +73,13 @@ class BatchAnswering:
                 await fetch()
                 answer = self._desk.answer(record, state_of, at)
             if isinstance(answer, Accepted):
+                size += len(answer.value)
                 changed[answer.state.execution_id] = answer.state
             answers.append(answer)
-            if len(answers) == _GROUP or time.monotonic() - turn > _TURN_SECONDS:
+            if len(answers) == _GROUP or size > MAX_EVENT_BYTES or time.monotonic() - turn > _TURN_SECONDS:
                 take(answers, at)
                 answers = []
-                if time.monotonic() - began > MAX_SECONDS:
+                if size > MAX_EVENT_BYTES or time.monotonic() - began > MAX_SECONDS:
                     return Answered(changed, number)
                 await asyncio.sleep(0)
                 turn = time.monotonic()

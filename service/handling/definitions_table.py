@@ -2,23 +2,21 @@
 
 import asyncio
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Final
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
-from pydantic import ValidationError
 
-from service.contracts.codec import MalformedJsonError, decode
-from service.contracts.definitions import TaskDefinition
-from service.contracts.topics import DEFINITIONS
-from service.domain.definitions import Definition, InvalidDefinitionError
+from service.contracts.topics import DEFINITIONS, MAX_RECORD_BYTES
+from service.domain.definitions import Definition
 from service.handling import metrics
-from service.kafka.lenient import UNREADABLE, read_leniently
+from service.handling.definition_records import read_definition
 from service.kafka.records import Record
 
 _PAUSE_SECONDS: Final = 0.2
+_LOGGED: Final = 1_000
+_MAX_RECORDS: Final = 1000
 
 log = structlog.get_logger(__name__)
 
@@ -28,8 +26,10 @@ class DefinitionsTable:
 
     def __init__(self, bootstrap_servers: str) -> None:
         self._definitions: dict[tuple[str, str], Definition] = {}
-        self._by_key: dict[bytes | None, tuple[str, str]] = {}
+        self._keys: dict[tuple[str, str], bytes | None] = {}
+        self._by_key: dict[bytes | None, set[tuple[str, str]]] = {}
         self._read = asyncio.Condition()
+        self._taking = False  # the consumer's position is beyond records that are not in the table yet
         self._taken_to: dict[TopicPartition, int] = {}
         self._consumer = AIOKafkaConsumer(
             DEFINITIONS,
@@ -38,11 +38,12 @@ class DefinitionsTable:
             isolation_level="read_committed",
             enable_auto_commit=False,
             auto_offset_reset="earliest",
+            fetch_max_bytes=MAX_RECORD_BYTES,
             fetch_max_wait_ms=50,  # what catch_up() asks waits behind a fetch: one connection, one request at a time
         )
 
     def get(self, task_id: str, version: str) -> Definition | None:
-        """The definition, as far as the topic has been read."""
+        """The definition, as far as the topic has been read; `flaw` says why if it cannot be used."""
         return self._definitions.get((task_id, version))
 
     async def start(self) -> None:
@@ -58,59 +59,63 @@ class DefinitionsTable:
         """Follow the topic until cancelled."""
         while True:
             try:
-                fetched = await self._consumer.getmany(timeout_ms=100)
-            except (KafkaError, *UNREADABLE) as error:
+                fetched = await self._consumer.getmany(timeout_ms=100, max_records=_MAX_RECORDS)
+            except KafkaError as error:
                 log.warning("definitions_read_failed", error=repr(error))
-                with suppress(KafkaError):
-                    await self._read_after(error)
+                for tp, offset in self._taken_to.items():  # what getmany() had taken is lost with its exception
+                    self._consumer.seek(tp, offset)
                 await asyncio.sleep(_PAUSE_SECONDS)
                 continue
+            self._taking = True
             for tp, records in fetched.items():
-                self.take(records)
+                await self.take(records)
                 self._taken_to[tp] = records[-1].offset + 1
+            self._taking = False
             async with self._read:
                 self._read.notify_all()
-
-    async def _read_after(self, error: Exception) -> None:
-        """What getmany() had taken from other partitions is lost with its exception: go back, and read from there."""
-        for tp, offset in self._taken_to.items():
-            self._consumer.seek(tp, offset)
-        if isinstance(error, UNREADABLE):
-            for tp, offset in self._taken_to.items():
-                records, self._taken_to[tp] = await read_leniently(self._consumer, tp, offset)
-                self.take(records)
-                self._consumer.seek(tp, self._taken_to[tp])
 
     async def catch_up(self) -> None:
         """Return once all that is in the topic as of now has been read: publishing, then executing works."""
         ends = await self._consumer.end_offsets(self._consumer.assignment())
         async with self._read:
-            while any([await self._consumer.position(tp) < end for tp, end in ends.items()]):
+            while any([await self._consumer.position(tp) < end for tp, end in ends.items()]) or self._taking:
                 await self._read.wait()
 
-    def take(self, records: Iterable[Record]) -> None:
-        """Take in records. One that cannot be read is reported and left out: its executions are refused, others run."""
+    async def take(self, records: Iterable[Record]) -> None:
+        """Take in records. One that cannot be used is reported: its executions are refused, others run."""
         for record in records:
             if record.value is None:
-                self._definitions.pop(self._by_key.pop(record.key, ("", "")), None)
-                continue
-            try:
-                self._put(record, record.value)
-            except (MalformedJsonError, ValidationError, InvalidDefinitionError) as error:
-                metrics.DEFINITIONS_UNREADABLE.inc()
-                log.error(  # noqa: TRY400 - the reason says it all, a traceback adds nothing
-                    "definition_unreadable", topic=record.topic, partition=record.partition, offset=record.offset,
-                    key=repr(record.key), error=str(error),
-                )  # fmt: skip
+                self._withdraw(record.key)
+            else:
+                self._take(record, record.value)
+            await asyncio.sleep(0)  # a large one takes a third of a second: everything else has its turn
 
-    def _put(self, record: Record, value: bytes) -> None:
-        source = TaskDefinition.model_validate(decode(value), by_alias=True, by_name=False)
-        identity = (source.task_id, source.version)
+    def _take(self, record: Record, value: bytes) -> None:
+        read = read_definition(record, value)
+        if read.flaw is not None:
+            metrics.DEFINITIONS_UNREADABLE.inc()
+            log.error(
+                "definition_unreadable", topic=record.topic, partition=record.partition, offset=record.offset,
+                key=repr(record.key)[:_LOGGED], error=read.flaw[:_LOGGED],
+            )  # fmt: skip
+        if read.definition is not None:
+            self._put(record, read.definition)
+
+    def _put(self, record: Record, definition: Definition) -> None:
+        identity = (definition.task_id, definition.version)
         known = self._definitions.get(identity)
         if known is not None and known.is_published:
-            if known.source != source:
+            if definition.flaw is not None or known.source != definition.source:
                 # A published version never changes again, says the spec (TaskDefinition).
-                log.error("published_definition_changed", key=source.key, offset=record.offset, action="ignored")
-            return
-        self._definitions[identity] = Definition(source)
-        self._by_key[record.key] = identity
+                log.error("published_definition_changed", name=known.name, offset=record.offset, action="ignored")
+                return
+        else:
+            self._definitions[identity] = definition
+        self._keys[identity] = record.key
+        self._by_key.setdefault(record.key, set()).add(identity)
+
+    def _withdraw(self, key: bytes | None) -> None:
+        """Remove what was last written under this key, and under no other one since."""
+        for identity in self._by_key.pop(key, ()):
+            if self._keys.get(identity) == key:
+                del self._keys[identity], self._definitions[identity]

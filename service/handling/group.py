@@ -16,7 +16,6 @@ from service.contracts.readiness import Readiness
 from service.handling import metrics
 from service.handling.inbox import MAX_BATCH_BYTES, MAX_BATCH_RECORDS
 from service.handling.partition import PartitionOwner
-from service.kafka.lenient import UNREADABLE, read_leniently
 from service.kafka.records import Record
 
 MAX_QUEUED: Final = 2 * MAX_BATCH_RECORDS
@@ -91,9 +90,10 @@ class PartitionGroup(ConsumerRebalanceListener):
 
         async def stamped(*partitions: TopicPartition, **options: Any) -> dict[TopicPartition, list[Record]]:  # noqa: ANN401 - aiokafka's own signature
             try:
-                fetched: dict[TopicPartition, list[Record]] = await getmany(*partitions, **options)
-            except (KafkaError, *UNREADABLE) as error:  # FastStream would sleep 5 s for all partitions
-                fetched = await self._fetch_after(error, consumer)
+                wanted = partitions or self._with_room(consumer)
+                fetched: dict[TopicPartition, list[Record]] = await getmany(*wanted, **options)
+            except KafkaError as error:  # FastStream would sleep 5 s for all partitions
+                fetched = await self._go_back(error, consumer)
             self._stamp = {number: owner.epoch for number, owner in self._owners.items() if owner.is_open}
             return fetched
 
@@ -124,27 +124,18 @@ class PartitionGroup(ConsumerRebalanceListener):
 
     # -- records
 
-    async def _fetch_after(self, error: Exception, consumer: AIOKafkaConsumer) -> dict[TopicPartition, list[Record]]:
-        """What getmany() had taken from other partitions is lost with its exception: go back, and read from there."""
+    async def _go_back(self, error: KafkaError, consumer: AIOKafkaConsumer) -> dict[TopicPartition, list[Record]]:
+        """What getmany() had taken from other partitions is lost with its exception: fetch it once more."""
         log.warning("fetch_failed", error=repr(error))
-        fetched: dict[TopicPartition, list[Record]] = {}
         for owner in [owner for owner in self._owners.values() if owner.is_open]:
-            epoch, tp, offset = owner.epoch, owner.tp, owner.inbox.end
-            consumer.seek(tp, offset)
-            if isinstance(error, OffsetOutOfRangeError) and tp in error.args[0]:
+            consumer.seek(owner.tp, owner.inbox.end)
+            if isinstance(error, OffsetOutOfRangeError) and owner.tp in error.args[0]:
                 owner.fail(error)
-            elif isinstance(error, UNREADABLE):
-                with suppress(KafkaError):
-                    records, end = await read_leniently(consumer, tp, offset)
-                    if owner.is_open and owner.epoch == epoch:
-                        consumer.seek(tp, end)
-                        fetched[tp] = records
-        if not any(fetched.values()):
-            await asyncio.sleep(_FETCH_PAUSE_SECONDS)
-        return fetched
+        await asyncio.sleep(_FETCH_PAUSE_SECONDS)
+        return {}
 
     async def dispatch(self, records: Iterable[Record]) -> None:
-        """Hand the batch that getmany() returned last to the owners; wait while too much is queued. Never raises."""
+        """Hand the batch that getmany() returned last to the owners; wait while no one has room. Never raises."""
         by_partition: dict[int, list[Record]] = defaultdict(list)
         for record in records:
             by_partition[record.partition].append(record)
@@ -152,8 +143,17 @@ class PartitionGroup(ConsumerRebalanceListener):
             owner = self._owners.get(partition)
             if owner is not None and self._stamp.get(partition) == owner.epoch:
                 owner.put(batch)
-        while self._too_much_waits():  # noqa: ASYNC110 - owners come and go
+        while self._too_much_waits() and not self._with_room(self._consumer):  # noqa: ASYNC110 - owners come and go
             await asyncio.sleep(0.002)
+
+    def _with_room(self, consumer: AIOKafkaConsumer | None) -> list[TopicPartition]:
+        """The open partitions; where too much waits, those with less than their share: no backlog stops the others."""
+        assigned = consumer.assignment() if consumer else ()
+        owners = [owner for owner in self._owners.values() if owner.is_open and owner.tp in assigned]
+        if self._too_much_waits():
+            records, size = MAX_QUEUED / max(len(owners), 1), MAX_QUEUED_BYTES / max(len(owners), 1)
+            owners = [owner for owner in owners if len(owner.inbox) < records and owner.inbox.size < size]
+        return [owner.tp for owner in owners]
 
     def _too_much_waits(self) -> bool:
         inboxes = [owner.inbox for owner in self._owners.values()]

@@ -21,6 +21,7 @@ from service.handling.partition import PartitionOwner
 from service.handling.replies import ReplyTopics
 from service.handling.surroundings import Surroundings
 from service.handling.timeouts import Timeouts
+from service.kafka.fetching import bound_fetching
 from service.kafka.records import Record
 
 
@@ -56,6 +57,7 @@ async def running_handler(options: HandlerOptions) -> AsyncIterator[RunningHandl
     Raises:
         KafkaError: on entering: the broker does not answer.
     """
+    bound_fetching()
     definitions = DefinitionsTable(options.bootstrap_servers)
     failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     broker, group = _build(options, definitions, failure)
@@ -150,6 +152,7 @@ def _build(
         heartbeat_interval_ms=int(timeouts.heartbeat * 1000),
         rebalance_timeout_ms=int(timeouts.rebalance * 1000),
         max_poll_interval_ms=int(timeouts.max_poll_interval * 1000),
+        fetch_max_bytes=16 << 20,
         max_partition_fetch_bytes=4 << 20,
         fetch_max_wait_ms=100,  # an opening's and a reply's questions wait behind a fetch on the same connection
         partition_assignment_strategy=(StickyPartitionAssignor,),

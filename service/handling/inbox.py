@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
+from service.kafka.patient_reader import HEADER_COST
 from service.kafka.records import Record
 
 MAX_BATCH_RECORDS: Final = 3000
@@ -17,15 +18,17 @@ class Inbox:
 
     def __init__(self) -> None:
         self.end = self.size = 0
-        self._records: deque[Record] = deque()
+        self._records: deque[tuple[Record, int]] = deque()
 
     def __len__(self) -> int:
         return len(self._records)
 
     def put(self, records: Sequence[Record]) -> None:
         """Take in records, at least one."""
-        self._records.extend(records)
-        self.size += sum(len(record.value or b"") for record in records)
+        for record in records:
+            size = _size(record)
+            self._records.append((record, size))
+            self.size += size
         self.end = records[-1].offset + 1
 
     def take_batch(self, most: int = MAX_BATCH_RECORDS) -> list[Record]:
@@ -33,16 +36,18 @@ class Inbox:
         batch: list[Record] = []
         size = 0
         while self._records and len(batch) < most and size < MAX_BATCH_BYTES:
-            record = self._records.popleft()
-            size += len(record.value or b"")
+            record, bytes_ = self._records.popleft()
+            size += bytes_
             batch.append(record)
         self.size -= size
         return batch
 
     def put_back(self, records: Sequence[Record]) -> None:
         """Take in again what was taken last, before all others."""
-        self._records.extendleft(reversed(records))
-        self.size += sum(len(record.value or b"") for record in records)
+        for record in reversed(records):
+            size = _size(record)
+            self._records.appendleft((record, size))
+            self.size += size
 
     def clear(self) -> None:
         """Drop everything."""
@@ -53,3 +58,11 @@ class Inbox:
         """Drop everything; what comes next is fetched from this offset on."""
         self.clear()
         self.end = offset
+
+
+def _size(record: Record) -> int:
+    headers = record.headers
+    size = len(record.value or b"") + len(record.key or b"") + HEADER_COST * len(headers)
+    for name, value in headers:
+        size += len(name) + len(value or b"")
+    return size

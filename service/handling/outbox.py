@@ -24,7 +24,7 @@ from service.domain.view import describe, view
 from service.handling.answering import Accepted, Answer, Misplaced, Refused, Repeated
 from service.handling.batches import Batches, Outgoing
 from service.handling.snapshots import POSITION_KEY, encode_snapshot
-from service.kafka.records import Record
+from service.kafka.records import CutValue, Record
 
 _HEAD_BYTES = 4096
 _MAX_HEADERS, _MAX_NAME = 100, 256
@@ -170,8 +170,10 @@ def _without_payloads(reply: CommandReply) -> CommandReply:
 
 
 def _original(record: Record) -> OriginalRecord:
-    value = record.value or b""
-    whole = len(value) <= MAX_COMMAND_BYTES
+    value = b"" if record.value is None else record.value
+    size, digest = (value.size, value.sha256) if isinstance(value, CutValue) else (len(value), None)
+    unread = isinstance(value, CutValue) and digest is None
+    whole = size == len(value) <= MAX_COMMAND_BYTES and not unread
     headers = (
         OriginalHeader(name=name[:_MAX_NAME].replace("\0", "\ufffd"), value=_base64((content or b"")[:_HEAD_BYTES]))
         for name, content in list(record.headers)[:_MAX_HEADERS]
@@ -184,9 +186,9 @@ def _original(record: Record) -> OriginalRecord:
         headers=tuple(headers),
         key=_base64(record.key[:_HEAD_BYTES]) if record.key is not None else None,
         value=_base64(value) if whole and record.value is not None else None,
-        value_size=len(value),
-        value_sha256=None if whole else sha256(value).hexdigest(),
-        value_head=None if whole else _base64(value[:_HEAD_BYTES]),
+        value_size=size,
+        value_sha256=None if whole or unread else digest or sha256(value).hexdigest(),
+        value_head=None if whole or unread else _base64(value[:_HEAD_BYTES]),
     )
 
 

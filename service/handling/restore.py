@@ -51,6 +51,7 @@ async def restore(bootstrap_servers: str, partition: int, timeouts: Timeouts) ->
         isolation_level="read_committed",
         enable_auto_commit=False,
         auto_offset_reset="none",
+        fetch_max_bytes=8 << 20,
         max_partition_fetch_bytes=8 << 20,
         request_timeout_ms=int(timeouts.request * 1000),
         retry_backoff_ms=int(timeouts.retry_backoff * 1000),

@@ -8,6 +8,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from service.contracts.topics import MAX_RECORD_BYTES
+from service.kafka.fetching import bound_fetching
 from service.projection import metrics
 
 log = structlog.get_logger(__name__)
@@ -30,12 +31,14 @@ async def open_consumer(
         KafkaError: the broker cannot be reached, or does not know a partition.
         ProjectionAheadError: a partition ends before its offset.
     """
+    bound_fetching()
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap_servers,
         group_id=None,
         enable_auto_commit=False,
         auto_offset_reset="none",
         isolation_level="read_committed",
+        fetch_max_bytes=4 * MAX_RECORD_BYTES,
         max_partition_fetch_bytes=MAX_RECORD_BYTES,
         fetch_max_wait_ms=_FETCH_WAIT_MS,
     )

@@ -50,7 +50,7 @@ def test_json_and_yaml_hold_one_definition_or_several(tmp_path: Path) -> None:
 def test_all_mistakes_in_all_files_are_told_at_once(tmp_path: Path) -> None:
     unknown = JSON.replace('"type"', '"inputVariable": [], "type"').replace("a:b", "a:x")
     assert flaws(tmp_path, JSON, JSON, JSON.replace("1.0.0", "1.0"), unknown, "", suffix=".yaml") == [
-        "1.yaml, definition 1: a:b@1.0.0 is given twice; keep one",
+        f"1.yaml, definition 1: a:b@1.0.0 is given twice, first in {tmp_path}/0.yaml, definition 1; keep one",
         "2.yaml, definition 1: #/version: " + flaws(tmp_path, JSON.replace("1.0.0", "1.0"))[0].split(": ", 2)[2],
         "3.yaml, definition 1: #/inputVariable: unknown field; it would not be published",
         "4.yaml: holds no definition",
@@ -62,7 +62,7 @@ def test_a_definition_that_contradicts_itself_is_refused(tmp_path: Path) -> None
 
     (flaw,) = flaws(tmp_path, text)
 
-    assert flaw.startswith("0.yaml, definition 1: inputs: since is required")
+    assert flaw.startswith("0.yaml, definition 1: #/inputVariables/1/defaultValue: since: is required")
 
 
 @pytest.mark.parametrize(
@@ -73,6 +73,7 @@ def test_a_definition_that_contradicts_itself_is_refused(tmp_path: Path) -> None
         ("a: 1\na: 2\n", 'not valid YAML: line 2: found duplicate key "a" with value "2" (original value: "1")'),
         ("a: [1\n", "not valid YAML: line 2: expected ',' or ']', but got '<stream end>'"),
         ("a: .nan\n", "not strict JSON"),
+        ("a: " + "[" * 3000 + "]" * 3000, "not valid YAML: nested too deeply"),
         ("a: !!python/object:os.system {}\n", "not valid YAML"),
     ],
 )
@@ -93,6 +94,58 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
     assert result.exit_code == 2
     assert f"{tmp_path}/none.json: cannot be read: No such file or directory" in result.stderr
+
+
+def test_the_same_file_twice_gives_its_definitions_twice(tmp_path: Path) -> None:
+    (tmp_path / "one.json").write_text(JSON)
+    result = CliRunner().invoke(app, ["definitions", "validate", *[str(tmp_path / "one.json")] * 2])
+    assert result.exit_code == 2
+    assert "a:b@1.0.0 is given twice" in result.stderr
+
+
+def test_everything_that_is_wrong_with_a_definition_is_told(tmp_path: Path) -> None:
+    variables = """ "inputVariables": [
+        {"name": "a", "type": "string", "validation": {"pattern": "(?=x)", "minLength": 2, "maxLength": 1}},
+        {"name": "a", "type": "number", "defaultValue": 1}]"""
+    found = flaws(tmp_path, JSON.replace('"type"', f'{variables}, "type"'), suffix=".json")
+    assert [flaw.split(": ")[1] for flaw in found] == [
+        "#/inputVariables/0/validation/minLength",
+        "#/inputVariables/0/validation/pattern",
+        "#/inputVariables/1/defaultValue",
+        "#/inputVariables/1/name",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("default", "message"),
+    [('"' + "x" * 4_150_000 + '"', "at most 4128768 are allowed"), ("[" * 192 + "]" * 192, "nested deeper than 190")],
+)
+def test_what_the_service_would_not_read_is_refused(tmp_path: Path, default: str, message: str) -> None:
+    kind = "array" if default.startswith("[") else "string"
+    variable = f'{{"name": "a", "type": "{kind}", "required": false, "defaultValue": {default}}}'
+    (flaw,) = flaws(tmp_path, JSON.replace('"type"', f'"inputVariables": [{variable}], "type"'), suffix=".json")
+    assert message in flaw
+
+
+def test_validating_says_of_each_definition_whether_it_is_usable(tmp_path: Path) -> None:
+    (tmp_path / "one.json").write_text(JSON)
+    (tmp_path / "more.yml").write_text(YAML)
+    files = [str(tmp_path / name) for name in ("one.json", "more.yml")]
+
+    good = CliRunner().invoke(app, ["definitions", "validate", *files])
+    (tmp_path / "bad.json").write_text(JSON.replace("a:b", "\\u001b[31m"))
+    bad = CliRunner().invoke(app, ["definitions", "validate", *files, str(tmp_path / "bad.json")])
+
+    assert good.exit_code == 0
+    assert good.stderr.splitlines() == [
+        f"{tmp_path}/one.json, definition 1: a:b 1.0.0 (PUBLISHED) is usable",
+        f"{tmp_path}/more.yml, definition 1: sales:daily_report 1.2.0 (PUBLISHED) is usable",
+        f"{tmp_path}/more.yml, definition 2: a:c draft (DRAFT) is usable",
+        f"{tmp_path}/more.yml, definition 3: a:d draft (DRAFT) is usable",
+    ]
+    assert bad.exit_code == 2
+    assert bad.stderr.splitlines()[:5] == [*good.stderr.splitlines(), "Error: There are mistakes in the files:"]
+    assert f"  {tmp_path}/bad.json, definition 1: #/taskId: must match pattern" in bad.stderr
 
 
 def test_without_kafka_nothing_is_published_and_it_says_so(tmp_path: Path) -> None:

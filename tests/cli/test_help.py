@@ -8,6 +8,7 @@ from service.cli.main import app
 
 COMMANDS = [
     "execute", "start", "succeed", "fail", "stop", "skip", "get", "list", "stats", "history", "definitions publish",
+    "definitions validate",
 ]  # fmt: skip
 
 

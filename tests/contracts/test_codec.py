@@ -88,6 +88,27 @@ def test_many_brackets_are_not_depth() -> None:
     assert len(decode(b"[" + b",".join([b"[[]]"] * 1000) + b"]", 3)) == 1000
 
 
+def test_brackets_in_strings_are_not_depth() -> None:
+    for text in ("[" * 1000, '[{"\\' * 300, '\\"[' * 300):
+        assert decode(json.dumps(text).encode(), 0) == text
+        assert decode(json.dumps([text, {text: 1}]).encode(), 2) == [text, {text: 1}]
+
+
+def depth(value: Any) -> int:
+    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if children is None else 1 + max(map(depth, children), default=0)
+
+
+@given(st.lists(JSON, min_size=1), st.integers(0, 6))
+def test_the_depth_is_counted_as_anybody_would(value: list[Any], limit: int) -> None:
+    many = [value, [[]] * 10]
+    if depth(many) <= limit:
+        assert decode(encode(many), limit) == many
+    else:
+        with pytest.raises(MalformedJsonError, match=f"deeper than {limit}"):
+            decode(encode(many), limit)
+
+
 @given(JSON)
 def test_what_we_write_we_read(value: Any) -> None:
     assert decode(encode(value)) == value

@@ -30,7 +30,7 @@ from service.contracts.events import (
 from service.contracts.problems import Code, Problem, RejectedError
 from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp
-from service.domain.definitions import Definition
+from service.domain.definitions import MAX_REASON, Definition, UnusableDefinition
 from service.domain.execution import Execution, Request, as_of, decide, evolve, repeated_sequence
 from service.domain.identity import command_hash
 from service.domain.view import describe, view
@@ -52,6 +52,7 @@ def definition(**changes: str) -> Definition:
 
 
 ETL = definition()
+UNUSABLE = UnusableDefinition("etl:load", "1.0.0", "#/type: required, but missing")
 EXECUTE = ExecuteTask(task_id="etl:load", task_version="1.0.0", inputs={"day": "monday"}, tags=("nightly",))
 START = StartTaskExecution(execution_id=ID, spark_application_id="app-1")
 SUCCEED = SucceedTaskExecution(execution_id=ID, outputs={"rows": 3})
@@ -218,12 +219,20 @@ def test_a_clock_that_goes_back_makes_no_negative_durations() -> None:
     [
         (None, Code.DEFINITION_NOT_FOUND, "#/taskId"),
         (definition(status="DRAFT"), Code.DEFINITION_NOT_PUBLISHED, "#/taskVersion"),
+        (UNUSABLE, Code.DEFINITION_UNUSABLE, "#/taskVersion"),
     ],
 )
 def test_only_what_is_published_can_be_executed(using: Definition | None, code: Code, pointer: str) -> None:
     problem = refused(EXECUTE, using=using)
     assert (problem.code, [error.pointer for error in problem.errors]) == (code, [pointer])
     assert "etl:load 1.0.0" in problem.detail
+
+
+def test_a_definition_that_cannot_be_used_says_why() -> None:
+    problem = refused(EXECUTE, using=UNUSABLE)
+    assert problem.detail.endswith("What is wrong with it: #/type: required, but missing")
+    assert problem.errors[0].detail == "cannot be used: #/type: required, but missing"
+    assert len(UnusableDefinition("a:b", "1.0.0", "x" * 10_000).flaw or "") == MAX_REASON
 
 
 def test_inputs_that_do_not_fit_are_refused_all_at_once() -> None:
@@ -241,6 +250,11 @@ def test_outputs_that_do_not_fit_are_refused() -> None:
 
 def test_outputs_are_kept_if_the_definition_was_withdrawn_meanwhile() -> None:
     assert [event.status for event in when(SUCCEED, history(EXECUTE, START), using=None)] == ["SUCCESS"]
+
+
+def test_a_definition_that_became_unusable_meanwhile_stops_no_execution() -> None:
+    assert when(START, [CREATED], using=UNUSABLE)[0].spark_application_id == "app-1"
+    assert [event.status for event in when(SUCCEED, history(EXECUTE, START), using=UNUSABLE)] == ["SUCCESS"]
 
 
 def test_only_a_pyspark_task_has_a_spark_application() -> None:

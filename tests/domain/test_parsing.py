@@ -11,7 +11,7 @@ from service.contracts.commands import COMMANDS, MAX_MESSAGE, ExecuteTask, Start
 from service.contracts.definitions import TaskDefinition
 from service.contracts.envelope import Envelope
 from service.contracts.problems import Code, Problem, RejectedError
-from service.domain.definitions import Definition
+from service.domain.definitions import Definition, UnusableDefinition
 from service.domain.parsing import parse_command
 
 ID = "0b5d2b4e-1c1a-5f0e-9d5c-0123456789ab"
@@ -108,6 +108,15 @@ def test_names_are_camel_case_on_the_wire() -> None:
 def test_a_missing_definition_is_reported_together_with_the_schema() -> None:
     found = errors(refused("ExecuteTask", {**GOOD, "taskVersion": "2.0.0", "createdBy": ""}))
     assert found == {"#/createdBy": "must have at least 1 character", "#/taskId": "no definition etl:load 2.0.0"}
+
+
+def test_an_unusable_definition_is_reported_together_with_the_schema() -> None:
+    with pytest.raises(RejectedError) as refusal:
+        parse_command(
+            envelope("ExecuteTask", {**GOOD, "createdBy": ""}),
+            lambda task_id, version: UnusableDefinition(task_id, version, "#: oops"),
+        )
+    assert errors(refusal.value.problem)["#/taskVersion"] == "cannot be used: #: oops"
 
 
 @pytest.mark.parametrize("broken", [{"taskId": 1}, {"taskVersion": "1"}, {"inputs": []}])

@@ -9,7 +9,7 @@ import service.domain
 
 SOURCES = sorted(Path(service.domain.__file__).parent.glob("*.py"))
 PURE = {"collections", "dataclasses", "datetime", "enum", "functools", "hashlib", "itertools", "json", "typing"}
-LIBRARIES = {"msgspec", "pydantic", "pydantic_core", "uuid_utils", "service"}
+LIBRARIES = {"msgspec", "pydantic", "pydantic_core", "re2", "uuid_utils", "service"}
 IMPURE_NAMES = {"now", "utcnow", "today", "uuid1", "uuid4", "uuid6", "uuid7", "open", "print", "input"}
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,8 +16,9 @@ from service.contracts.commands import ExecuteTask
 from service.contracts.topics import COMMANDS, DEFINITIONS
 from service.embedded.broker import EmbeddedBroker
 from service.handling import group, metrics
+from service.handling.handler import HandlerOptions
 from service.kafka.provisioning import ensure_topics
-from tests.handling.world import PARTITIONS, World, eventually, execution_id, id_owned_by
+from tests.handling.world import PARTITIONS, QUICK, SECONDS, World, eventually, execution_id, id_owned_by
 
 DEFINITION = {"taskId": "faults:fetching", "version": "1.0.0", "status": "PUBLISHED", "type": "sql"}
 EXECUTE = ExecuteTask(task_id="faults:fetching", task_version="1.0.0", inputs={})
@@ -140,6 +142,41 @@ async def test_commands_that_expired_under_a_running_handler_are_counted_and_pas
         await world.settled()
     assert metrics.COMMANDS_EXPIRED._value.get() == lost + 1
     assert (len(await world.events(expired)), len(await world.events(kept))) == (0, 1)
+
+
+async def test_a_backlog_of_one_partition_stops_no_other(
+    world: World, producers: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group, "MAX_QUEUED", 100)
+    holding, release = asyncio.Event(), asyncio.Event()
+
+    async def hold(number: int, producer: AIOKafkaProducer) -> None:
+        begin = producer.begin_transaction
+
+        async def held() -> None:
+            holding.set()
+            await release.wait()
+            await begin()
+
+        if number == 0:
+            producer.begin_transaction = held
+
+    producers.prepare = hold
+    patient = HandlerOptions(world.servers, PARTITIONS, timeouts=replace(QUICK, transaction=100))
+    async with world.handler(patient) as running:
+        await running.all_open()
+        places = [await world.write(b"{oops", partition=0)]
+        await holding.wait()
+        places += [await world.write(b"{oops", partition=0) for _ in range(119)]
+        await eventually(running.group._too_much_waits, "too much waits")
+        for partition in (1, 2, 3):
+            execution = await execute(world, partition)
+            async with asyncio.timeout(SECONDS):
+                while not await world.events(execution):
+                    pass
+        release.set()
+        await world.settled()
+    assert [len(await world.rejections(place)) for place in places] == [1] * 120
 
 
 async def test_large_records_wait_in_kafka_not_in_memory(

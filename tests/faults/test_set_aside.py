@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
-from service.contracts.topics import REJECTIONS
+from service.contracts.topics import EVENTS
 from service.handling import batch_answering, outbox, transaction
 from service.handling.answering import Accepted, Desk
 from service.handling.batches import Batches
 from tests.faults.conftest import TASK
-from tests.handling.world import World, execution_id, header, id_owned_by
+from tests.handling.world import World, execution_id, id_owned_by
 
 PARTITION = 1
 PLANTED = "planted"
@@ -138,28 +138,29 @@ async def test_the_other_partitions_go_on_meanwhile(world: World, monkeypatch: p
         await world.settled(60)
 
 
-async def test_a_batch_ends_when_its_time_is_up_and_the_rest_follows(
-    world: World, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("limits", [{"MAX_SECONDS": 0, "_TURN_SECONDS": 0}, {"MAX_EVENT_BYTES": 0}])
+async def test_a_batch_ends_when_its_time_or_its_room_is_used_up_and_the_rest_follows(
+    world: World, monkeypatch: pytest.MonkeyPatch, limits: dict[str, int]
 ) -> None:
-    """As if every command took for ever."""
+    """As if every command took for ever, or made a large event."""
     sizes: list[int] = []
     send = Batches.send
 
     async def seen(batches: Batches, producer: Any) -> Any:
-        if packed := batches.packed.get((REJECTIONS, PARTITION)):
+        if packed := batches.packed.get((EVENTS, PARTITION)):
             sizes.append(sum(batch.record_count() for batch in packed))
         return await send(batches, producer)
 
     monkeypatch.setattr(Batches, "send", seen)
-    monkeypatch.setattr(batch_answering, "MAX_SECONDS", 0)
-    monkeypatch.setattr(batch_answering, "_TURN_SECONDS", 0)
-    places = [await world.write(b"{oops", [], partition=PARTITION) for _ in range(20)]
+    for name, limit in limits.items():
+        monkeypatch.setattr(batch_answering, name, limit)
+    ids = [id_owned_by(PARTITION) for _ in range(20)]
+    for id_ in ids:
+        await world.command(TASK, id_=id_, partition=PARTITION)
     async with world.handler():
         await world.settled()
     assert sizes == [1] * 20
-    ours = [record for record in await world.read(REJECTIONS) if header(record, "ce_id")]
-    order = [
-        next(i for i, r in enumerate(ours) if header(r, "ce_id") == f"task-execution.commands/{p}/{o}")
-        for p, o in places
+    events = [event.key for event in await world.read(EVENTS)]
+    assert [key for key in events if key in {execution_id(id_).encode() for id_ in ids}] == [
+        execution_id(id_).encode() for id_ in ids
     ]
-    assert order == sorted(order)

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.consumer.fetcher import READ_COMMITTED
+from aiokafka.protocol.fetch import FetchRequest
+from aiokafka.record.memory_records import _MemoryRecordsPy
 from confluent_kafka import KafkaError, Message, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 from pydantic import BaseModel
@@ -22,12 +25,13 @@ from service.handling.group import PartitionGroup
 from service.handling.handler import HandlerOptions, running_handler
 from service.handling.partition import PartitionOwner
 from service.handling.timeouts import Timeouts
-from service.kafka.lenient import read_leniently
 from service.kafka.murmur2 import partition_of
+from service.kafka.partition_records import BoundedRecords
 from service.kafka.records import Record
 
 PARTITIONS = 4
 SECONDS = 30.0
+_FETCH_BYTES = 4 << 20
 QUICK = Timeouts(transaction=4, request=5, opening=20, revoke=1, stop=1)  # in the same order as the real ones
 HeaderPairs = list[tuple[str, bytes | None]]
 
@@ -68,6 +72,21 @@ def id_owned_by(partition: int) -> str:
 def owner(execution: str) -> int:
     """The partition that the execution belongs to."""
     return partition_of(execution.encode(), PARTITIONS)
+
+
+async def fetch(consumer: AIOKafkaConsumer, tp: TopicPartition, offset: int) -> tuple[list[Record], int]:
+    """The committed records from this offset on, as many as one fetch gives, and the offset after them."""
+    leader = consumer._client.cluster.leader_for_partition(tp)
+    if leader is None or leader < 0:
+        return [], offset
+    place = [(tp.topic, [(tp.partition, offset, _FETCH_BYTES)])]
+    response = await consumer._client.send(leader, FetchRequest(0, 1, _FETCH_BYTES, READ_COMMITTED, place))
+    ((_, ((_, error, _, *details),)),) = response.topics
+    if error:
+        return [], offset
+    aborted = details[2 if response.API_VERSION >= 11 else -2]
+    found = BoundedRecords(tp, _MemoryRecordsPy(details[-1]), aborted, offset, None, None, True, READ_COMMITTED)  # noqa: FBT003 - aiokafka's own signature
+    return [record for record in found if record is not None], found.next_fetch_offset
 
 
 @dataclass
@@ -165,7 +184,7 @@ class World:
             for tp, end in ends.items():
                 self.positions[tp] = max(self.positions[tp], begins[tp])
                 while self.positions[tp] < end:
-                    records, self.positions[tp] = await read_leniently(self.reader, tp, self.positions[tp])
+                    records, self.positions[tp] = await fetch(self.reader, tp, self.positions[tp])
                     self.records[topic] += records
         return self.records[topic]
 
@@ -177,7 +196,7 @@ class World:
         """All that was committed to partition 0 of any topic."""
         tp = TopicPartition(topic, 0)
         await self.reader.end_offsets([tp])
-        return (await read_leniently(self.reader, tp, 0))[0]
+        return (await fetch(self.reader, tp, 0))[0]
 
     async def settled(self, seconds: float = SECONDS) -> None:
         """Return once every command, forwarded ones included, has been handled."""

@@ -1,0 +1,148 @@
+"""What records on the definitions topic mean: which definition, and whether it can be used; no broker is needed."""
+
+import json
+from typing import Any
+
+import pytest
+from aiokafka import ConsumerRecord
+
+from service.contracts.topics import DEFINITIONS, MAX_RECORD_BYTES
+from service.domain.definitions import MAX_REASON, Definition
+from service.handling import metrics
+from service.handling.definition_records import read_definition
+from service.handling.definitions_table import DefinitionsTable
+from service.kafka.records import Record
+
+GOOD = {"taskId": "a:b", "version": "1.0.0", "status": "PUBLISHED", "type": "sql"}
+OTHER = {**GOOD, "type": "flink_sql"}
+DRAFT = {**GOOD, "status": "DRAFT"}
+BAD = {**GOOD, "inputVariables": [{"name": "x", "type": "string", "validation": {"pattern": "(?=a)"}}]}
+EVENT = {"specversion": "1.0", "id": "1", "source": "/catalogue", "type": "TaskDefinitionPublished"}
+STRUCTURED = (("content-type", b"application/cloudevents+json"),)
+
+
+def record(value: Any, key: bytes | None = b"a:b@1.0.0", headers: tuple[tuple[str, bytes], ...] = ()) -> Record:
+    raw = value if value is None or isinstance(value, bytes) else json.dumps(value).encode()
+    size = len(raw or b"")
+    return ConsumerRecord(DEFINITIONS, 0, 7, 0, 0, key, raw, None, len(key or b""), size, headers)
+
+
+def read(value: Any, key: bytes | None = b"a:b@1.0.0", headers: tuple[tuple[str, bytes], ...] = ()) -> Any:
+    made = record(value, key, headers)
+    return read_definition(made, made.value or b"")
+
+
+async def table(*records: Record) -> DefinitionsTable:
+    made = DefinitionsTable("127.0.0.1:1")
+    try:
+        await made.take(records)
+    finally:
+        await made.stop()
+    return made
+
+
+async def after(*records: Record) -> Definition | None:
+    return (await table(*records)).get("a:b", "1.0.0")
+
+
+@pytest.mark.parametrize(
+    ("value", "key", "reason"),
+    [
+        (BAD, b"x:y@2.0.0", "#/inputVariables/0/validation/pattern: x: its pattern is not usable: invalid perl"),
+        ({"taskId": "a:b", "version": "1.0.0"}, None, "#/status: required, but missing; #/type: required"),
+        ({**GOOD, "type": "oops"}, b"\xff", "#/type: must be 'ray_operator'"),
+        ({**GOOD, "taskId": "oops"}, b"a:b@1.0.0", "#/taskId: "),
+        (b'{"taskId":"a:b","taskId":"a:b"}', b"a:b@1.0.0", "it is not strict JSON"),
+        (b"", b"a:b@1.0.0", "it is not strict JSON"),
+        (b" " * (MAX_RECORD_BYTES + 1), b"a:b@1.0.0", f"{MAX_RECORD_BYTES + 1} bytes, at most {MAX_RECORD_BYTES}"),
+        ({**GOOD, "inputVariables": [{}] * 1001}, None, "#/inputVariables: must have at most 1000 items"),
+        (b'{"a":' * 195 + b"1" + b"}" * 195, b"a:b@1.0.0", "nested deeper than 190"),
+        (None, b"a:b@1.0.0", "it is not strict JSON"),
+    ],
+)
+def test_what_cannot_be_used_has_the_identity_of_its_body_or_else_its_key(
+    value: Any, key: bytes | None, reason: str
+) -> None:
+    found = read(value, key)
+    assert (found.definition.name, found.definition.is_published) == ("a:b 1.0.0", False)
+    assert reason in found.flaw
+    assert found.definition.flaw == found.flaw
+
+
+@pytest.mark.parametrize("key", [None, b"", b"a:b", b"a:b@", b"@1.0.0", b"a:b@1", b"\xff@1.0.0", b"a" * 1_000_000])
+def test_without_an_identity_there_is_only_a_reason(key: bytes | None) -> None:
+    found = read(b"{oops", key)
+    assert found.definition is None
+    assert "neither its body nor its key says which definition it is" in found.flaw
+
+
+def test_reasons_are_short() -> None:
+    bad = [{"name": "x" * 255, "type": "oops", "required": "oops"}] * 1000
+    assert len(read({**GOOD, "inputVariables": bad}).definition.flaw) == MAX_REASON
+
+
+@pytest.mark.parametrize(
+    ("event", "flaw"),
+    [
+        ({**EVENT, "data": GOOD}, None),
+        ({**EVENT, "type": None, "data": GOOD}, "#/type: the attribute is required"),
+        ({**EVENT, "specversion": "0.3", "data": GOOD}, "#/specversion: must be 1.0"),
+        ({**EVENT, "source": 7, "data": GOOD}, "#/source: must be a string"),
+        ({**EVENT, "data_base64": "e30=", "data": GOOD}, "#/data_base64: binary data is not supported"),
+        (EVENT, "#: must be an object"),
+        (GOOD, "#/specversion: the attribute is required"),
+        ([], "#: a structured CloudEvent is an object"),
+    ],
+)
+def test_a_structured_event_carries_the_definition_as_its_data(event: Any, flaw: str | None) -> None:
+    found = read(event, headers=STRUCTURED)
+    assert found.definition.name == "a:b 1.0.0"
+    assert (found.flaw is None) if flaw is None else (flaw in found.flaw)
+
+
+@pytest.mark.parametrize("headers", [(), (("content-type", b"application/json"),), (("content-type", b"text/plain"),)])
+def test_without_its_content_type_an_event_is_not_a_structured_one(headers: Any) -> None:
+    assert read(GOOD, headers=headers).flaw is None
+    assert "#/taskId: required, but missing" in read({**EVENT, "data": GOOD}, headers=headers).flaw
+
+
+async def test_a_usable_published_version_is_never_replaced() -> None:
+    for later in (OTHER, DRAFT, BAD, b"{oops"):
+        found = await after(record(GOOD), record(later))
+        assert found
+        assert (found.flaw, found.type, found.is_published) == (None, "sql", True)
+
+
+async def test_an_unusable_one_is_replaced_by_what_comes_later() -> None:
+    found = await after(record(BAD), record(OTHER))
+    assert found
+    assert (found.flaw, found.type) == (None, "flink_sql")
+    found = await after(record(BAD), record(b"{oops"))
+    assert found
+    assert "not strict JSON" in (found.flaw or "")
+    found = await after(record(DRAFT), record(BAD))
+    assert found
+    assert found.flaw
+
+
+@pytest.mark.parametrize("value", [GOOD, BAD, b"{oops"])
+async def test_a_tombstone_removes_whatever_its_key_held(value: Any) -> None:
+    assert await after(record(value))
+    assert await after(record(value), record(None)) is None
+    assert await after(record(value), record(None, b"x:y@1.0.0"))
+    assert await after(record(value), record(None), record(GOOD))
+
+
+async def test_the_body_says_which_definition_it_is_and_the_key_what_removes_it() -> None:
+    odd = record(GOOD, b"odd")
+    assert await after(odd)
+    assert await after(odd, record(None))  # its own key, but not that of the record
+    assert await after(odd, record(None, b"odd")) is None
+    assert await after(odd, record(GOOD), record(None, b"odd"))  # it is there under its own key as well
+    assert await after(odd, record({**GOOD, "taskId": "x:y"}, b"odd"), record(None, b"odd")) is None
+
+
+async def test_each_unusable_record_is_counted() -> None:
+    before = metrics.DEFINITIONS_UNREADABLE._value.get()
+    await table(record(BAD), record(GOOD), record(BAD), record(b"{oops", None), record(None))
+    assert metrics.DEFINITIONS_UNREADABLE._value.get() == before + 3
