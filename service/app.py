@@ -5,7 +5,7 @@ import gc
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -13,14 +13,15 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import structlog
-import uvicorn
 from fastapi import FastAPI
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from service.api.app import create_app, create_operations
 from service.api.commands import SOURCE
+from service.api.guard import Hosts
 from service.api.operations import ask
 from service.api.ports import Check
+from service.api.server import http_server
 from service.clickhouse.client import ClickHouse, connect
 from service.clickhouse.errors import ClickHouseSetupError, UnavailableError
 from service.clickhouse.schema import create_schema
@@ -101,7 +102,7 @@ async def running_service(
             clickhouse = connect(settings.clickhouse_dsn)
             stack.push_async_callback(clickhouse.close)
             await create_schema(clickhouse)
-            queries = TaskExecutionQueries(clickhouse)
+            queries = TaskExecutionQueries(clickhouse, partitions)
             if Role.PROJECTOR in roles:
                 projector = Projector(clickhouse, servers, partitions)
                 parts.append(await stack.enter_async_context(_task(projector.run(), "projector")))
@@ -110,7 +111,7 @@ async def running_service(
                 task, url = await stack.enter_async_context(_serving(settings, clickhouse, queries, checks))
                 parts.append(task)
         if settings.metrics_port is not None:
-            server = serving_operations(settings.http_host, settings.metrics_port, checks)
+            server = serving_operations(settings, settings.metrics_port, checks)
             parts.append(await stack.enter_async_context(server))
         if Role.HANDLER in roles:
             options = HandlerOptions(servers, partitions, settings.idempotency_window)
@@ -219,31 +220,33 @@ async def _serving(
             return Readiness(ready=True, detail="answers")
 
         checks |= {"kafka": kafka_answers, "clickhouse": clickhouse_answers}
-        app = create_app(commands, queries, checks)
+        app = create_app(commands, queries, checks, _hosts(settings))
         hint = "Set another port with TASKEXEC_HTTP_PORT or --http-port (0: any that is free)."
         async with _serve(app, settings.http_host, settings.http_port, hint) as (task, port):
             yield task, f"http://{settings.http_host}:{port}"
 
 
+def _hosts(settings: Settings) -> Hosts:
+    return Hosts(frozenset({settings.http_host.lower(), *settings.allowed_hosts}), settings.trust_network)
+
+
 @asynccontextmanager
 async def serving_operations(
-    host: str, port: int, checks: Mapping[str, Check], registry: CollectorRegistry = REGISTRY
+    settings: Settings, port: int, checks: Mapping[str, Check], registry: CollectorRegistry = REGISTRY
 ) -> AsyncIterator[asyncio.Task[None]]:
     """Serve metrics and readiness, for a process that has no API, while the context is open.
 
     Raises:
         ConnectionError: the port cannot be used.
     """
-    hint = "Set another port with TASKEXEC_METRICS_PORT."
-    async with _serve(create_operations(checks, registry), host, port, hint) as (task, _):
+    app = create_operations(checks, registry, _hosts(settings))
+    async with _serve(app, settings.http_host, port, "Set another port with TASKEXEC_METRICS_PORT.") as (task, _):
         yield task
 
 
 @asynccontextmanager
 async def _serve(app: FastAPI, host: str, port: int, hint: str) -> AsyncIterator[tuple[asyncio.Task[None], int]]:
-    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2)
-    server = uvicorn.Server(config)
-    server.capture_signals = nullcontext  # type: ignore[method-assign, assignment]  # signals cancel us
+    server = http_server(app, host, port)
     with _listen(host, port, hint) as listener:
         async with _task(server.serve([listener]), "http server") as task:
             try:

@@ -1,16 +1,38 @@
 """The environment, typed and read once, by the composition root's callers only."""
 
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from ipaddress import ip_address
 from typing import Annotated, Final, Self
 
-from pydantic import Field, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX: Final = "TASKEXEC_"
 DEFAULT_HTTP_PORT: Final = 8080
 DEFAULT_KAFKA_PORT: Final = 9092
+
+
+def _names(value: object) -> object:
+    return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+
+def _host_name(text: str) -> str:
+    name = text.lower().removesuffix(".").strip("[]")
+    try:
+        return str(ip_address(name))
+    except ValueError:
+        if name == "*" or re.fullmatch(r"[a-z0-9._-]+", name):
+            return name
+    raise ValueError(f"'{text}' is not a host: give names such as api.example.org, without scheme and port; * is all")
+
+
+HostNames = Annotated[
+    tuple[Annotated[str, AfterValidator(_host_name)], ...],
+    NoDecode,  # else pydantic-settings wants JSON
+    BeforeValidator(_names),
+]
 
 
 class Settings(BaseSettings):
@@ -34,6 +56,7 @@ class Settings(BaseSettings):
     http_host: str = "127.0.0.1"
     http_port: Annotated[int, Field(ge=0, le=65_535)] = DEFAULT_HTTP_PORT
     trust_network: bool = False
+    allowed_hosts: Annotated[HostNames, Field(description="Names in the header Host, besides those of loopback.")] = ()
     metrics_port: Annotated[int | None, Field(ge=0, le=65_535)] = None
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
 

@@ -44,3 +44,24 @@ def test_elsewhere_only_when_told(host: str) -> None:
 def test_unknown_variables_are_found() -> None:
     environment = {"TASKEXEC_PARTITION": "1", "TASKEXEC_PARTITIONS": "1", "TASKEXEC_URL": "", "HOME": "/"}
     assert Settings.unknown(environment) == ["TASKEXEC_PARTITION"]
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        ("", ()),
+        ("api", ("api",)),
+        ("Api.Example.org., task_api ,10.1.2.3,[FD00::1],", ("api.example.org", "task_api", "10.1.2.3", "fd00::1")),
+        ("*", ("*",)),
+    ],
+)
+def test_hosts_are_a_list_with_commas(monkeypatch: pytest.MonkeyPatch, given: str, names: tuple[str, ...]) -> None:
+    monkeypatch.setenv("TASKEXEC_ALLOWED_HOSTS", given)
+    assert Settings().allowed_hosts == names
+
+
+@pytest.mark.parametrize("given", ["https://api", "api:8080", "api example.org", "*.example.org", '["api"]'])
+def test_what_is_no_host_is_refused(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    monkeypatch.setenv("TASKEXEC_ALLOWED_HOSTS", given)
+    with pytest.raises(ValidationError, match="is not a host: give names such as"):
+        Settings()

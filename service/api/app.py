@@ -9,8 +9,10 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from service.api.commands import command_routes
-from service.api.describe import describe
+from service.api.describe import EVERY_REQUEST, describe, problems
 from service.api.errors import translate_errors
+from service.api.guard import Guard, Hosts
+from service.api.head import HeadAsGet
 from service.api.operations import operation_routes
 from service.api.ports import Check, CommandGateway, Queries
 from service.api.queries import query_routes
@@ -25,6 +27,7 @@ The system of record for every run of every task.
 - **Sending again is safe** with an `Idempotency-Key`: the same command is carried out once, and always answered alike.
 - **Reading what you wrote**: queries are answered from a projection that follows within moments. Every command's answer
   has the header `Task-Execution-Position`; a query given it as `minPosition` waits until the projection has passed it.
+- **HEAD** is answered wherever GET is.
 - **Every error** is an RFC 9457 problem (`application/problem+json`). Its `code` is stable; `detail` says what was
   wrong and what to do; `errors` lists each flaw with a JSON pointer into the body, `#/query/…`,
   `#/path/…` or `#/header/…`.
@@ -33,7 +36,11 @@ The system of record for every run of every task.
 
 
 def create_app(
-    commands: CommandGateway, queries: Queries, checks: Mapping[str, Check], lifespan: Lifespan | None = None
+    commands: CommandGateway,
+    queries: Queries,
+    checks: Mapping[str, Check],
+    hosts: Hosts = Hosts(),  # noqa: B008 - immutable
+    lifespan: Lifespan | None = None,
 ) -> FastAPI:
     """The application: nothing in it is global, and nothing connects before `lifespan` is entered.
 
@@ -41,6 +48,7 @@ def create_app(
         commands: where commands go.
         queries: who answers queries.
         checks: by name, the parts that must be ready for `/readyz` to say so; more may come later.
+        hosts: the names that it answers to, besides those of loopback.
         lifespan: opens and closes what the app needs.
     """
     app = FastAPI(
@@ -57,12 +65,13 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        responses=problems(*EVERY_REQUEST),
         lifespan=lifespan,
     )
     app.include_router(command_routes(commands), prefix=PREFIX)
     app.include_router(query_routes(queries), prefix=PREFIX)
     app.include_router(operation_routes(checks))
-    translate_errors(app)
+    _wrap(app, hosts)
 
     def openapi() -> dict[str, Any]:
         app.openapi_schema = app.openapi_schema or describe(app)
@@ -72,9 +81,15 @@ def create_app(
     return app
 
 
-def create_operations(checks: Mapping[str, Check], registry: CollectorRegistry) -> FastAPI:
+def create_operations(checks: Mapping[str, Check], registry: CollectorRegistry, hosts: Hosts) -> FastAPI:
     """The application of a process that has no API: whether it is alive, what it has open, and its metrics."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.include_router(operation_routes(checks, registry))
-    translate_errors(app)
+    _wrap(app, hosts)
     return app
+
+
+def _wrap(app: FastAPI, hosts: Hosts) -> None:
+    translate_errors(app)
+    app.add_middleware(HeadAsGet)
+    app.add_middleware(Guard, hosts=hosts)  # added last: it comes first

@@ -23,6 +23,7 @@ from service.contracts.commands import (
 )
 from service.contracts.envelope import JSON
 from service.contracts.model import ExecutionId
+from service.contracts.problems import Code, FieldError, reject
 from service.contracts.replies import CommandReply, Outcome
 
 SOURCE: Final = "/task-execution-service/api"
@@ -70,6 +71,9 @@ def _add(router: APIRouter, action: str, kind: type[LifecycleCommand], commands:
 
 
 async def _submit(commands: CommandGateway, request: Request, command: Command, key: str | None) -> CommandReply:
+    if len(request.headers.getlist(IDEMPOTENCY_KEY)) > 1:
+        flaw = FieldError(pointer=f"#/header/{IDEMPOTENCY_KEY}", detail="given more than once")
+        raise reject(Code.INVALID_REQUEST, "The request is not valid: see errors.", (flaw,))
     return await commands.submit(command, id_=key or str(uuid7()), source=SOURCE, trace=trace_of(request))
 
 

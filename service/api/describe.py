@@ -9,26 +9,25 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
-from pydantic_core.core_schema import NullableSchema, WithDefaultSchema
 
 from service.api import examples
 from service.api.errors import PROBLEM_JSON
-from service.api.names import LOCATION, PARAMETERS, POSITION, REPLAYED, RESPONSE_HEADERS, RETRY_AFTER
+from service.api.links import command_links
+from service.api.names import LOCATION, POSITION, REPLAYED, RESPONSE_HEADERS, RETRY_AFTER
+from service.api.schemas import REF, component_schemas, query_parameters
 from service.contracts.commands import COMMANDS, Command, ExecuteTask
 from service.contracts.envelope import JSON
 from service.contracts.executions import TaskExecution
 from service.contracts.model import Contract
 from service.contracts.problems import Code, Problem, problem
-from service.queries.answers import TaskExecutionAnswer, TaskExecutionHistory, TaskExecutionPage, TaskExecutionStats
 
 _CITATION: Final = r" \(spec[^)]*\)"
-_REF: Final = "#/components/schemas/{model}"
 
-_ANSWERS: Final = (
-    TaskExecution, TaskExecutionAnswer, TaskExecutionPage, TaskExecutionHistory, TaskExecutionStats, Problem,
-)  # fmt: skip
+EVERY_REQUEST: Final = (Code.MALFORMED_REQUEST, Code.HOST_NOT_ALLOWED, Code.HEAD_TOO_LARGE)
+"""The problems that every resource may answer with."""
+
 _EVERY_COMMAND: Final = (
+    *EVERY_REQUEST, Code.CROSS_ORIGIN, Code.REQUEST_TIMEOUT,
     Code.INVALID_JSON, Code.PAYLOAD_TOO_LARGE, Code.UNSUPPORTED_MEDIA_TYPE, Code.INVALID_REQUEST, Code.INVALID_COMMAND,
     Code.IDEMPOTENCY_CONFLICT, Code.UNAVAILABLE, Code.INTERNAL_ERROR,
 )  # fmt: skip
@@ -50,23 +49,23 @@ def command_route(kind: type[Command]) -> dict[str, Any]:
     """FastAPI's arguments for the route of this command."""
     name = kind.__name__
     headers = (POSITION, REPLAYED)
-    done = _answer(TaskExecution, "The command says what is already so.", headers, examples.EXECUTION)
+    links = {"links": command_links(name)}
+    done = _answer(TaskExecution, "The command says what is already so.", headers, examples.EXECUTION) | links
     responses: dict[int | str, dict[str, Any]] = {HTTPStatus.OK: done}
     if kind is ExecuteTask:
         made = _answer(TaskExecution, "A new task execution.", (LOCATION, POSITION), examples.EXECUTION)
         responses[HTTPStatus.OK]["headers"] = _headers((LOCATION, *headers))
-        responses[HTTPStatus.CREATED] = made
+        responses[HTTPStatus.CREATED] = made | links
     else:
         done["description"] = "The task execution after the command. Its inputs are not repeated: get it to see them."
-    schema = _command_schema(kind)
-    body = {"schema": {"$ref": _REF.format(model=name)}, "example": examples.COMMANDS[name]}
+    body = {"schema": {"$ref": REF.format(model=name)}, "example": examples.COMMANDS[name]}
     return {
         "operation_id": name,
         "summary": examples.SUMMARIES[name],
         "description": _meaning(kind),
         "status_code": HTTPStatus.CREATED if kind is ExecuteTask else HTTPStatus.OK,
         "responses": responses | problems(*_CODES[name]),
-        "openapi_extra": {"requestBody": {"required": bool(schema.get("required")), "content": {JSON: body}}},
+        "openapi_extra": {"requestBody": {"required": True, "content": {JSON: body}}},
     }
 
 
@@ -79,7 +78,7 @@ def query_route(
         "operation_id": name,
         "summary": summary,
         "responses": {HTTPStatus.OK: _answer(answer, _meaning(answer))} | problems(*every),
-        "openapi_extra": {"parameters": _parameters(parameters)},
+        "openapi_extra": {"parameters": query_parameters(parameters)},
     }
 
 
@@ -89,46 +88,11 @@ def describe(app: FastAPI) -> dict[str, Any]:
         title=app.title, version=app.version, summary=app.summary, description=app.description,
         routes=app.routes, tags=app.openapi_tags, license_info=app.license_info,
     )  # fmt: skip
-    commands = {name: _command_schema(model) for name, model in COMMANDS.items()}
-    shared: dict[str, Any] = {}
-    for schema in commands.values():
-        shared |= schema.pop("$defs", {})
-    _, sent = models_json_schema(
-        [(model, "validation") for model in _ANSWERS], ref_template=_REF, schema_generator=_AnswerSchema
-    )
-    schemas = shared | commands | sent["$defs"]
+    schemas = component_schemas(COMMANDS)
     for schema in schemas.values():
         schema["description"] = re.sub(_CITATION, "", schema.get("description", ""))
     document["components"] = {"schemas": dict(sorted(schemas.items()))}
     return document
-
-
-class _Schema(GenerateJsonSchema):
-    """Field names say enough: no titles that repeat them."""
-
-    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ANN401, ARG002 - as in pydantic
-        return False
-
-
-class _AnswerSchema(_Schema):
-    """The schema of what we write: a field without a value is left out, it is never null."""
-
-    def nullable_schema(self, schema: NullableSchema) -> JsonSchemaValue:
-        return self.generate_inner(schema["schema"])
-
-    def default_schema(self, schema: WithDefaultSchema) -> JsonSchemaValue:
-        described = super().default_schema(schema)
-        return {key: value for key, value in described.items() if key != "default" or value is not None}
-
-
-def _command_schema(kind: type[Command]) -> dict[str, Any]:
-    """The schema of the body; the executionId is in the path."""
-    schema = kind.model_json_schema(ref_template=_REF, schema_generator=_Schema)
-    schema["properties"].pop("executionId", None)
-    schema["required"] = [name for name in schema["required"] if name != "executionId"]
-    if not schema["required"]:
-        del schema["required"]
-    return schema
 
 
 def _meaning(model: type[Contract]) -> str:
@@ -136,24 +100,10 @@ def _meaning(model: type[Contract]) -> str:
     return re.sub(_CITATION, "", getdoc(model) or "")
 
 
-def _parameters(model: type[Contract]) -> list[dict[str, Any]]:
-    schema = model.model_json_schema(ref_template=_REF, schema_generator=_AnswerSchema)
-    return [
-        {
-            "name": name,
-            "in": "query",
-            "required": name in schema.get("required", ()),
-            "description": PARAMETERS[name],
-            "schema": field,
-        }
-        for name, field in schema.get("properties", {}).items()
-    ]
-
-
 def _answer(
     model: type[Contract], description: str, headers: Iterable[str] = (), example: object = None
 ) -> dict[str, Any]:
-    content: dict[str, Any] = {"schema": {"$ref": _REF.format(model=model.__name__)}}
+    content: dict[str, Any] = {"schema": {"$ref": REF.format(model=model.__name__)}}
     if example is not None:
         content["example"] = example
     return {"description": description, "headers": _headers(headers), "content": {JSON: content}}
@@ -171,7 +121,7 @@ def problems(*codes: Code) -> dict[int | str, dict[str, Any]]:
             "headers": _headers([RETRY_AFTER] if status == HTTPStatus.SERVICE_UNAVAILABLE else []),
             "content": {
                 PROBLEM_JSON: {
-                    "schema": {"$ref": _REF.format(model=Problem.__name__)},
+                    "schema": {"$ref": REF.format(model=Problem.__name__)},
                     "examples": {
                         kind.code: {"value": kind.model_dump(mode="json", exclude_none=True)} for kind in kinds
                     },

@@ -13,6 +13,7 @@ from service.api.names import IDEMPOTENCY_KEY, RETRY_AFTER
 from service.contracts.codec import pointer
 from service.contracts.problems import Code, FieldError, Problem, RejectedError, problem
 from service.contracts.replies import CommandUnansweredError
+from service.contracts.wording import detail_of
 
 PROBLEM_JSON: Final = "application/problem+json"
 
@@ -48,7 +49,7 @@ async def _answer(request: Request, error: Exception) -> Response:
             )
             headers = {IDEMPOTENCY_KEY: error.id or ""}
         case RequestValidationError():
-            errors = tuple(FieldError(pointer=pointer("#", *e["loc"]), detail=e["msg"]) for e in error.errors())
+            errors = tuple(FieldError(pointer=pointer("#", *e["loc"]), detail=detail_of(e)) for e in error.errors())
             answer = problem(Code.INVALID_REQUEST, "The request is not valid: see errors.", errors)
         case HTTPException(status_code=status) if status == _METHOD_NOT_ALLOWED:
             allowed = _methods(request)
@@ -72,4 +73,6 @@ def _methods(request: Request) -> str:
     for route in iter_route_contexts(request.app.routes):
         if route.path_regex.match(request.url.path):
             found |= route.methods or set()
+    if "GET" in found:
+        found.add("HEAD")
     return ", ".join(sorted(found))

@@ -1,5 +1,6 @@
 """Queries over HTTP: the parameters are those of `service.queries`, so are the answers."""
 
+from collections.abc import Awaitable
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
@@ -11,7 +12,7 @@ from service.api.ports import Queries
 from service.api.requests import query
 from service.contracts.envelope import JSON
 from service.contracts.model import Contract
-from service.contracts.problems import Code
+from service.contracts.problems import Code, FieldError, Problem, RejectedError
 from service.queries.answers import TaskExecutionAnswer, TaskExecutionHistory, TaskExecutionPage, TaskExecutionStats
 from service.queries.requests import GetTaskExecutionStats, ListTaskExecutions, MinPosition
 
@@ -38,31 +39,43 @@ def query_routes(queries: Queries) -> APIRouter:
     )
     async def list_(wanted: Listing) -> Response:
         # only what was given, so that the defaults are those of the queries, and a cursor can do without a page number
-        return _answer(await queries.list(**{name: getattr(wanted, name) for name in wanted.model_fields_set}))
+        return await _answer(queries.list(**{name: getattr(wanted, name) for name in wanted.model_fields_set}))
 
     @router.get(
         ONE,
         **query_route("GetTaskExecution", "The whole record", TaskExecutionAnswer, *one),
     )
     async def get(execution_id: PathId, fresh: Fresh) -> Response:
-        return _answer(await queries.get(execution_id, min_position=fresh.min_position))
+        return await _answer(queries.get(execution_id, min_position=fresh.min_position))
 
     @router.get(
         f"{ONE}/history",
         **query_route("GetTaskExecutionHistory", "Everything that happened to it", TaskExecutionHistory, *one),
     )
     async def history(execution_id: PathId, fresh: Fresh) -> Response:
-        return _answer(await queries.history(execution_id, min_position=fresh.min_position))
+        return await _answer(queries.history(execution_id, min_position=fresh.min_position))
 
     @router.get(
         "/task-execution-stats",
         **query_route("GetTaskExecutionStats", "Counts by status", TaskExecutionStats, GetTaskExecutionStats),
     )
     async def stats(wanted: Counting) -> Response:
-        return _answer(await queries.stats(wanted.task_id, min_position=wanted.min_position))
+        return await _answer(queries.stats(wanted.task_id, min_position=wanted.min_position))
 
     return router
 
 
-def _answer(answer: Contract) -> Response:
+async def _answer(asked: Awaitable[Contract]) -> Response:
+    try:
+        answer = await asked
+    except RejectedError as refused:
+        raise RejectedError(_in_the_query_string(refused.problem)) from None
     return Response(answer.model_dump_json(exclude_none=True), media_type=JSON, headers={"Cache-Control": "no-store"})
+
+
+def _in_the_query_string(problem: Problem) -> Problem:
+    """Whoever asks, the queries point to their parameters; here, those are in the query string."""
+    errors = tuple(
+        FieldError(pointer=error.pointer.replace("#/", "#/query/", 1), detail=error.detail) for error in problem.errors
+    )
+    return problem.model_copy(update={"errors": errors})

@@ -1,15 +1,17 @@
 """Reads what a request holds, strictly: JSON bodies by our one codec, and query strings without typing errors."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
+from urllib.parse import unquote_to_bytes
 
 from fastapi import Request
 from pydantic import ValidationError
 
-from service.contracts.codec import MalformedJsonError, decode
+from service.contracts.codec import MalformedJsonError, decode, pointer
 from service.contracts.envelope import JSON, TRACE_HEADERS
 from service.contracts.model import Contract
-from service.contracts.problems import Code, FieldError, RejectedError, field_errors, reject
+from service.contracts.problems import Code, FieldError, RejectedError, field_errors, listed, reject
 from service.contracts.topics import MAX_COMMAND_BYTES
 
 Parameters = TypeVar("Parameters", bound=Contract)
@@ -31,14 +33,17 @@ def query(model: type[Parameters]) -> Callable[[Request], Parameters]:
     def read(request: Request) -> Parameters:
         pairs = request.query_params.multi_items()
         given = dict(pairs)
-        names = [name for name, _ in pairs]
         errors = tuple(
-            FieldError(pointer=f"#/query/{name}", detail="given more than once")
-            for name in given
-            if names.count(name) > 1
+            FieldError(pointer=pointer("#/query", name), detail="given more than once")
+            for name, times in Counter(name for name, _ in pairs).items()
+            if times > 1
         )
         try:
-            parameters = model.model_validate(given, by_alias=True, by_name=False)
+            unquote_to_bytes(request.scope["query_string"]).decode()
+        except UnicodeDecodeError:
+            errors += (FieldError(pointer="#/query", detail="must be UTF-8, percent-encoded"),)
+        try:
+            parameters = model.model_validate(listed(given, model.wire_names()), by_alias=True, by_name=False)
         except ValidationError as error:
             errors += field_errors(error, model.wire_names(), "query")
         if errors:
@@ -56,6 +61,8 @@ async def read_command(request: Request, model: type[AnyCommand], execution_id: 
     """
     data = await _read_json(request)
     known = model.wire_names()
+    if isinstance(data, dict):
+        data = dict(listed(data, known))
     if execution_id is not None and isinstance(data, dict):
         known.remove(EXECUTION_ID)
         if EXECUTION_ID in data:
@@ -74,12 +81,14 @@ def trace_of(request: Request) -> tuple[tuple[str, bytes], ...]:
 
 
 async def _read_json(request: Request) -> Any:  # noqa: ANN401 - JSON is any
+    # A body without a type, or with that of a form, is what a browser sends for any page without asking.
+    sent = ", ".join(request.headers.getlist("content-type")) or "missing"
+    if sent.partition(";")[0].strip().lower() != JSON:
+        detail = f"The header Content-Type is {sent}. Send `Content-Type: {JSON}`, even where the body is empty."
+        raise reject(Code.UNSUPPORTED_MEDIA_TYPE, detail)
     raw = await _read(request)
     if not raw:
         return {}
-    sent = request.headers.get("content-type", "nothing")
-    if sent.partition(";")[0].strip().lower() != JSON:
-        raise reject(Code.UNSUPPORTED_MEDIA_TYPE, f"The body's Content-Type is {sent}; send {JSON}.")
     try:
         return decode(raw)
     except MalformedJsonError as error:

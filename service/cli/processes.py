@@ -72,7 +72,7 @@ async def run_processes(settings: Settings, count: int, started: Callable[[Runni
         if settings.metrics_port is not None:
             registry = CollectorRegistry()
             MultiProcessCollector(registry, directory)  # type: ignore[no-untyped-call]  # not typed
-            server = serving_operations(settings.http_host, settings.metrics_port, {Role.HANDLER: readiness}, registry)
+            server = serving_operations(settings, settings.metrics_port, {Role.HANDLER: readiness}, registry)
             parts.append(await stack.enter_async_context(server))
         keepers = [asyncio.create_task(_keep(settings, directory, member, up)) for member in members]
         stack.push_async_callback(_end_all, keepers)

@@ -105,6 +105,7 @@ def read_settings(**overrides: object) -> "Settings":
     """
     from pydantic import ValidationError  # noqa: PLC0415 - seldom needed
 
+    from service.contracts.wording import detail_of  # noqa: PLC0415 - seldom needed
     from service.settings import Settings  # noqa: PLC0415 - seldom needed
 
     if unknown := Settings.unknown(dict(os.environ)):
@@ -113,7 +114,7 @@ def read_settings(**overrides: object) -> "Settings":
     try:
         return Settings(**overrides)  # type: ignore[arg-type]  # checked by pydantic
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, item['loc'])) or 'settings'}: {item['msg']}" for item in error.errors()]
+        lines = [f"{'.'.join(map(str, item['loc'])) or 'settings'}: {detail_of(item)}" for item in error.errors()]
         raise CommandError(Exit.USAGE, "The settings are not valid.", *lines) from None
 
 

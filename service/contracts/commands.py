@@ -1,13 +1,17 @@
 """The commands, imperative: what a client may ask. Their CloudEvents type is the class name."""
 
 from enum import StrEnum
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, cast
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 from service.contracts.model import Contract, ExecutionId, Name, Tag, TaskId, TaskVersion
 
+MAX_TAGS: Final = 64
 MAX_MESSAGE: Final = 65_536
+
+NO_NUL: Final = "^[^\\u0000]*$"
+"""What schemas say of texts: no strict JSON holds NUL."""
 
 
 def _cut(text: str) -> str:
@@ -17,8 +21,17 @@ def _cut(text: str) -> str:
     return text[: MAX_MESSAGE - len(note)] + note
 
 
-Message = Annotated[str, StringConstraints(min_length=1), AfterValidator(_cut)]
+Message = Annotated[
+    str, StringConstraints(min_length=1), AfterValidator(_cut), Field(json_schema_extra={"pattern": NO_NUL})
+]
 """A text for people. One that is too long is cut, and says so: no run stays open because its error was long."""
+
+
+def _few(tags: list[object] | object) -> list[object] | object:
+    """Refuse too many before each is looked at: errors of half a million tags take seconds to write."""
+    if isinstance(tags, list) and len(cast("list[object]", tags)) > MAX_TAGS:
+        raise ValueError(f"must have at most {MAX_TAGS} items")
+    return tags  # pyright: ignore[reportUnknownVariableType] - narrowed to a list of unknown items
 
 
 class ExecuteTask(Contract):
@@ -28,7 +41,7 @@ class ExecuteTask(Contract):
     task_version: TaskVersion
     inputs: dict[str, Any]
     created_by: Name | None = Field(default=None, description="Who asks; the CloudEvents source where absent.")
-    tags: tuple[Tag, ...] = Field(default=(), max_length=64)
+    tags: Annotated[tuple[Tag, ...], BeforeValidator(_few)] = Field(default=(), max_length=MAX_TAGS)
 
 
 class StartTaskExecution(Contract):

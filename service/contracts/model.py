@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
 
@@ -47,7 +47,17 @@ SEMANTIC_VERSION = (
 TaskVersion = Annotated[str, StringConstraints(pattern=rf"^(draft|{SEMANTIC_VERSION})$", max_length=120)]
 """`draft` or a semantic version."""
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(no_control_characters)]
+_PRINTABLE = Field(json_schema_extra={"pattern": "^[^\\u0000-\\u001F\\u007F-\\u009F]*$"})
+"""What the schema says of `no_control_characters`."""
+
+Name = Annotated[
+    str, StringConstraints(min_length=1, max_length=255), AfterValidator(no_control_characters), _PRINTABLE
+]
 """A short printable name: a principal, a node, a Spark application."""
 
-Tag = Annotated[str, StringConstraints(min_length=1, max_length=128), AfterValidator(no_control_characters)]
+Principal = Annotated[
+    str, StringConstraints(min_length=1, max_length=1024), AfterValidator(no_control_characters), _PRINTABLE
+]
+"""Who asked for something: a `Name`, or where none is given the command's CloudEvents source, which may be longer."""
+
+Tag = Annotated[str, StringConstraints(min_length=1, max_length=128), AfterValidator(no_control_characters), _PRINTABLE]

@@ -1,6 +1,5 @@
 """Every way a request can be refused: the codes, and the RFC 9457 object that carries them everywhere."""
 
-import re
 from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
 from http import HTTPStatus
@@ -12,6 +11,7 @@ from pydantic import AfterValidator, ValidationError
 from service.contracts.codec import pointer
 from service.contracts.model import Contract
 from service.contracts.status import Status
+from service.contracts.wording import detail_of
 
 Given = TypeVar("Given")
 
@@ -19,6 +19,11 @@ Given = TypeVar("Given")
 class Code(StrEnum):
     """The stable, machine-readable name of a problem; new ones may come, none changes its meaning."""
 
+    MALFORMED_REQUEST = "malformed_request"
+    HEAD_TOO_LARGE = "head_too_large"
+    REQUEST_TIMEOUT = "request_timeout"
+    HOST_NOT_ALLOWED = "host_not_allowed"
+    CROSS_ORIGIN = "cross_origin"
     INVALID_JSON = "invalid_json"
     INVALID_ENVELOPE = "invalid_envelope"
     PAYLOAD_TOO_LARGE = "payload_too_large"
@@ -45,6 +50,11 @@ class Code(StrEnum):
 
 # code -> (HTTP status, title); the title never changes with the occurrence (RFC 9457, 3.1.3)
 _KINDS: Final = {
+    Code.MALFORMED_REQUEST: (HTTPStatus.BAD_REQUEST, "The request is not valid HTTP"),
+    Code.HEAD_TOO_LARGE: (HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The head of the request is too large"),
+    Code.REQUEST_TIMEOUT: (HTTPStatus.REQUEST_TIMEOUT, "The request did not come in time"),
+    Code.HOST_NOT_ALLOWED: (HTTPStatus.MISDIRECTED_REQUEST, "The service does not answer to this host"),
+    Code.CROSS_ORIGIN: (HTTPStatus.FORBIDDEN, "Other origins may not change anything"),
     Code.INVALID_JSON: (HTTPStatus.BAD_REQUEST, "The body is not strict JSON"),
     Code.INVALID_ENVELOPE: (HTTPStatus.BAD_REQUEST, "The CloudEvents envelope is not valid"),
     Code.PAYLOAD_TOO_LARGE: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The command is too large"),
@@ -147,27 +157,13 @@ def listed(given: Mapping[str, Given], known: Collection[str]) -> Mapping[str, G
     return {name: given[name] for name in (*known, *unknown) if name in given}
 
 
-_PYDANTIC_WORDS: Final = re.compile(r"^(Input|String|List) should ")
-_DETAILS: Final = {
-    "missing": "required, but missing",
-    "model_type": "must be an object",
-    "dict_type": "must be an object",
-    "list_type": "must be an array",
-    "tuple_type": "must be an array",
-    "bool_type": "must be true or false",
-    "float_type": "must be a number",
-    "string_type": "must be a string",
-}
-
-
 def field_errors(error: ValidationError, known: Iterable[str], *parent: str) -> tuple[FieldError, ...]:
     """What pydantic found, in our words; `known` are the names allowed in the object that `parent` leads to."""
-    texts = {**_DETAILS, "extra_forbidden": f"unknown; allowed are: {', '.join(known) or 'none'}"}
-    found = error.errors(include_url=False, include_input=False, include_context=False)
+    unknown = f"unknown; allowed are: {', '.join(known) or 'none'}"
     return tuple(
         FieldError(
-            pointer=pointer("#", *parent, *item["loc"]),
-            detail=texts.get(item["type"]) or _PYDANTIC_WORDS.sub("must ", item["msg"].removeprefix("Value error, ")),
+            pointer=pointer("#", *parent, *flaw["loc"]),
+            detail=unknown if flaw["type"] == "extra_forbidden" else detail_of(flaw),
         )
-        for item in found[: MAX_ERRORS + 1]
+        for flaw in error.errors(include_url=False, include_input=False)[: MAX_ERRORS + 1]
     )

@@ -137,7 +137,7 @@ def _one_of(allowed: tuple[Any, ...]) -> Callable[[Any], object]:
 
     def check(value: Any) -> object:  # noqa: ANN401 - JSON is any
         if value not in known:
-            raise PydanticCustomError("enum", "must be one of {allowed}", {"allowed": names})
+            raise PydanticCustomError("not_among", "must be one of {allowed}", {"allowed": names})
         return value
 
     return check

@@ -23,7 +23,7 @@ from service.queries.answers import (
     TaskExecutionPage,
     TaskExecutionStats,
 )
-from service.queries.freshness import Freshness, at, freshness
+from service.queries.freshness import Freshness, Progress, at
 from service.queries.requests import Cursor, GetTaskExecution, GetTaskExecutionStats, ListTaskExecutions, check
 from service.queries.selection import count_statement, page_statements, table_for
 
@@ -50,16 +50,17 @@ _COUNTS: Final = (
 class TaskExecutionQueries:
     """Answers from ClickHouse alone. The port and its tables (`create_schema`) are the caller's.
 
+    `partitions`: how many the events topic has. `patience`: how many seconds a query waits for its `min_position`.
     Arguments may be what came over the wire: texts, numbers. `min_position`: see `contracts.replies.Position`.
 
     Raises:
-        RejectedError: by every query. INVALID_REQUEST with all that is wrong; EXECUTION_NOT_FOUND; PROJECTION_BEHIND,
+        RejectedError: by every query. INVALID_REQUEST with what is wrong; EXECUTION_NOT_FOUND; PROJECTION_BEHIND,
             `min_position` was not reached in time; UNAVAILABLE, ClickHouse did not answer.
     """
 
-    def __init__(self, clickhouse: ClickHouse, patience: float = PATIENCE_SECONDS) -> None:
+    def __init__(self, clickhouse: ClickHouse, partitions: int, patience: float = PATIENCE_SECONDS) -> None:
         self._clickhouse = clickhouse
-        self._patience = patience
+        self._progress = Progress(clickhouse, partitions, patience)
 
     async def get(self, execution_id: str, min_position: Position | str | None = None) -> TaskExecutionAnswer:
         """The whole record (spec, GetTaskExecution)."""
@@ -175,7 +176,7 @@ class TaskExecutionQueries:
 
     async def _fresh(self, min_position: str | None) -> Freshness:
         try:
-            return await freshness(self._clickhouse, min_position, self._patience)
+            return await self._progress.freshness(min_position)
         except UnavailableError as error:
             raise _unavailable(error) from error
 

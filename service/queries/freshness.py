@@ -7,12 +7,14 @@ from typing import Final
 
 from service.clickhouse.client import ClickHouse
 from service.clickhouse.positions import PartitionPosition, read_positions
-from service.contracts.problems import Code, reject
+from service.contracts.problems import Code, FieldError, RejectedError, reject
 from service.contracts.timestamps import Timestamp
 from service.contracts.topics import EVENTS
 
 _EPOCH: Final = Timestamp.parse("1970-01-01T00:00:00Z")
 _POLL_SECONDS: Final = 0.05
+
+Positions = list[PartitionPosition]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,25 +25,58 @@ class Freshness:
     lag: int | None
 
 
-async def freshness(clickhouse: ClickHouse, min_position: str | None, patience: float) -> Freshness:
-    """How fresh an answer will be that is read after this; waits for `min_position` if there is one.
+class Progress:
+    """How far the read side has come. All that wait for it share one query at a time.
 
-    Raises:
-        RejectedError: PROJECTION_BEHIND, it did not come within `patience` seconds.
-        UnavailableError: ClickHouse cannot be reached now.
+    Args:
+        clickhouse: who is asked.
+        partitions: how many partitions the events topic has.
+        patience: how many seconds a query waits at most.
     """
-    deadline = asyncio.get_running_loop().time() + patience
-    while True:
-        positions = [position for position in await read_positions(clickhouse) if position.topic == EVENTS]
-        if min_position is None or _passed(positions, min_position):
-            return _summary(positions)
-        if asyncio.get_running_loop().time() >= deadline:
-            raise reject(
-                Code.PROJECTION_BEHIND,
-                f"The event at {min_position} has not reached the read side within {patience:g} s (it has come to "
-                f"{_come_to(positions, min_position)}). Ask again, or without minPosition for what is known by now.",
-            )
-        await asyncio.sleep(_POLL_SECONDS)
+
+    def __init__(self, clickhouse: ClickHouse, partitions: int, patience: float) -> None:
+        self._clickhouse, self._partitions, self._patience = clickhouse, partitions, patience
+        self._polling = asyncio.Lock()
+        self._next: asyncio.Task[Positions] | None = None
+
+    async def freshness(self, min_position: str | None) -> Freshness:
+        """How fresh an answer will be that is read after this; waits for `min_position` if there is one.
+
+        Raises:
+            RejectedError: INVALID_REQUEST, there is no such partition; PROJECTION_BEHIND, it did not come in time.
+            UnavailableError: ClickHouse cannot be reached now.
+        """
+        if min_position is None:
+            return _summary(await self._read())
+        partition, offset = map(int, min_position.split(":"))
+        if partition >= self._partitions:
+            raise _no_partition(partition, self._partitions)
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + self._patience
+        positions = await self._read()
+        while (come_to := _offset(positions, partition)) < offset:
+            poll = self._next = self._next or self._poll()
+            done, _ = await asyncio.wait([poll], timeout=deadline - clock())
+            if not done:
+                raise _behind(min_position, self._patience, f"{partition}:{come_to}" if come_to >= 0 else "nothing yet")
+            positions = poll.result()
+        return _summary(positions)
+
+    def _poll(self) -> asyncio.Task[Positions]:
+        """A query that begins soon. Nobody who waits for it can end it, so it harms no other that one goes away."""
+
+        async def poll() -> Positions:
+            await asyncio.sleep(_POLL_SECONDS)
+            async with self._polling:
+                self._next = None  # who comes from now on needs a newer answer
+                return await self._read()
+
+        task = asyncio.create_task(poll(), name="min-position")
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())  # perhaps nobody waits any more
+        return task
+
+    async def _read(self) -> Positions:
+        return [position for position in await read_positions(self._clickhouse) if position.topic == EVENTS]
 
 
 def at(epoch_ms: int) -> Timestamp:
@@ -49,17 +84,25 @@ def at(epoch_ms: int) -> Timestamp:
     return _EPOCH + timedelta(milliseconds=epoch_ms)
 
 
-def _summary(positions: list[PartitionPosition]) -> Freshness:
+def _summary(positions: Positions) -> Freshness:
     if not positions:
         return Freshness(None, None)
     return Freshness(at(min(p.as_of for p in positions)), sum(p.lag for p in positions))
 
 
-def _passed(positions: list[PartitionPosition], wanted: str) -> bool:
-    partition, offset = map(int, wanted.split(":"))
-    return any(p.partition == partition and p.offset >= offset for p in positions)
+def _offset(positions: Positions, partition: int) -> int:
+    return next((p.offset for p in positions if p.partition == partition), -1)
 
 
-def _come_to(positions: list[PartitionPosition], wanted: str) -> str:
-    partition = int(wanted.split(":", maxsplit=1)[0])
-    return next((f"{p.partition}:{p.offset}" for p in positions if p.partition == partition), "nothing of it")
+def _no_partition(partition: int, partitions: int) -> RejectedError:
+    detail = f"there is no partition {partition}; they are 0 to {partitions - 1}. Give the position as you got it"
+    error = FieldError(pointer="#/minPosition", detail=detail)
+    return reject(Code.INVALID_REQUEST, "The request is not valid: see errors.", (error,))
+
+
+def _behind(wanted: str, patience: float, come_to: str) -> RejectedError:
+    return reject(
+        Code.PROJECTION_BEHIND,
+        f"The event at {wanted} has not reached the read side within {patience:g} s (it has come to {come_to}). "
+        "Ask again, or without minPosition for what is known by now.",
+    )

@@ -55,6 +55,14 @@ async def test_a_key_that_cannot_be_one_is_refused(http: AsyncClient, key: str) 
     assert response.json()["errors"][0]["pointer"] == "#/header/Idempotency-Key"
 
 
+async def test_two_keys_are_refused(http: AsyncClient, commands: ScriptedCommands) -> None:
+    response = await http.post(EXECUTIONS, json=EXECUTE, headers=[("Idempotency-Key", "a"), ("Idempotency-Key", "b")])
+
+    assert response.status_code == 422
+    assert response.json()["errors"] == [{"pointer": "#/header/Idempotency-Key", "detail": "given more than once"}]
+    assert not commands.submitted
+
+
 @pytest.mark.parametrize(
     ("action", "body"),
     [
@@ -76,7 +84,7 @@ async def test_a_lifecycle_command_takes_its_execution_from_the_path(
 
 
 async def test_stop_needs_no_body(http: AsyncClient, commands: ScriptedCommands) -> None:
-    response = await http.post(f"{EXECUTIONS}/{ID}/stop")
+    response = await http.post(f"{EXECUTIONS}/{ID}/stop", headers={"Content-Type": "application/json"})
 
     assert response.status_code == 200
     assert commands.submitted[0].command == StopTaskExecution(execution_id=ID)
@@ -101,6 +109,12 @@ async def test_all_flaws_of_a_body_are_reported_at_once(http: AsyncClient) -> No
         "#/taskId", "#/taskVersion", "#/inputs", "#/task_version",
     ]  # fmt: skip
     assert answer["errors"][3]["detail"] == "unknown; allowed are: taskId, taskVersion, inputs, createdBy, tags"
+
+
+async def test_too_many_tags_are_one_flaw(http: AsyncClient) -> None:
+    response = await http.post(EXECUTIONS, json=EXECUTE | {"tags": [1] * 65})
+
+    assert response.json()["errors"] == [{"pointer": "#/tags", "detail": "must have at most 64 items"}]
 
 
 async def test_trace_headers_are_passed_on(http: AsyncClient, commands: ScriptedCommands) -> None:

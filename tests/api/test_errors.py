@@ -18,6 +18,12 @@ def is_problem(response: httpx2.Response, status: int, code: str) -> bool:
     return (response.status_code, answer["status"], answer["code"]) == (status, status, code)
 
 
+async def test_a_line_feed_after_a_path_is_not_overlooked(http: AsyncClient, commands: ScriptedCommands) -> None:
+    for method, path in (("GET", "/healthz%0A"), ("POST", f"{EXECUTIONS}/{ID}/start%0A"), ("POST", f"{EXECUTIONS}%0A")):
+        assert is_problem(await http.request(method, path, json={}), 404, "not_found")
+    assert not commands.submitted
+
+
 @pytest.mark.parametrize("path", ["/nothing", "/api/v2/task-executions", f"{EXECUTIONS}/", "/docs", "/redoc"])
 async def test_an_unknown_path_is_not_found(http: AsyncClient, path: str) -> None:
     response = await http.get(path)
@@ -34,14 +40,14 @@ async def test_a_method_that_is_not_supported_says_which_are(http: AsyncClient) 
     response = await http.delete(f"{EXECUTIONS}/{ID}")
 
     assert is_problem(response, 405, "method_not_allowed")
-    assert response.headers["Allow"] == "GET"
-    assert "it supports GET" in response.json()["detail"]
+    assert response.headers["Allow"] == "GET, HEAD"
+    assert "it supports GET, HEAD" in response.json()["detail"]
 
 
 async def test_all_methods_of_a_path_are_told(http: AsyncClient) -> None:
     response = await http.options(EXECUTIONS)
 
-    assert (response.status_code, response.headers["Allow"]) == (405, "GET, POST")
+    assert (response.status_code, response.headers["Allow"]) == (405, "GET, HEAD, POST")
 
 
 @pytest.mark.parametrize(
@@ -63,11 +69,26 @@ async def test_a_body_that_is_not_strict_json_is_refused(
     assert not commands.submitted
 
 
-@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", None])
-async def test_a_body_that_is_not_declared_as_json_is_refused(http: AsyncClient, content_type: str | None) -> None:
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", None]
+)
+async def test_a_body_that_is_not_declared_as_json_is_refused(
+    http: AsyncClient, commands: ScriptedCommands, content_type: str | None
+) -> None:
     headers = {"Content-Type": content_type} if content_type else {}
 
+    for path, body in ((EXECUTIONS, b"{}"), (f"{EXECUTIONS}/{ID}/start", b"")):
+        response = await http.post(path, content=body, headers=headers)
+        assert is_problem(response, 415, "unsupported_media_type")
+        assert "Send `Content-Type: application/json`" in response.json()["detail"]
+    assert not commands.submitted
+
+
+async def test_a_body_of_two_types_is_refused(http: AsyncClient, commands: ScriptedCommands) -> None:
+    headers = [*JSON.items(), ("Content-Type", "text/plain")]
+
     assert is_problem(await http.post(EXECUTIONS, content=b"{}", headers=headers), 415, "unsupported_media_type")
+    assert not commands.submitted
 
 
 async def test_a_charset_does_no_harm(http: AsyncClient) -> None:
@@ -100,6 +121,6 @@ async def test_an_unforeseen_error_shows_nothing_of_the_inside(http: AsyncClient
 
 async def test_an_unforeseen_error_reaches_the_server_which_logs_it(app: FastAPI, queries: ScriptedQueries) -> None:
     queries.error = KeyError("secret")
-    async with AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://service") as http:
+    async with AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://localhost") as http:
         with pytest.raises(KeyError):
             await http.get(f"{EXECUTIONS}/{ID}")

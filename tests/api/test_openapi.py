@@ -78,8 +78,7 @@ def test_every_command_has_a_documented_body(document: dict[str, Any]) -> None:
 
     assert posts.keys() == COMMANDS.keys()
     for name, operation in posts.items():
-        body = operation["requestBody"]
-        assert body["required"] is (name not in {"StartTaskExecution", "StopTaskExecution"})
+        assert operation["requestBody"]["required"]
         assert "executionId" not in document["components"]["schemas"][name]["properties"]
 
 
@@ -91,6 +90,22 @@ def test_every_operation_documents_its_problems(document: dict[str, Any]) -> Non
     for path, operations in document["paths"].items():
         if path.startswith("/api"):
             assert all({"422", "500", "503"} <= operation["responses"].keys() for operation in operations.values())
+
+
+def test_links_lead_to_operations_and_give_them_what_they_take(document: dict[str, Any]) -> None:
+    operations = {
+        operation["operationId"]: operation for path in document["paths"].values() for operation in path.values()
+    }
+    links = [
+        link
+        for operation in operations.values()
+        for response in operation["responses"].values()
+        for link in response.get("links", {}).values()
+    ]
+    assert len(links) > 20
+    for link in links:
+        taken = {parameter["name"] for parameter in operations[link["operationId"]]["parameters"]}
+        assert link["parameters"].keys() <= taken
 
 
 def test_nothing_cites_what_readers_do_not_have(document: dict[str, Any]) -> None:

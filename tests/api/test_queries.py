@@ -1,7 +1,7 @@
 import pytest
 from httpx2 import AsyncClient
 
-from service.contracts.problems import Code, reject
+from service.contracts.problems import Code, FieldError, reject
 from tests.api.scripted import FAILURE, FRESH, ID, PENDING, ScriptedQueries
 
 EXECUTIONS = "/api/v1/task-executions"
@@ -51,9 +51,13 @@ async def test_stats_of_one_task_and_of_all(http: AsyncClient, queries: Scripted
         ("status=DONE", "#/query/status"),
         ("taskId=daily_report", "#/query/taskId"),
         ("cursor=nonsense", "#/query/cursor"),
+        (f"cursor=99999999999999:{ID}", "#/query/cursor"),
+        (f"cursor=1:{ID.upper()}", "#/query/cursor"),
         ("minPosition=7", "#/query/minPosition"),
         ("page_size=5", "#/query/page_size"),
         ("status=FAILURE&status=SUCCESS", "#/query/status"),
+        ("createdBy=%FF", "#/query"),
+        ("tag=%ED%A0%80", "#/query"),
     ],
 )
 async def test_a_wrong_parameter_is_refused(
@@ -97,3 +101,14 @@ async def test_what_the_read_side_refuses_is_answered_as_its_problem(
 
     assert (response.status_code, response.json()["code"]) == (status, code)
     assert response.headers.get("Retry-After") == retry
+
+
+async def test_what_the_read_side_finds_wrong_is_in_the_query_string(
+    http: AsyncClient, queries: ScriptedQueries
+) -> None:
+    flaw = FieldError(pointer="#/minPosition", detail="there is no partition 9")
+    queries.error = reject(Code.INVALID_REQUEST, "For some reason.", (flaw,))
+
+    response = await http.get(f"{STATS}?minPosition=9:1")
+
+    assert response.json()["errors"] == [{"pointer": "#/query/minPosition", "detail": flaw.detail}]

@@ -1,12 +1,13 @@
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from threading import Thread
 
 import pytest
-import uvicorn
 from typer.testing import CliRunner, Result
 
 from service.api.app import create_app
+from service.api.server import http_server
 from service.cli.main import app
 from tests.api.scripted import ScriptedCommands, ScriptedQueries
 
@@ -26,16 +27,13 @@ class Service:
 @pytest.fixture
 def service() -> Iterator[Service]:
     running = Service()
-    config = uvicorn.Config(
-        create_app(running.commands, running.queries, {}), port=0, log_config=None, lifespan="off", ws="none"
-    )
-    socket = config.bind_socket()
-    socket.listen()  # else a test could be faster than the thread
-    running.url = f"http://127.0.0.1:{socket.getsockname()[1]}"
-    server = uvicorn.Server(config)
-    thread = Thread(target=server.run, args=([socket],))
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    running.url = f"http://127.0.0.1:{port}"
+    server = http_server(create_app(running.commands, running.queries, {}), "127.0.0.1", port)
+    thread = Thread(target=server.run, args=([listener],))
     thread.start()
     yield running
     server.should_exit = True
     thread.join()
-    socket.close()
+    listener.close()

@@ -141,8 +141,8 @@ def test_pointers_are_escaped() -> None:
         ("string", {"pattern": "b"}, "abc", "ac", "must match pattern 'b'"),
         ("string", {"minLength": 2}, "é€", "€", "must have at least 2 characters"),
         ("file", {"maxLength": 1}, "€", "ab", "must have at most 1 character"),
-        ("array", {"minLength": 1}, [0], [], "must have at least 1 item after validation, not 0"),
-        ("array", {"maxLength": 1}, [0], [0, 0], "must have at most 1 item after validation, not 2"),
+        ("array", {"minLength": 1}, [0], [], "must have at least 1 item, not 0"),
+        ("array", {"maxLength": 1}, [0], [0, 0], "must have at most 1 item"),
         ("number", {"minValue": 1}, 1.0, 0.99, "must be greater than or equal to 1"),
         ("number", {"maxValue": 0}, 0, 1e300, "must be less than or equal to 0"),
         ("string", {"enum": ["a", "b"]}, "b", "B", 'must be one of ["a","b"]'),
@@ -250,7 +250,7 @@ def test_too_many_variables_are_one_error_and_not_looked_at() -> None:
         ({"minValue": 2**53 + 1}, 1e300, None),
         ({"minValue": 2**53 + 1}, True, "must be a number"),
         ({"minValue": 2**53 + 1}, "1", "must be a number"),
-        ({"minValue": -1e308, "maxValue": 1e308}, 1.1e308, "must be less than or equal to 1" + "0" * 308),
+        ({"minValue": -1e308, "maxValue": 1e308}, 1.1e308, "must be less than or equal to 1e+308"),
     ],
 )
 def test_limits_are_exact_beyond_what_a_float_can_hold(

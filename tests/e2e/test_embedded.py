@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import psutil
 import pytest
 
@@ -68,6 +69,12 @@ def test_a_command_and_its_query_agree_at_once(service: Up) -> None:
     assert stats["total"] == sum(
         stats[name] for name in ("pending", "running", "success", "failure", "stopped", "skipped")
     )
+
+
+def test_it_answers_to_no_name_but_its_own(service: Up) -> None:
+    hosts = ("localhost", "127.0.0.1", "evil.com", "10.0.0.1")
+    answers = [httpx2.get(f"{service.url}/healthz", headers={"Host": host}, trust_env=False) for host in hosts]
+    assert [answer.status_code for answer in answers] == [200, 200, 421, 421]
 
 
 def test_a_refusal_names_every_flaw(service: Up) -> None:

@@ -120,7 +120,7 @@ class Stage:
 
     async def projected(self) -> dict[str, TaskExecution]:
         """Everything that the read side lists; Get and the counts are checked to say the same."""
-        queries = TaskExecutionQueries(self.clickhouse)
+        queries = TaskExecutionQueries(self.clickhouse, PARTITIONS)
         page = await queries.list(page_size=1000)
         found = list(page.items)
         while page.next_cursor:

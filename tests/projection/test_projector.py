@@ -17,7 +17,7 @@ from service.contracts.status import Status
 from service.contracts.topics import EVENTS, REJECTIONS
 from service.projection import projector
 from service.queries.executions import TaskExecutionQueries
-from tests.projection.stage import ALL, Delegating, Stage, until, whole
+from tests.projection.stage import ALL, PARTITIONS, Delegating, Stage, until, whole
 from tests.queries.lives import T0, life
 
 
@@ -44,7 +44,7 @@ async def test_everything_committed_is_projected_and_the_lag_goes_to_zero(stage:
         await publish_mixed(stage, lives)
         # The last offsets are markers, of aborted transactions even: no record will ever stand there.
         await stage.caught_up()
-        stats = await TaskExecutionQueries(stage.clickhouse).stats()
+        stats = await TaskExecutionQueries(stage.clickhouse, PARTITIONS).stats()
     assert stats.lag == 0
     assert await stage.projected() == whole(lives)
     assert await stage.events_stored() == sum(map(len, lives))
@@ -161,7 +161,7 @@ async def test_refused_commands_can_be_counted(stage: Stage) -> None:
     offset = await stage.publish_raw(REJECTIONS, value, envelope_headers(REJECTION_TYPE, "id", "id", T0), 1)
     async with stage.projecting():
         await stage.caught_up()
-    assert await TaskExecutionQueries(stage.clickhouse).rejections_count() == 1
+    assert await TaskExecutionQueries(stage.clickhouse, PARTITIONS).rejections_count() == 1
     found = await stage.clickhouse.query("SELECT partition, offset, code, problem FROM task_command_rejections")
     assert found[0].pop("problem").startswith('{"type":"urn:')
     assert found == [{"partition": 1, "offset": offset, "code": "invalid_json"}]

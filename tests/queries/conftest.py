@@ -11,6 +11,8 @@ from service.projection.rows import EVENT_COLUMNS, event_row
 from service.queries.executions import TaskExecutionQueries
 from tests.queries.lives import records
 
+PARTITIONS = 8
+
 Publish = Callable[[Iterable[Event]], Awaitable[None]]
 
 
@@ -25,7 +27,7 @@ async def clickhouse(tmp_path: Path) -> AsyncIterator[ConnectedClickHouse]:
 
 @pytest.fixture
 def queries(clickhouse: ConnectedClickHouse) -> TaskExecutionQueries:
-    return TaskExecutionQueries(clickhouse, patience=0.3)
+    return TaskExecutionQueries(clickhouse, PARTITIONS, patience=0.3)
 
 
 @pytest.fixture

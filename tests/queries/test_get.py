@@ -12,7 +12,7 @@ from service.contracts.status import Status
 from service.contracts.topics import EVENTS, REJECTIONS
 from service.queries.executions import TaskExecutionQueries
 from service.queries.freshness import at
-from tests.queries.conftest import Publish
+from tests.queries.conftest import PARTITIONS, Publish
 from tests.queries.lives import SECOND, T0, body, execution_id, life
 
 ALWAYS = {"id", "taskId", "taskVersion", "status", "resolvedInputs", "metadata"}
@@ -125,7 +125,7 @@ async def test_min_position_waits_until_it_is_passed(
 async def test_unavailable_is_a_problem_and_a_mistake_is_not() -> None:
     port = connect("clickhouse://127.0.0.1:9")
     with pytest.raises(RejectedError) as caught:
-        await TaskExecutionQueries(port).get(execution_id("a"))
+        await TaskExecutionQueries(port, PARTITIONS).get(execution_id("a"))
     assert caught.value.problem.code is Code.UNAVAILABLE
     assert "127.0.0.1" not in caught.value.problem.detail
     await port.close()

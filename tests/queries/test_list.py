@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from service.clickhouse.client import ConnectedClickHouse
+from service.contracts.attributes import MAX_ATTRIBUTE
 from service.contracts.events import Event
 from service.contracts.executions import TaskExecution
 from service.contracts.problems import Code, RejectedError
@@ -217,3 +218,20 @@ async def test_numbers_may_come_as_text(queries: TaskExecutionQueries, publish: 
     await publish(event for number in range(3) for event in life(number))
     page = await queries.list(page_number="2", page_size="2")
     assert (len(page.items), page.page_number, page.page_size, page.total) == (1, 2, 2, 3)
+
+
+async def test_no_text_means_something_else_to_clickhouse(queries: TaskExecutionQueries, publish: Publish) -> None:
+    names = ["\\N", "\\", "\\'", "{x:String}", "%s", "$1", "NULL", "--", "\u2028", "\ufffe", "\U0010ffff"]
+    await publish(event for name in names for event in life(name, created_by=name, tags=(name,)))
+    for name in names:
+        assert [item.id for item in (await queries.list(created_by=name, tag=name)).items] == [execution_id(name)]
+
+
+async def test_whoever_can_have_asked_for_an_execution_can_be_looked_for(
+    queries: TaskExecutionQueries, publish: Publish
+) -> None:
+    longest = "ü" * MAX_ATTRIBUTE  # where a command names nobody, its CloudEvents source asked for it
+    await publish(life("a", created_by=longest))
+    assert (await queries.list(created_by=longest)).total == 1
+    with pytest.raises(RejectedError):
+        await queries.list(created_by=longest + "ü")

@@ -1,0 +1,95 @@
+"""The JSON Schemas of what the API takes and gives, in the words of those who have our document only."""
+
+from typing import Any, Final
+
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
+from pydantic_core.core_schema import NullableSchema, WithDefaultSchema
+
+from service.api.names import PARAMETERS
+from service.contracts.codec import MAX_INTEGER, MIN_INTEGER
+from service.contracts.commands import NO_NUL, Command
+from service.contracts.executions import TaskExecution
+from service.contracts.model import Contract
+from service.contracts.problems import Problem
+from service.queries.answers import TaskExecutionAnswer, TaskExecutionHistory, TaskExecutionPage, TaskExecutionStats
+
+REF: Final = "#/components/schemas/{model}"
+
+_ANSWERS: Final = (
+    TaskExecution, TaskExecutionAnswer, TaskExecutionPage, TaskExecutionHistory, TaskExecutionStats, Problem,
+)  # fmt: skip
+_OBJECT: Final[dict[str, Any]] = {
+    "type": "object",
+    "additionalProperties": {"$ref": REF.format(model="Json")},
+    "propertyNames": {"pattern": NO_NUL},
+}
+_JSON: Final[dict[str, Any]] = {
+    "description": "JSON that every reader reads alike: integers of 64 bits, no NUL in texts.",
+    "anyOf": [
+        {"type": ["null", "boolean"]},
+        {"type": "integer", "minimum": MIN_INTEGER, "maximum": MAX_INTEGER},
+        {"type": "number"},
+        {"type": "string", "pattern": NO_NUL},
+        {"type": "array", "items": {"$ref": REF.format(model="Json")}},
+        _OBJECT,
+    ],
+}
+
+
+def component_schemas(commands: dict[str, type[Command]]) -> dict[str, Any]:
+    """By name, every schema that the document refers to: these commands and all that we answer."""
+    taken = {name: command_schema(model) for name, model in commands.items()}
+    shared: dict[str, Any] = {}
+    for schema in taken.values():
+        shared |= schema.pop("$defs", {})
+    _, given = models_json_schema(
+        [(model, "validation") for model in _ANSWERS], ref_template=REF, schema_generator=_AnswerSchema
+    )
+    answers: dict[str, Any] = given["$defs"]
+    return shared | taken | answers | {"Json": _JSON}
+
+
+def command_schema(kind: type[Command]) -> dict[str, Any]:
+    """The schema of the body; the executionId is in the path."""
+    schema = kind.model_json_schema(ref_template=REF, schema_generator=_Schema)
+    schema["properties"].pop("executionId", None)
+    for name in ("inputs", "outputs"):
+        if name in schema["properties"]:
+            schema["properties"][name] |= _OBJECT
+    schema["required"] = [name for name in schema["required"] if name != "executionId"]
+    if not schema["required"]:
+        del schema["required"]
+    return schema
+
+
+def query_parameters(model: type[Contract]) -> list[dict[str, Any]]:
+    """The fields of the model as OpenAPI parameters of the query string."""
+    schema = model.model_json_schema(ref_template=REF, schema_generator=_AnswerSchema)
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": name in schema.get("required", ()),
+            "description": PARAMETERS[name],
+            "schema": field,
+        }
+        for name, field in schema.get("properties", {}).items()
+    ]
+
+
+class _Schema(GenerateJsonSchema):
+    """Field names say enough: no titles that repeat them."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ANN401, ARG002 - as in pydantic
+        return False
+
+
+class _AnswerSchema(_Schema):
+    """The schema of what we write: a field without a value is left out, it is never null."""
+
+    def nullable_schema(self, schema: NullableSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+    def default_schema(self, schema: WithDefaultSchema) -> JsonSchemaValue:
+        described = super().default_schema(schema)
+        return {key: value for key, value in described.items() if key != "default" or value is not None}

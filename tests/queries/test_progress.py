@@ -1,0 +1,131 @@
+"""Waiting for `min_position`: cheap for all, and nobody's trouble is another's."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from service.clickhouse.client import ConnectedClickHouse, Row
+from service.clickhouse.errors import UnavailableError
+from service.clickhouse.positions import PartitionPosition, write_positions
+from service.contracts.problems import Code, FieldError, RejectedError
+from service.contracts.topics import EVENTS
+from service.queries.executions import TaskExecutionQueries
+from service.queries.freshness import Freshness, Progress, at
+from tests.queries.conftest import PARTITIONS
+
+
+class Counted:
+    """A real port that counts its queries; `outage` is raised instead of the next answers."""
+
+    def __init__(self, port: ConnectedClickHouse) -> None:
+        self._port = port
+        self.queries, self.running, self.most = 0, 0, 0
+        self.outage: Exception | None = None
+
+    async def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
+        self.queries += 1
+        self.running += 1
+        self.most = max(self.most, self.running)
+        try:
+            if self.outage:
+                raise self.outage
+            return await self._port.query(sql, parameters)
+        finally:
+            self.running -= 1
+
+    async def after(self, more: int) -> None:
+        """Return when so many more queries were made, and at most one runs."""
+        wanted = self.queries + more
+        async with asyncio.timeout(20):
+            while self.queries < wanted or self.running > 1:
+                await asyncio.sleep(0.01)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._port, name)
+
+
+@pytest.fixture
+def counted(clickhouse: ConnectedClickHouse) -> Counted:
+    return Counted(clickhouse)
+
+
+@pytest.fixture
+def progress(counted: Counted) -> Progress:
+    return Progress(counted, PARTITIONS, patience=30)
+
+
+async def come_to(clickhouse: ConnectedClickHouse, offset: int) -> None:
+    await write_positions(clickhouse, [PartitionPosition(EVENTS, 1, offset, offset + 1, 5000)])
+
+
+async def waiters(counted: Counted, progress: Progress, count: int) -> list[asyncio.Task[Freshness]]:
+    """So many that wait for the event at 1:7; each of them has looked once."""
+    waiting = [asyncio.create_task(progress.freshness("1:7")) for _ in range(count)]
+    await counted.after(count)
+    return waiting
+
+
+async def test_all_that_wait_share_one_query_at_a_time(
+    clickhouse: ConnectedClickHouse, counted: Counted, progress: Progress
+) -> None:
+    await come_to(clickhouse, 6)
+    waiting = await waiters(counted, progress, 50)
+    counted.queries = counted.most = 0
+    await counted.after(5)
+    assert counted.most == 1
+    assert not any(task.done() for task in waiting)
+    await come_to(clickhouse, 7)
+    assert await asyncio.gather(*waiting) == [Freshness(at(5000), 0)] * 50
+    assert counted.queries < 50  # as many for all of them as one alone would have made
+    assert not [task for task in asyncio.all_tasks() if task.get_name() == "min-position"]  # it ends with the last
+
+
+async def test_when_clickhouse_fails_all_that_wait_are_told(counted: Counted, progress: Progress) -> None:
+    waiting = await waiters(counted, progress, 3)
+    counted.outage = UnavailableError("gone")
+    assert [type(error) for error in await asyncio.gather(*waiting, return_exceptions=True)] == [UnavailableError] * 3
+
+
+async def test_after_a_failure_waiting_works_again(
+    clickhouse: ConnectedClickHouse, counted: Counted, progress: Progress
+) -> None:
+    counted.outage = UnavailableError("gone")
+    with pytest.raises(UnavailableError):
+        await progress.freshness("1:7")
+    counted.outage = None
+    waiting = await waiters(counted, progress, 2)
+    counted.outage = UnavailableError("gone")
+    await asyncio.wait(waiting)
+    counted.outage = None
+    again = await waiters(counted, progress, 2)
+    await come_to(clickhouse, 7)
+    assert await asyncio.gather(*again) == [Freshness(at(5000), 0)] * 2
+    assert [type(task.exception()) for task in waiting] == [UnavailableError] * 2
+
+
+@pytest.mark.parametrize("whom", [0, 1, 2])
+async def test_one_that_goes_away_harms_nobody(
+    clickhouse: ConnectedClickHouse, counted: Counted, progress: Progress, whom: int
+) -> None:
+    waiting = await waiters(counted, progress, 3)
+    waiting.pop(whom).cancel()
+    await counted.after(2)
+    await come_to(clickhouse, 7)
+    assert await asyncio.gather(*waiting) == [Freshness(at(5000), 0)] * 2
+
+
+@pytest.mark.parametrize("partition", [PARTITIONS, 99_999])
+async def test_a_partition_that_does_not_exist_is_refused_at_once(counted: Counted, partition: int) -> None:
+    queries = TaskExecutionQueries(counted, PARTITIONS, patience=3_600)
+    with pytest.raises(RejectedError) as caught:
+        await queries.stats(min_position=f"{partition}:0")
+    assert caught.value.problem.code is Code.INVALID_REQUEST
+    assert caught.value.problem.errors == (
+        FieldError(
+            pointer="#/minPosition",
+            detail=f"there is no partition {partition}; they are 0 to 7. Give the position as you got it",
+        ),
+    )
+    assert not counted.queries
