@@ -38,6 +38,7 @@ class EndCheck:
         for id_, life in sorted(self._lives.items())[:: max(1, len(self._lives) // _SOME)]:
             self._check_one(id_, life)
         self._check_pages()
+        self._http.close()
         return len(self._lives)
 
     def _get(self, path: str, **query: str) -> Any:

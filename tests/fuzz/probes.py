@@ -25,6 +25,10 @@ class Probes:
         self.slowest = dict.fromkeys(range(PARTITIONS), 0.0)
         self.standing: set[int] = set()
 
+    def close(self) -> None:
+        """Disconnect."""
+        self._connection.close()
+
     def all_move(self, run: str) -> bool:
         """Whether every partition answers; that one takes longer than it may is a flaw, that it never does ends all."""
         sent = {partition: self._send(run, partition) for partition in range(PARTITIONS)}

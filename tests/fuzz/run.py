@@ -4,6 +4,7 @@ import json
 import time
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
@@ -95,7 +96,8 @@ def run_fuzz(
         summary.services += 1
         with running(place) as service:
             began = time.monotonic()
-            _live(service, summary, began + left, only, without)
+            with ExitStack() as parts:
+                _live(parts, service, summary, began + left, only, without)
             left = 0.0 if only is not None else began + left - time.monotonic()
         for line in service.log.splitlines():
             if '"level": "warning"' in line or '"level": "error"' in line:
@@ -109,18 +111,22 @@ def run_fuzz(
     return summary
 
 
-def _live(service: Service, summary: Summary, until: float, only: int | None, without: frozenset[str]) -> None:
+def _live(  # noqa: PLR0913 - what is opened for it, and the arguments of the run
+    parts: ExitStack, service: Service, summary: Summary, until: float, only: int | None, without: frozenset[str]
+) -> None:
     """Rounds with one service, until it stands still or the time is over."""
     ledger = Ledger()
     admin = AdminClient({"bootstrap.servers": service.kafka})
     admin.create_topics([NewTopic(OWN_REPLIES, 2, 1)])[OWN_REPLIES].result()
     url = urlsplit(service.url)
     codes = set(httpx2.get(f"{service.url}/openapi.json").json()["components"]["schemas"]["Code"]["enum"])
-    sending = Sending(service.kafka, ledger)
+    sending = parts.enter_context(closing(Sending(service.kafka, ledger)))
     asking = Asking((url.hostname or "", url.port or 0), codes, ledger)
     followers = {name: Follower(service.kafka, name, PARTITIONS) for name in (COMMANDS, EVENTS, REJECTIONS)}
     followers |= {REPLIES: Follower(service.kafka, REPLIES, 1), OWN_REPLIES: Follower(service.kafka, OWN_REPLIES, 2)}
-    probes = Probes(service.kafka, followers[REPLIES], ledger)
+    for follower in followers.values():
+        parts.callback(follower.close)
+    probes = parts.enter_context(closing(Probes(service.kafka, followers[REPLIES], ledger)))
     sending.define()
     moves, done = probes.all_move(f"s{summary.seed}start{summary.services}"), False
     while moves and not service.ended and not done:

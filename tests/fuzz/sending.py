@@ -32,6 +32,10 @@ class Sending:
         })  # fmt: skip
         self._transactional.init_transactions(30)
 
+    def close(self) -> None:
+        """Disconnect."""
+        self._connection.close()
+
     def define(self) -> None:
         """Publish the sound definition."""
         sound = definitions.SOUND
