@@ -38,8 +38,9 @@ demo: .venv/stamp-run ## Run the whole service with a sample workload until Ctrl
 .PHONY: test
 test: setup lint ## Everything that must pass before a change lands
 	rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest --ignore=tests/chaos -n 2 --dist loadfile
+	$(BIN)/coverage run -m pytest --ignore=tests/chaos --ignore=tests/fuzz -n 2 --dist loadfile
 	$(BIN)/pytest tests/chaos -p no:randomly
+	$(BIN)/pytest tests/fuzz -p no:randomly
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=90
 	$(BIN)/coverage report --fail-under=100 --include='service/domain/*'
@@ -64,6 +65,10 @@ asyncapi: setup ## Write asyncapi.yaml anew from the code
 .PHONY: chaos
 chaos: setup ## The chaos run for longer, or with another seed: SECONDS=600 SEED=7
 	$(BIN)/python -m bench.chaos --seconds $(SECONDS) --seed $(SEED) $(ARGS)
+
+.PHONY: fuzz
+fuzz: setup ## The fuzzer for longer, or with another seed: SECONDS=1800 SEED=7; ARGS="--round 12" for one round alone
+	$(BIN)/python -m bench.fuzz --seconds $(SECONDS) --seed $(SEED) $(ARGS)
 
 .PHONY: bench
 bench: setup ## Commands per second and latency; ARGS="--peers DIR" measures the peers beside it

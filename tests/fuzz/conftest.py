@@ -1,0 +1,19 @@
+"""Puts what was sent and what came of it into the test run's own summary, so that it can be read in every log."""
+
+import pytest
+
+from tests.fuzz.run import Summary
+
+SUMMARIES = pytest.StashKey[list[Summary]]()
+
+
+@pytest.fixture
+def fuzz_summaries(request: pytest.FixtureRequest) -> list[Summary]:
+    """What is put here is printed when all tests have ended."""
+    return request.config.stash.setdefault(SUMMARIES, [])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for summary in config.stash.get(SUMMARIES, []):
+        terminalreporter.section("fuzz")
+        terminalreporter.write_line(str(summary))
