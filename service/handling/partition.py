@@ -266,7 +266,7 @@ class PartitionOwner:
             await stop_producer(producer, self._around.timeouts)
 
     def _begin_epoch(self) -> None:
-        self.epoch = next(_epochs)
+        self.epoch, self._trouble = next(_epochs), ""
         self._set_open(value=True)
 
     def _set_open(self, *, value: bool) -> None:
