@@ -111,7 +111,7 @@ def run_fuzz(
     return summary
 
 
-def _live(  # noqa: PLR0913 - what is opened for it, and the arguments of the run
+def _live(  # noqa: PLR0913, PLR0917 - what is opened for it, and the arguments of the run
     parts: ExitStack, service: Service, summary: Summary, until: float, only: int | None, without: frozenset[str]
 ) -> None:
     """Rounds with one service, until it stands still or the time is over."""
