@@ -35,7 +35,7 @@ from service.contracts.topics import REPLIES as REPLIES_TOPIC
 
 Object = dict[str, Any]
 
-CONTRACT_VERSION: Final = "1.0.0"
+CONTRACT_VERSION: Final = "2.0.0"
 """The version of the wire contract: a new major version where something that was valid no longer is."""
 
 _BINDING_VERSION: Final = "0.5.0"
