@@ -5,6 +5,7 @@ The order of the steps is the exactly-once protocol; docs/adr/0002 says what eac
 
 import asyncio
 import itertools
+import traceback
 from collections.abc import Sequence
 from typing import Final
 
@@ -246,7 +247,9 @@ class PartitionOwner:
     async def _recover(self, error: BaseException) -> None:
         searching, self._suspicion.searching = self._suspicion.searching, False
         self._trouble = f" after {error!r}"
-        log.warning("partition_reset", partition=self.partition, error=repr(error), exc_info=searching)
+        # Where a defect shows: as text, for loggers that add what the variables held are slow, and show payloads.
+        where = {"trace": "".join(traceback.format_tb(error.__traceback__))} if searching else {}
+        log.warning("partition_reset", partition=self.partition, error=repr(error), **where)
         metrics.PARTITION_RESETS.labels(type(error).__name__).inc()
         await self._discard()
         await asyncio.sleep(_PAUSE if searching else min(_PAUSE * 2**self._resets, self._around.timeouts.max_pause))
