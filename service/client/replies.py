@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+import structlog
 from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import CorruptRecordException
 from uuid_utils.compat import uuid7
 
 from service.contracts import topics
@@ -14,6 +16,8 @@ from service.contracts.problems import Code, RejectedError, problem
 
 _POLL_MS = 60_000
 _MAX_RECORDS = 1000
+
+log = structlog.get_logger(__name__)
 
 
 class ClientClosedError(RejectedError):
@@ -78,7 +82,14 @@ class ReplyInbox:
 
     async def _listen(self, consumer: AIOKafkaConsumer) -> None:
         while True:
-            for records in (await consumer.getmany(timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)).values():
+            try:
+                fetched = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)
+            except (UnicodeDecodeError, CorruptRecordException) as error:
+                # Anybody may have written it. Whose reply is passed over sends the same command again, which is safe.
+                log.warning("replies_passed_over", error=repr(error))
+                await consumer.seek_to_end()
+                continue
+            for records in fetched.values():
                 for record in records:
                     self._deliver(record)
 

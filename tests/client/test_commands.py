@@ -1,10 +1,14 @@
 """The command client against a real broker; the service's part is played by a tiny responder (see responder.py)."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.consumer import consumer as aiokafka_consumer
+from aiokafka.consumer import fetcher as aiokafka_fetcher
 from aiokafka.errors import KafkaError
+from aiokafka.record.memory_records import MemoryRecords
 from uuid_utils.compat import uuid7
 
 from service.client import ClientClosedError, CommandClient
@@ -13,7 +17,10 @@ from service.contracts.commands import ExecuteTask, StartTaskExecution
 from service.contracts.problems import Code, RejectedError
 from service.contracts.replies import CommandReply, CommandUnansweredError, Outcome
 from service.domain.identity import command_id
+from service.kafka.fetching import BoundedFetcher, bound_fetching
+from service.kafka.partition_records import BoundedRecords
 from tests.client.responder import Asked, Responder, Responding
+from tests.kafka.record_batches import a_batch, a_record
 
 
 def execute(number: int = 0, **more: object) -> ExecuteTask:
@@ -190,6 +197,35 @@ async def test_closing_ends_what_waits_and_refuses_what_comes_later(kafka: str, 
         for attempt in (client.submit(execute()), client.publish(execute())):
             with pytest.raises(ClientClosedError, match="Open a new one"):
                 await attempt
+
+
+@pytest.mark.parametrize("bounded", [True, False], ids=["in a process of the service", "in a program of others"])
+async def test_what_nobody_can_parse_on_the_replies_topic_ends_nothing(
+    kafka: str, responding: Responding, monkeypatch: pytest.MonkeyPatch, *, bounded: bool
+) -> None:
+    """A header name that is not UTF-8: the broker takes it, and aiokafka's parser raises."""
+    bound_fetching()
+    if not bounded:
+        monkeypatch.setattr(aiokafka_consumer, "Fetcher", BoundedFetcher.__base__)
+        monkeypatch.setattr(aiokafka_fetcher, "MemoryRecords", MemoryRecords)
+        monkeypatch.setattr(aiokafka_fetcher, "PartitionRecords", BoundedRecords.__base__)
+        monkeypatch.setattr(aiokafka_fetcher, "FetchResult", aiokafka_fetcher.FetchResult.__base__)
+    async with (
+        responding(),
+        CommandClient(kafka, "/tests") as client,
+        AIOKafkaProducer(bootstrap_servers=kafka) as other,
+    ):
+        assert (await client.submit(execute())).outcome is Outcome.ACCEPTED
+        batch = other.create_batch()
+        batch.append(timestamp=None, key=None, value=b"stands in for it")
+        batch._build = lambda: bytearray(a_batch(a_record(0, headers=[(b"\xff", b"")]), 1, first=0))
+        await (await other.send_batch(batch, topics.REPLIES, partition=0))
+        async with asyncio.timeout(20):
+            while True:
+                with suppress(CommandUnansweredError):
+                    await client.submit(execute(), timeout=2)
+                    break
+        assert client.closed is None
 
 
 async def test_when_replies_can_no_longer_be_read_nothing_hangs(
