@@ -33,6 +33,7 @@ from service.embedded.errors import EmbeddedError
 from service.handling.handler import HandlerOptions, running_handler
 from service.kafka.fetching import bound_fetching
 from service.kafka.provisioning import ProvisioningError, ensure_topics
+from service.memory import give_back
 from service.projection.projector import Projector
 from service.queries.executions import TaskExecutionQueries
 from service.settings import Settings
@@ -118,6 +119,7 @@ async def running_service(
             handler = await stack.enter_async_context(running_handler(options))
             parts.append(handler.task)
             checks[Role.HANDLER] = _told(handler.readiness)
+        parts.append(await stack.enter_async_context(_task(give_back(), "memory")))
         watch = await stack.enter_async_context(_task(_first_end(parts), "roles"))
         await _until_ready(checks, watch)
         yield Running(tuple(sorted(roles)), servers, queries, url, checks), watch
