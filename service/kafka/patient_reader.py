@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.util import encode_varint
 
+from service.contracts.envelope import CORRELATION_ID, REPLY_TO
 from service.contracts.topics import MAX_COMMAND_BYTES, MAX_RECORD_BYTES
 from service.kafka.byte_stream import HEAD_BYTES, BrokenStreamError, ByteStream
 from service.kafka.records import CutValue
@@ -35,6 +36,7 @@ _LOG_APPEND_TIME: Final = 0x08
 _PART_BYTES: Final = 64 << 10
 _RECORD_COST: Final = 256
 _KEPT_HEADERS: Final = 100
+_REPLY_HEADERS: Final = (REPLY_TO, CORRELATION_ID)
 _SMALL_BYTES: Final = 64 << 10
 _COUNT_BYTES: Final = 4
 _INT64: Final = 1 << 63
@@ -149,11 +151,17 @@ class _Reader:
             flaw = flaw or f"The record has {count} headers; at most {MAX_HEADERS} are read."
             most = HEAD_BYTES
         headers: list[tuple[str, bytes | None]] = []
-        for _ in range(min(count, _KEPT_HEADERS) if flaw else count):
+        asked: dict[str, bytes | None] = {}  # who wants a reply gets it, wherever that stands
+        for number in range(min(count, MAX_HEADERS)):
             name = yield from stream.field(end, most)
             content = yield from stream.field(end, most)
             yield from stream.spend(HEADER_COST)
-            headers.append(((name.kept or b"").decode(errors="replace"), content.kept))
+            header = (name.kept or b"").decode(errors="replace"), content.kept
+            if not flaw or number < _KEPT_HEADERS:
+                headers.append(header)
+            elif header[0] in _REPLY_HEADERS:
+                asked[header[0]] = header[1]
+        headers += asked.items()
         if stream.place != end and not (flaw and stream.place < end):
             raise BrokenStreamError(f"has a record of {length} bytes that fills {stream.place - start}")
         yield from stream.skip(end - stream.place)

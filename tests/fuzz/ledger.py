@@ -40,9 +40,9 @@ class Ledger:
         """Match everything that was read with what was sent, note every flaw, and begin anew."""
         self._match_copies()
         self._match_rejections()
-        groups: dict[Identity, list[Sent]] = defaultdict(list)
+        groups: dict[tuple[Identity, str], list[Sent]] = defaultdict(list)
         for sent in self.sent.values():
-            groups[sent.identity()].append(sent)
+            groups[sent.identity(), sent.about()].append(sent)
         self._match_replies()
         self._match_events(groups)
         for group in groups.values():
@@ -87,10 +87,11 @@ class Ledger:
             elif place not in self.foreign:
                 self.blame("rejection of no command", place)
 
-    def _match_events(self, groups: dict[Identity, list[Sent]]) -> None:
+    def _match_events(self, groups: dict[tuple[Identity, str], list[Sent]]) -> None:
         for event in self.events:
             source, id_ = event.text("ce_causationsource"), event.text("ce_causationid")
-            if group := groups.get((source, id_)):
+            about = "" if event.text("ce_type") == "TaskExecutionCreated" else event.text("ce_subject")
+            if group := groups.get(((source, id_), about)):
                 # Of equal ones, it is the one that was told so, or else one that asked for no reply.
                 free = sorted((sent for sent in group if not sent.rejections), key=lambda sent: sent.told)
                 (free or group)[0].events.append(event)

@@ -12,6 +12,7 @@ Place = tuple[int, int]
 Identity = tuple[str, str]
 
 _MAX_CORRELATION: Final = 1024
+_MANY: Final = 65_000
 
 
 @dataclass(eq=False)
@@ -52,6 +53,11 @@ class Sent:
         place = f"task-execution.commands/{partition}/{offset}"
         return str(source or "/kafka/task-execution.commands"), str(id_ or place)
 
+    def about(self) -> str:
+        """The execution that it names, if it names one: an identity is one of an execution."""
+        data = data_of(self)
+        return str(data.get("executionId", "")).lower() if isinstance(data, dict) else ""
+
     def mailbox(self) -> tuple[str, bytes] | None:
         """Where its reply must come, if the contract promises one for certain."""
         wanted = [value for name, value in self.raw.headers if name == b"reply_to"]
@@ -79,6 +85,6 @@ def json_of(value: bytes | None) -> Any:
 
 def digest(key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes | None]]) -> int:
     """Equal for a record and its copy at the owner."""
-    # The reader's library cuts names at a NUL.
-    kept = [(name.partition("\0")[0], content) for name, content in headers]
+    # The reader's library cuts names at a NUL, and gives no headers at all where there are very many.
+    kept = [(name.partition("\0")[0], content) for name, content in headers if len(headers) <= _MANY]
     return hash((key, value, tuple(kept)))

@@ -82,6 +82,14 @@ def test_of_too_many_headers_the_first_are_kept(value: bytes | None) -> None:
     assert after.value == b"v"
 
 
+def test_who_asks_for_a_reply_behind_very_many_headers_is_still_known() -> None:
+    many = [("tracestate", b"t" * 1024)] * 5_000
+    asking = [("reply_to", b"task-execution.replies"), ("correlation_id", b"7")]
+    (cut,) = read(packed(4, [a_record(0, 0, b"k", b"v", [*many, *asking])]))
+    assert isinstance(cut.value, CutValue)
+    assert cut.headers == [*many[:100], *asking]
+
+
 def test_header_names_that_are_not_utf8_are_read_as_java_reads_them() -> None:
     name = varint(2) + b"\xff\xfe" + varint(1) + b"x"
     row = b"\x00" + varint(0) + varint(0) + varint(-1) + varint(1) + b"v" + varint(1) + name
