@@ -6,13 +6,16 @@ import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 
-import hypothesis  # noqa: F401 - its pytest plugin would import it last of all, where CPython 3.11 can fail to compile
+import hypothesis  # its pytest plugin would import it last of all, where CPython 3.11 can fail to compile
 import pytest
 import pytest_asyncio
 
 from service.embedded.broker import EmbeddedBroker
 from service.embedded.ports import free_port
 from service.kafka.provisioning import ensure_topics
+
+hypothesis.settings.register_profile("untimed", hypothesis.settings(), deadline=None)  # machines are shared
+hypothesis.settings.load_profile("untimed")
 
 PARTITIONS = 4
 IMAGE = "apache/kafka:4.0.2"
