@@ -7,7 +7,7 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from service.contracts.commands import ExecuteTask, StartTaskExecution, StopTaskExecution, SucceedTaskExecution
-from tests.handling.world import PARTITIONS, Running, World, body, execution_id, header
+from tests.handling.world import PARTITIONS, Running, World, body, execution_id, header, owner
 
 pytestmark = pytest.mark.usefixtures("running", "definition")
 
@@ -116,3 +116,22 @@ async def test_commands_of_one_batch_see_what_those_before_them_did(world: World
     records = await world.events(execution)
     assert [body(record)["sequence"] for record in records] == [1, 2, 3]
     assert len(await world.snapshots(execution.encode())) <= len(records)
+
+
+async def test_source_and_id_name_a_command_of_one_execution(world: World) -> None:
+    """Each execution remembers its own commands: the same id for another one is another command."""
+    ids = [str(uuid7()) for _ in range(2)]
+    shared = str(uuid7())
+    for id_ in ids:
+        await world.command(TASK, id_=id_)
+    await world.settled()
+    for id_ in ids:
+        await world.command(StartTaskExecution(execution_id=execution_id(id_)), id_=shared)
+    await world.command(TASK, id_=shared)
+    for id_ in ids:
+        assert await types(world, execution_id(id_)) == ["TaskExecutionCreated", "TaskExecutionStarted"]
+    assert await types(world, execution_id(shared)) == ["TaskExecutionCreated"]
+    stop = StopTaskExecution(execution_id=execution_id(ids[0]))
+    place = await world.command(stop, id_=shared, partition=owner(execution_id(ids[0])))
+    await world.settled()
+    assert [item["problem"]["code"] for item in await world.rejections(place)] == ["idempotency_conflict"]
