@@ -105,13 +105,13 @@ async def test_a_late_duplicate_is_told_what_the_first_asker_was_told(world: Wor
 async def test_commands_of_one_batch_see_what_those_before_them_did(world: World, running: Running) -> None:
     """Held back until they are in the queue together."""
     execution = execution_id(id_ := str(uuid7()))
-    owners = [owner for owner in running.owners.values() if owner.is_open]
-    for owner in owners:
-        running.group._consumer.pause(owner.tp)  # type: ignore[union-attr]
+    opened = [one for one in running.owners.values() if one.is_open]
+    for one in opened:
+        running.group._consumer.pause(one.tp)  # type: ignore[union-attr]
     for command in (TASK, TASK, StartTaskExecution(execution_id=execution), StopTaskExecution(execution_id=execution)):
         await world.command(command, id_=id_ if command is TASK else str(uuid7()), key=execution.encode())
-    for owner in owners:
-        running.group._consumer.resume(owner.tp)  # type: ignore[union-attr]
+    for one in opened:
+        running.group._consumer.resume(one.tp)  # type: ignore[union-attr]
     assert await types(world, execution) == ["TaskExecutionCreated", "TaskExecutionStarted", "TaskExecutionStopped"]
     records = await world.events(execution)
     assert [body(record)["sequence"] for record in records] == [1, 2, 3]
