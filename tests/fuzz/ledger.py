@@ -65,9 +65,11 @@ class Ledger:
         for read in self.commands:
             if read.place in self.sent:
                 continue
-            originals = waiting.get(digest(read.key, read.value, read.all_headers), [])
-            if originals:
-                self.copies[read.place] = originals.pop(0)
+            alike = waiting.get(digest(read.key, read.value, read.all_headers), [])
+            elsewhere = [sent for sent in alike if sent.place[0] != read.place[0]]  # at its owner, none is passed on
+            if elsewhere:
+                alike.remove(elsewhere[0])
+                self.copies[read.place] = elsewhere[0]
                 self.copies[read.place].handled_at = read.place
             else:
                 self.foreign.add(read.place)

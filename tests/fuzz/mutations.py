@@ -87,7 +87,8 @@ def _more(draft: Draft, which: str, size: int) -> None:
     more: dict[str, list[Header]] = {
         "name not UTF-8": [(b"\xff\xfe", b"x")], "name empty": [(b"", b"")], "name NUL": [(b"a\0b", None)],
         "name long": [(b"n" * min(size, 70_000), b"")], "value long": [(b"x", b"v" * min(size, 900_000))],
-        "many": [(b"x", b"")] * many, "many names": [(b"x%d" % number, None) for number in range(min(many, 60_000))],
+        "many": [(b"x", b"")] * min(many, 20_000),
+        "many names": [(b"x%d" % number, None) for number in range(min(many, 60_000))],
         "many ce_": [(b"ce_x%d" % number, b"1") for number in range(min(many, 50_000))],
         "many repeated": [(b"ce_id", b"1")] * min(many, 50_000), "traceparents": [(b"traceparent", b"t" * 1024)] * few,
         "tracestates": [(b"tracestate", b"\xff" * 1024)] * few, "trace odd": [(b"traceparent", b"\r\n\0\xff")],
