@@ -1,6 +1,6 @@
 """Times on the wire: RFC 3339 in UTC, always with milliseconds, so that texts sort as the times do."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Self
 
@@ -36,6 +36,11 @@ class Timestamp(datetime):
             ValueError: it is no such text.
         """
         return cls.of(datetime.fromisoformat(text))
+
+    @classmethod
+    def from_epoch_ms(cls, milliseconds: int) -> Self:
+        """The moment so many milliseconds after 1970 began, exactly."""
+        return cls(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
 
     def __str__(self) -> str:
         return rfc3339(self)

@@ -24,7 +24,7 @@ MAX_SECONDS: Final = 1.0
 """Then the batch ends, however many records are left: a transaction must be over before its deadline."""
 
 
-MAX_EVENT_BYTES: Final = 16 << 20
+MAX_EVENTS_BYTES: Final = 16 << 20
 """Then it ends, too: a small command's event may be large by the defaults that its definition fills in."""
 
 
@@ -76,10 +76,10 @@ class BatchAnswering:
                 size += len(answer.value)
                 changed[answer.state.execution_id] = answer.state
             answers.append(answer)
-            if len(answers) == _GROUP or size > MAX_EVENT_BYTES or time.monotonic() - turn > _TURN_SECONDS:
+            if len(answers) == _GROUP or size > MAX_EVENTS_BYTES or time.monotonic() - turn > _TURN_SECONDS:
                 take(answers, at)
                 answers = []
-                if size > MAX_EVENT_BYTES or time.monotonic() - began > MAX_SECONDS:
+                if size > MAX_EVENTS_BYTES or time.monotonic() - began > MAX_SECONDS:
                     return Answered(changed, number)
                 await asyncio.sleep(0)
                 turn = time.monotonic()

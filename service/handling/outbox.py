@@ -3,7 +3,6 @@
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterable
-from datetime import timedelta
 from functools import lru_cache
 from hashlib import sha256
 from typing import assert_never
@@ -28,7 +27,6 @@ from service.kafka.records import CutValue, Record
 
 _HEAD_BYTES = 4096
 _MAX_HEADERS, _MAX_NAME = 100, 256
-_EPOCH = Timestamp.parse("1970-01-01T00:00:00Z")
 _LATEST_MS = 253_402_300_799_999
 """The end of the year 9999, and of RFC 3339; a record may name any 64-bit number as its time."""
 
@@ -182,7 +180,7 @@ def _original(record: Record) -> OriginalRecord:
         topic=record.topic,
         partition=record.partition,
         offset=record.offset,
-        timestamp=_EPOCH + timedelta(milliseconds=min(max(record.timestamp, 0), _LATEST_MS)),
+        timestamp=Timestamp.from_epoch_ms(min(max(record.timestamp, 0), _LATEST_MS)),
         headers=tuple(headers),
         key=_base64(record.key[:_HEAD_BYTES]) if record.key is not None else None,
         value=_base64(value) if whole and record.value is not None else None,

@@ -12,6 +12,7 @@ from service.clickhouse.errors import UnavailableError
 from service.contracts.codec import decode
 from service.contracts.problems import Code, FieldError, RejectedError, reject
 from service.contracts.replies import Position
+from service.contracts.timestamps import Timestamp
 from service.queries.answers import (
     RecordedEvent,
     TaskExecutionAnswer,
@@ -19,7 +20,7 @@ from service.queries.answers import (
     TaskExecutionPage,
     TaskExecutionStats,
 )
-from service.queries.freshness import Freshness, Progress, at
+from service.queries.freshness import Freshness, Progress
 from service.queries.payloads import fold, whole
 from service.queries.requests import Cursor, GetTaskExecution, GetTaskExecutionStats, ListTaskExecutions, check
 from service.queries.selection import count_statement, page_statements, table_for
@@ -68,7 +69,7 @@ class TaskExecutionQueries:
         items = tuple(
             RecordedEvent(
                 type=row["type"],
-                time=at(row["time"]),
+                time=Timestamp.from_epoch_ms(row["time"]),
                 status=row["status"],
                 position=Position(partition=row["partition"], offset=row["offset"]),
                 data=decode(row["payload"].encode()),

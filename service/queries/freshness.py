@@ -2,7 +2,6 @@
 
 import asyncio
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Final
 
 from service.clickhouse.client import ClickHouse
@@ -11,7 +10,6 @@ from service.contracts.problems import Code, FieldError, RejectedError, reject
 from service.contracts.timestamps import Timestamp
 from service.contracts.topics import EVENTS
 
-_EPOCH: Final = Timestamp.parse("1970-01-01T00:00:00Z")
 _POLL_SECONDS: Final = 0.05
 
 Positions = list[PartitionPosition]
@@ -79,15 +77,10 @@ class Progress:
         return [position for position in await read_positions(self._clickhouse) if position.topic == EVENTS]
 
 
-def at(epoch_ms: int) -> Timestamp:
-    """Epoch milliseconds as an aware time, exactly."""
-    return _EPOCH + timedelta(milliseconds=epoch_ms)
-
-
 def _summary(positions: Positions) -> Freshness:
     if not positions:
         return Freshness(None, None)
-    return Freshness(at(min(p.as_of for p in positions)), sum(p.lag for p in positions))
+    return Freshness(Timestamp.from_epoch_ms(min(p.as_of for p in positions)), sum(p.lag for p in positions))
 
 
 def _offset(positions: Positions, partition: int) -> int:

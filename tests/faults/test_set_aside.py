@@ -138,7 +138,7 @@ async def test_the_other_partitions_go_on_meanwhile(world: World, monkeypatch: p
         await world.settled(60)
 
 
-@pytest.mark.parametrize("limits", [{"MAX_SECONDS": 0, "_TURN_SECONDS": 0}, {"MAX_EVENT_BYTES": 0}])
+@pytest.mark.parametrize("limits", [{"MAX_SECONDS": 0, "_TURN_SECONDS": 0}, {"MAX_EVENTS_BYTES": 0}])
 async def test_a_batch_ends_when_its_time_or_its_room_is_used_up_and_the_rest_follows(
     world: World, monkeypatch: pytest.MonkeyPatch, limits: dict[str, int]
 ) -> None:

@@ -9,9 +9,9 @@ from service.contracts.codec import decode
 from service.contracts.problems import Code, RejectedError
 from service.contracts.replies import Position
 from service.contracts.status import Status
+from service.contracts.timestamps import Timestamp
 from service.contracts.topics import EVENTS, REJECTIONS
 from service.queries.executions import TaskExecutionQueries
-from service.queries.freshness import at
 from tests.queries.conftest import PARTITIONS, Publish
 from tests.queries.lives import SECOND, T0, body, execution_id, life
 
@@ -106,7 +106,7 @@ async def test_freshness_is_the_oldest_check_in_and_the_sum_of_what_is_missing(
     check_ins = [(EVENTS, 0, 9, 10, 5000), (EVENTS, 1, 4, 8, 4000), (EVENTS, 2, -1, 2, 6000), (REJECTIONS, 0, 0, 9, 1)]
     await write_positions(clickhouse, [PartitionPosition(*check_in) for check_in in check_ins])
     stats = await queries.stats()
-    assert (stats.as_of, stats.lag) == (at(4000), 0 + 3 + 2)
+    assert (stats.as_of, stats.lag) == (Timestamp.from_epoch_ms(4000), 0 + 3 + 2)
 
 
 async def test_min_position_waits_until_it_is_passed(

@@ -10,9 +10,10 @@ from service.clickhouse.client import ConnectedClickHouse, Row
 from service.clickhouse.errors import UnavailableError
 from service.clickhouse.positions import PartitionPosition, write_positions
 from service.contracts.problems import Code, FieldError, RejectedError
+from service.contracts.timestamps import Timestamp
 from service.contracts.topics import EVENTS
 from service.queries.executions import TaskExecutionQueries
-from service.queries.freshness import Freshness, Progress, at
+from service.queries.freshness import Freshness, Progress
 from tests.queries.conftest import PARTITIONS
 
 
@@ -77,7 +78,7 @@ async def test_all_that_wait_share_one_query_at_a_time(
     assert counted.most == 1
     assert not any(task.done() for task in waiting)
     await come_to(clickhouse, 7)
-    assert await asyncio.gather(*waiting) == [Freshness(at(5000), 0)] * 50
+    assert await asyncio.gather(*waiting) == [Freshness(Timestamp.from_epoch_ms(5000), 0)] * 50
     assert counted.queries < 50  # as many for all of them as one alone would have made
     assert not [task for task in asyncio.all_tasks() if task.get_name() == "min-position"]  # it ends with the last
 
@@ -101,7 +102,7 @@ async def test_after_a_failure_waiting_works_again(
     counted.outage = None
     again = await waiters(counted, progress, 2)
     await come_to(clickhouse, 7)
-    assert await asyncio.gather(*again) == [Freshness(at(5000), 0)] * 2
+    assert await asyncio.gather(*again) == [Freshness(Timestamp.from_epoch_ms(5000), 0)] * 2
     assert [type(task.exception()) for task in waiting] == [UnavailableError] * 2
 
 
@@ -113,7 +114,7 @@ async def test_one_that_goes_away_harms_nobody(
     waiting.pop(whom).cancel()
     await counted.after(2)
     await come_to(clickhouse, 7)
-    assert await asyncio.gather(*waiting) == [Freshness(at(5000), 0)] * 2
+    assert await asyncio.gather(*waiting) == [Freshness(Timestamp.from_epoch_ms(5000), 0)] * 2
 
 
 @pytest.mark.parametrize("partition", [PARTITIONS, 99_999])
