@@ -13,10 +13,19 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from bench.workload import DEFINITION, Written
-from service.contracts.topics import COMMANDS, DEFINITIONS, EVENTS, HANDLER_GROUP, REJECTIONS, REPLIES, STATE, TOPICS
+from service.contracts.topics import (
+    COMMANDS_TOPIC,
+    DEFINITIONS_TOPIC,
+    EVENTS_TOPIC,
+    HANDLER_GROUP,
+    REJECTIONS_TOPIC,
+    REPLIES_TOPIC,
+    STATE_TOPIC,
+    TOPICS,
+)
 
 PARTITIONS: Final = 8
-_OUTPUTS: Final = (EVENTS, STATE, REJECTIONS, REPLIES)
+_OUTPUTS: Final = (EVENTS_TOPIC, STATE_TOPIC, REJECTIONS_TOPIC, REPLIES_TOPIC)
 _GONE: Final = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.GROUP_ID_NOT_FOUND}
 _SECONDS: Final = 30.0
 _CRITICAL: Final = 2
@@ -44,7 +53,7 @@ class Cluster:
     def empty(self, *, commands: bool) -> None:
         """Forget all that handlers have written, and the group's offsets; `commands` too if so asked."""
         admin = AdminClient(self._config)
-        doomed = [*_OUTPUTS, *([COMMANDS] if commands else [])]
+        doomed = [*_OUTPUTS, *([COMMANDS_TOPIC] if commands else [])]
         _deleted(admin.delete_topics(doomed))
         for attempt in stamina.retry_context(on=KafkaException, timeout=_SECONDS):  # the coordinator may be loading
             with attempt:
@@ -59,7 +68,7 @@ class Cluster:
         """Publish the definition that all commands name."""
         key = f"{DEFINITION['taskId']}@{DEFINITION['version']}".encode()
         producer = self.producer()
-        producer.produce(DEFINITIONS, json.dumps(DEFINITION).encode(), key)
+        producer.produce(DEFINITIONS_TOPIC, json.dumps(DEFINITION).encode(), key)
         producer.flush()
 
     def fill(self, commands: Iterable[Written]) -> int:
@@ -83,7 +92,7 @@ class Cluster:
         for key, value, headers in commands:
             while True:
                 try:
-                    producer.produce(COMMANDS, value, key, headers=headers, on_delivery=delivered)
+                    producer.produce(COMMANDS_TOPIC, value, key, headers=headers, on_delivery=delivered)
                     break
                 except BufferError:
                     producer.poll(0.05)
@@ -100,20 +109,22 @@ class Cluster:
 
     def committed(self, follower: Consumer) -> int:
         """How many commands the handlers have handled: nothing but commands stands in their topic."""
-        places = [TopicPartition(COMMANDS, number) for number in range(PARTITIONS)]
+        places = [TopicPartition(COMMANDS_TOPIC, number) for number in range(PARTITIONS)]
         return sum(max(0, place.offset) for place in follower.committed(places, timeout=_SECONDS))
 
     def event_reader(self, **config: object) -> Consumer:
         """A read_committed consumer of all events from now on."""
         consumer = self.consumer(**{"isolation.level": "read_committed", "fetch.wait.max.ms": 5, **config})
-        ends = [consumer.get_watermark_offsets(TopicPartition(EVENTS, p), timeout=10)[1] for p in range(PARTITIONS)]
-        consumer.assign([TopicPartition(EVENTS, p, end) for p, end in enumerate(ends)])
+        ends = [
+            consumer.get_watermark_offsets(TopicPartition(EVENTS_TOPIC, p), timeout=10)[1] for p in range(PARTITIONS)
+        ]
+        consumer.assign([TopicPartition(EVENTS_TOPIC, p, end) for p, end in enumerate(ends)])
         return consumer
 
     def count_events(self) -> int:
         """How many events are committed."""
         consumer = self.consumer(**{"isolation.level": "read_committed", "enable.partition.eof": True})
-        consumer.assign([TopicPartition(EVENTS, p, 0) for p in range(PARTITIONS)])
+        consumer.assign([TopicPartition(EVENTS_TOPIC, p, 0) for p in range(PARTITIONS)])
         ended: set[int] = set()
         count, deadline = 0, time.monotonic() + 2 * _SECONDS
         while len(ended) < PARTITIONS and time.monotonic() < deadline:

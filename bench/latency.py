@@ -11,7 +11,7 @@ from typing import Any, Final
 from bench.cluster import PARTITIONS, Cluster
 from bench.handlers import handler, usage
 from bench.workload import TYPES, Written, command
-from service.contracts.topics import COMMANDS
+from service.contracts.topics import COMMANDS_TOPIC
 
 RATE: Final = 500
 _SECONDS: Final = 16
@@ -57,7 +57,7 @@ def _send(cluster: Cluster, sent: dict[str, float]) -> None:
             producer.poll(0)
             time.sleep(wait)
         sent[_header(written, "ce_id")] = time.time()
-        producer.produce(COMMANDS, written.value, written.key, headers=written.headers)
+        producer.produce(COMMANDS_TOPIC, written.value, written.key, headers=written.headers)
     producer.flush()
 
 

@@ -15,7 +15,7 @@ from service.api.errors import PROBLEM_JSON
 from service.api.links import command_links
 from service.api.names import LOCATION, POSITION, REPLAYED, RESPONSE_HEADERS, RETRY_AFTER
 from service.api.schemas import REF, component_schemas, query_parameters
-from service.contracts.commands import COMMANDS, Command, ExecuteTask
+from service.contracts.commands import COMMAND_TYPES, Command, ExecuteTask
 from service.contracts.envelope import JSON
 from service.contracts.executions import TaskExecution
 from service.contracts.model import Contract
@@ -58,7 +58,7 @@ def command_route(kind: type[Command]) -> dict[str, Any]:
         responses[HTTPStatus.CREATED] = made | links
     else:
         done["description"] = "The task execution after the command. Its inputs are not repeated: get it to see them."
-    body = {"schema": {"$ref": REF.format(model=name)}, "example": examples.COMMANDS[name]}
+    body = {"schema": {"$ref": REF.format(model=name)}, "example": examples.COMMAND_BODIES[name]}
     return {
         "operation_id": name,
         "summary": examples.SUMMARIES[name],
@@ -88,7 +88,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
         title=app.title, version=app.version, summary=app.summary, description=app.description,
         routes=app.routes, tags=app.openapi_tags, license_info=app.license_info,
     )  # fmt: skip
-    schemas = component_schemas(COMMANDS)
+    schemas = component_schemas(COMMAND_TYPES)
     for schema in schemas.values():
         schema["description"] = re.sub(_CITATION, "", schema.get("description", ""))
     document["components"] = {"schemas": dict(sorted(schemas.items()))}

@@ -13,7 +13,7 @@ SUMMARIES: Final = {
     "SkipTaskExecution": "It will never run",
 }
 
-COMMANDS: Final[dict[str, dict[str, Any]]] = {
+COMMAND_BODIES: Final[dict[str, dict[str, Any]]] = {
     "ExecuteTask": {
         "taskId": "sales:daily_report",
         "taskVersion": "1.2.0",

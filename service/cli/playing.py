@@ -11,7 +11,7 @@ from typing import Final
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from service.app import Running, running_embedded
+from service.bootstrap import Running, running_embedded
 from service.cli.exits import CommandError, Exit
 from service.cli.output import write_json, write_note
 from service.cli.serve import read_settings

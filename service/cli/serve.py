@@ -13,7 +13,7 @@ from service.cli.exits import EXIT_CODES, CommandError, Exit
 from service.cli.output import write_note
 
 if TYPE_CHECKING:
-    from service.app import Running
+    from service.bootstrap import Running
     from service.settings import Settings
 
 PANEL: Final = "Running the service"
@@ -51,7 +51,7 @@ def up(data_dir: DataDirOption = None, kafka_port: KafkaPort = 9092, http_port: 
 
     Everything is kept in the data directory and found again at the next start.
     """
-    from service.app import run_embedded  # noqa: PLC0415 - loads everything
+    from service.bootstrap import run_embedded  # noqa: PLC0415 - loads everything
 
     settings = read_settings(http_port=http_port)
     run(run_embedded(data_dir or default_data_dir(), settings, kafka_port, announce), settings.log_level)
@@ -80,7 +80,7 @@ def api() -> None:
 
 
 def _run_role(name: str, settings: "Settings") -> None:
-    from service.app import Role, run_roles  # noqa: PLC0415 - loads everything
+    from service.bootstrap import Role, run_roles  # noqa: PLC0415 - loads everything
 
     run(run_roles(settings, {Role(name)}, announce), settings.log_level)
 
@@ -124,7 +124,7 @@ def run(work: Coroutine[Any, Any, None], log_level: str) -> None:
     Raises:
         CommandError: what went wrong and what to do.
     """
-    from service.app import OPERATOR_ERRORS  # noqa: PLC0415 - loaded already by whoever made the work
+    from service.bootstrap import OPERATOR_ERRORS  # noqa: PLC0415 - loaded already by whoever made the work
     from service.logs import configure_logs  # noqa: PLC0415 - the same
 
     configure_logs(log_level)

@@ -138,9 +138,9 @@ class CommandClient:
         )
         stack.push_async_callback(_stop, self._producer.stop)
         await self._producer.start()
-        await self._producer.partitions_for(topics.COMMANDS)
+        await self._producer.partitions_for(topics.COMMANDS_TOPIC)
         consumer = AIOKafkaConsumer(
-            topics.REPLIES,
+            topics.REPLIES_TOPIC,
             bootstrap_servers=self._servers,
             group_id=None,
             auto_offset_reset="latest",
@@ -162,7 +162,7 @@ class CommandClient:
     async def _ask(self, message: Message, timeout: float | None) -> CommandReply:  # noqa: ASYNC109 - as of submit
         timeout = self._timeout if timeout is None else timeout
         with self._inbox.expecting() as (correlation_id, reply):
-            asking = (REPLY_TO, topics.REPLIES.encode()), (CORRELATION_ID, correlation_id)
+            asking = (REPLY_TO, topics.REPLIES_TOPIC.encode()), (CORRELATION_ID, correlation_id)
             try:
                 async with asyncio.timeout(timeout), self._slots:
                     delivery = await self._send(message, asking)
@@ -176,7 +176,7 @@ class CommandClient:
             raise ClientClosedError(self.closed or "The client is not open.")
         try:
             return await self._producer.send(  # type: ignore[no-any-return]  # aiokafka is untyped
-                topics.COMMANDS, message.value, message.key, headers=[*message.headers, *more]
+                topics.COMMANDS_TOPIC, message.value, message.key, headers=[*message.headers, *more]
             )
         except MessageSizeTooLargeError:
             size = len(message.value or b"")
@@ -211,6 +211,6 @@ def _why(error: Exception, timeout: float) -> str:
 
 def _start_failure(servers: str, error: Exception) -> str:
     return (
-        f"Kafka at {servers} did not answer, or has no topics {topics.COMMANDS} and {topics.REPLIES}: {error!r}. "
-        "Check the address, and that the service has been started: it creates its topics."
+        f"Kafka at {servers} did not answer, or has no topics {topics.COMMANDS_TOPIC} and {topics.REPLIES_TOPIC}: "
+        f"{error!r}. Check the address, and that the service has been started: it creates its topics."
     )

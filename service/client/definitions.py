@@ -34,7 +34,7 @@ async def publish_definitions(
     )
     try:
         await producer.start()
-        stored = [await producer.send(topics.DEFINITIONS, **_record(item, source)) for item in definitions]
+        stored = [await producer.send(topics.DEFINITIONS_TOPIC, **_record(item, source)) for item in definitions]
         await asyncio.gather(*stored)
     finally:
         await producer.stop()

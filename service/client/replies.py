@@ -100,7 +100,7 @@ class ReplyInbox:
 
     def _ended(self, listener: asyncio.Task[None]) -> None:
         error = None if listener.cancelled() else listener.exception()
-        cause = f"{topics.REPLIES} can no longer be read: {error!r}" if error else "the client was closed"
+        cause = f"{topics.REPLIES_TOPIC} can no longer be read: {error!r}" if error else "the client was closed"
         self._closed = f"The client sends no more commands: {cause}. Open a new one."
         for reply in self._expected.values():
             if not reply.done():

@@ -10,10 +10,10 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from ruamel.yaml import YAML
 
-from service.contracts.commands import COMMANDS
+from service.contracts.commands import COMMAND_TYPES
 from service.contracts.definitions import DEFINITION_TYPE, TaskDefinition, definition_key
 from service.contracts.envelope import CORRELATION_ID, JSON, REPLY_TO
-from service.contracts.events import EVENTS, Event
+from service.contracts.events import EVENT_TYPES, Event
 from service.contracts.examples import EXAMPLES
 from service.contracts.headers import (
     COMMAND_HEADERS,
@@ -26,12 +26,16 @@ from service.contracts.model import UUID_PATTERN
 from service.contracts.rejections import REJECTION_TYPE, CommandRejected
 from service.contracts.replies import REPLY_TYPE, CommandReply
 from service.contracts.timestamps import schema_hook
-from service.contracts.topics import COMMANDS as COMMANDS_TOPIC
-from service.contracts.topics import DEFINITIONS as DEFINITIONS_TOPIC
-from service.contracts.topics import EVENTS as EVENTS_TOPIC
-from service.contracts.topics import HANDLER_GROUP, TOPICS, Topic
-from service.contracts.topics import REJECTIONS as REJECTIONS_TOPIC
-from service.contracts.topics import REPLIES as REPLIES_TOPIC
+from service.contracts.topics import (
+    COMMANDS_TOPIC,
+    DEFINITIONS_TOPIC,
+    EVENTS_TOPIC,
+    HANDLER_GROUP,
+    REJECTIONS_TOPIC,
+    REPLIES_TOPIC,
+    TOPICS,
+    Topic,
+)
 
 Object = dict[str, Any]
 
@@ -49,8 +53,8 @@ _CHANNELS: Final = {
 """The topics that others use, with their names in the document. The state topic is private, so it is not there."""
 
 _MESSAGES: Final[dict[str, dict[str, type[BaseModel | Event]]]] = {
-    COMMANDS_TOPIC: {**COMMANDS},
-    EVENTS_TOPIC: {**EVENTS},
+    COMMANDS_TOPIC: {**COMMAND_TYPES},
+    EVENTS_TOPIC: {**EVENT_TYPES},
     REPLIES_TOPIC: {REPLY_TYPE: CommandReply},
     REJECTIONS_TOPIC: {REJECTION_TYPE: CommandRejected},
     DEFINITIONS_TOPIC: {DEFINITION_TYPE: TaskDefinition},
@@ -100,7 +104,7 @@ def document() -> Object:
         [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
     )
     _, event_schemas = schema_components(
-        EVENTS.values(), schema_hook=schema_hook, ref_template="#/components/schemas/{name}"
+        EVENT_TYPES.values(), schema_hook=schema_hook, ref_template="#/components/schemas/{name}"
     )
     return {
         "asyncapi": "3.0.0",
@@ -159,12 +163,12 @@ def _operations() -> Object:
             "reply": reply,
             "bindings": {"kafka": group},
         }
-        for name, model in COMMANDS.items()
+        for name, model in COMMAND_TYPES.items()
     }
     return {
         **received,
         "publishEvents": _operation(
-            "send", EVENTS_TOPIC, EVENTS, "What happened, in the transaction that consumes the command."
+            "send", EVENTS_TOPIC, EVENT_TYPES, "What happened, in the transaction that consumes the command."
         ),
         "publishRejections": _operation("send", REJECTIONS_TOPIC, [REJECTION_TYPE], _doc(CommandRejected)),
         "readDefinitions": _operation(

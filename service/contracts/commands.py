@@ -1,7 +1,7 @@
 """The commands, imperative: what a client may ask. Their CloudEvents type is the class name."""
 
 from enum import StrEnum
-from typing import Annotated, Any, Final, Literal, cast
+from typing import Annotated, Any, Final, cast
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
@@ -95,16 +95,7 @@ class SkipTaskExecution(Contract):
 LifecycleCommand = StartTaskExecution | SucceedTaskExecution | FailTaskExecution | StopTaskExecution | SkipTaskExecution
 Command = ExecuteTask | LifecycleCommand
 
-CommandType = Literal[
-    "ExecuteTask",
-    "StartTaskExecution",
-    "SucceedTaskExecution",
-    "FailTaskExecution",
-    "StopTaskExecution",
-    "SkipTaskExecution",
-]
-
-COMMANDS: Final[dict[str, type[Command]]] = {
+COMMAND_TYPES: Final[dict[str, type[Command]]] = {
     model.__name__: model
     for model in (
         ExecuteTask, StartTaskExecution, SucceedTaskExecution, FailTaskExecution, StopTaskExecution, SkipTaskExecution,

@@ -90,7 +90,7 @@ Event = (
     | TaskExecutionSkipped
 )
 
-EVENTS: Final[dict[str, type[Event]]] = {
+EVENT_TYPES: Final[dict[str, type[Event]]] = {
     model.__name__: model
     for model in (
         TaskExecutionCreated, TaskExecutionStarted, TaskExecutionSucceeded,
@@ -112,4 +112,4 @@ def read_event(type_: str, body: bytes) -> Event:
         KeyError: there is no such event.
         ValueError: the body is not strict JSON, or not such an event.
     """
-    return msgspec.convert(decode(body), EVENTS[type_], dec_hook=decode_hook)
+    return msgspec.convert(decode(body), EVENT_TYPES[type_], dec_hook=decode_hook)

@@ -35,7 +35,7 @@ from service.contracts.rejections import REJECTION_TYPE, CommandRejected, Origin
 from service.contracts.replies import REPLY_TYPE, CommandReply, Outcome, Position
 from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp
-from service.contracts.topics import REPLIES as REPLIES_TOPIC
+from service.contracts.topics import REPLIES_TOPIC
 
 _CAUSE: Final = "daily_report/2026-03-01"
 _PLACE: Final = "task-execution.commands/3/12007"

@@ -10,12 +10,12 @@ MAX_COMMAND_BYTES: Final = 1_048_576
 MAX_RECORD_BYTES: Final = 4 * MAX_COMMAND_BYTES
 """The largest record we write: a command's inputs with defaults filled in and escapes written out."""
 
-COMMANDS: Final = "task-execution.commands"
-EVENTS: Final = "task-execution.events"
-STATE: Final = "task-execution.state"
-REJECTIONS: Final = "task-execution.rejections"
-REPLIES: Final = "task-execution.replies"
-DEFINITIONS: Final = "task-definitions"
+COMMANDS_TOPIC: Final = "task-execution.commands"
+EVENTS_TOPIC: Final = "task-execution.events"
+STATE_TOPIC: Final = "task-execution.state"
+REJECTIONS_TOPIC: Final = "task-execution.rejections"
+REPLIES_TOPIC: Final = "task-execution.replies"
+DEFINITIONS_TOPIC: Final = "task-definitions"
 
 REPLY_TOPIC: Final = re.compile(r"task-execution\.replies(\.[A-Za-z0-9._-]{1,200})?")
 """The only topics a command may name in `reply_to`; anything else could forge events or wreck the state topic."""
@@ -40,7 +40,7 @@ class Topic:
     config: dict[str, str] = field(default_factory=dict[str, str])
 
 
-_KEPT_DAYS: Final = {COMMANDS: 7, REJECTIONS: 30, REPLIES: 1}
+_KEPT_DAYS: Final = {COMMANDS_TOPIC: 7, REJECTIONS_TOPIC: 30, REPLIES_TOPIC: 1}
 
 
 def _kept(name: str, description: str, *, owned: bool, limit: int = MAX_RECORD_BYTES) -> Topic:
@@ -59,10 +59,10 @@ def _limits(record_bytes: int) -> dict[str, str]:
 
 
 TOPICS: Final = (
-    _kept(COMMANDS, "Commands from any client, under any key.", owned=True, limit=MAX_COMMAND_BYTES + 65_536),
-    _kept(EVENTS, "Domain events, keyed by executionId. The record: kept for ever.", owned=True),
-    _kept(REJECTIONS, "Commands that were refused: an RFC 9457 problem with the original record.", owned=True),
-    _kept(REPLIES, "Answers to commands that carry reply_to and correlation_id.", owned=False),
-    _compacted(STATE, "The handlers' changelog: the newest snapshot per executionId. Private.", owned=True),
-    _compacted(DEFINITIONS, "Task definitions by taskId@version, from the definition service.", owned=False),
+    _kept(COMMANDS_TOPIC, "Commands from any client, under any key.", owned=True, limit=MAX_COMMAND_BYTES + 65_536),
+    _kept(EVENTS_TOPIC, "Domain events, keyed by executionId. The record: kept for ever.", owned=True),
+    _kept(REJECTIONS_TOPIC, "Commands that were refused: an RFC 9457 problem with the original record.", owned=True),
+    _kept(REPLIES_TOPIC, "Answers to commands that carry reply_to and correlation_id.", owned=False),
+    _compacted(STATE_TOPIC, "The handlers' changelog: the newest snapshot per executionId. Private.", owned=True),
+    _compacted(DEFINITIONS_TOPIC, "Task definitions by taskId@version, from the definition service.", owned=False),
 )

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 from pydantic import JsonValue, ValidationError
 
-from service.contracts.commands import COMMANDS, Command, ExecuteTask
+from service.contracts.commands import COMMAND_TYPES, Command, ExecuteTask
 from service.contracts.envelope import Envelope
 from service.contracts.problems import MAX_ERRORS, Code, FieldError, RejectedError, field_errors, listed, reject
 from service.domain.definitions import Definition
@@ -20,9 +20,9 @@ def parse_command(envelope: Envelope, definition_of: DefinitionOf) -> Command:
     Raises:
         RejectedError: the type is unknown, or the data do not fit its schema: all that is wrong, with JSON pointers.
     """
-    model = COMMANDS.get(envelope.type)
+    model = COMMAND_TYPES.get(envelope.type)
     if model is None:
-        known = ", ".join(COMMANDS)
+        known = ", ".join(COMMAND_TYPES)
         raise reject(Code.UNKNOWN_COMMAND, f"There is no command '{envelope.type}'. The type is one of: {known}.")
     data: JsonValue = envelope.data
     if isinstance(data, dict) and len(data) > MAX_ERRORS:

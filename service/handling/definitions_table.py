@@ -8,7 +8,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from service.contracts.topics import DEFINITIONS, MAX_RECORD_BYTES
+from service.contracts.topics import DEFINITIONS_TOPIC, MAX_RECORD_BYTES
 from service.domain.definitions import Definition
 from service.handling import metrics
 from service.handling.definition_records import read_definition
@@ -32,7 +32,7 @@ class DefinitionsTable:
         self._taking = False  # the consumer's position is beyond records that are not in the table yet
         self._taken_to: dict[TopicPartition, int] = {}
         self._consumer = AIOKafkaConsumer(
-            DEFINITIONS,
+            DEFINITIONS_TOPIC,
             group_id=None,
             bootstrap_servers=bootstrap_servers,
             isolation_level="read_committed",

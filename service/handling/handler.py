@@ -14,7 +14,7 @@ from faststream.kafka import KafkaBroker, KafkaMessage
 
 from service.contracts.readiness import Readiness
 from service.contracts.timestamps import Timestamp
-from service.contracts.topics import COMMANDS, HANDLER_GROUP
+from service.contracts.topics import COMMANDS_TOPIC, HANDLER_GROUP
 from service.handling.definitions_table import DefinitionsTable
 from service.handling.group import MAX_QUEUED, PartitionGroup
 from service.handling.partition import PartitionOwner
@@ -136,7 +136,7 @@ def _build(
         logger=None,
     )
     subscriber = broker.subscriber(
-        COMMANDS,
+        COMMANDS_TOPIC,
         batch=True,
         max_records=MAX_QUEUED,
         batch_timeout_ms=20,

@@ -4,7 +4,7 @@ from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
-COMMANDS: Final = Counter(
+COMMANDS_ANSWERED: Final = Counter(
     "taskexec_commands_total", "Commands answered, by outcome (accepted, duplicate, rejected, forwarded).", ["outcome"]
 )
 TRANSACTION_SECONDS: Final = Histogram(

@@ -16,7 +16,7 @@ from service.contracts.problems import RejectedError
 from service.contracts.rejections import REJECTION_TYPE, CommandRejected, OriginalHeader, OriginalRecord
 from service.contracts.replies import REPLY_TYPE, CommandReply, Outcome, Position
 from service.contracts.timestamps import Timestamp
-from service.contracts.topics import COMMANDS, EVENTS, MAX_COMMAND_BYTES, REJECTIONS, STATE
+from service.contracts.topics import COMMANDS_TOPIC, EVENTS_TOPIC, MAX_COMMAND_BYTES, REJECTIONS_TOPIC, STATE_TOPIC
 from service.domain.execution import Execution, Request, as_of, repeated_sequence, resolve_inputs
 from service.domain.parsing import DefinitionOf
 from service.domain.view import describe, view
@@ -50,11 +50,11 @@ class Outbox:
             match answer:
                 case Accepted():
                     place = self.outcomes[Accepted.outcome]
-                    self.batches.put(EVENTS, self.partition, event_record(answer))
+                    self.batches.put(EVENTS_TOPIC, self.partition, event_record(answer))
                 case Refused():
-                    self.batches.put(REJECTIONS, self.partition, rejection_record(answer, at))
+                    self.batches.put(REJECTIONS_TOPIC, self.partition, rejection_record(answer, at))
                 case Misplaced():
-                    self.batches.put(COMMANDS, answer.owner, forwarded_record(answer.record))
+                    self.batches.put(COMMANDS_TOPIC, answer.owner, forwarded_record(answer.record))
                 case Repeated():
                     pass
                 case _:
@@ -76,7 +76,7 @@ class Outbox:
         self._put_state(POSITION_KEY, b"%d" % next_offset, epoch_ms(at))
 
     def _put_state(self, key: bytes, value: bytes | None, now: int) -> None:
-        self.batches.put(STATE, self.partition, Outgoing(key, value, [], now))
+        self.batches.put(STATE_TOPIC, self.partition, Outgoing(key, value, [], now))
 
 
 def event_record(answer: Accepted) -> Outgoing:

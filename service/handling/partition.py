@@ -13,7 +13,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from service.contracts.timestamps import Timestamp
-from service.contracts.topics import COMMANDS
+from service.contracts.topics import COMMANDS_TOPIC
 from service.handling import metrics
 from service.handling.batch_answering import Answered, BatchAnswering
 from service.handling.batches import Batches
@@ -44,7 +44,7 @@ class PartitionOwner:
         self, around: Surroundings, consumer: AIOKafkaConsumer, partition: int, before: asyncio.Task[None] | None
     ) -> None:
         self.partition, self.epoch = partition, 0
-        self.tp = TopicPartition(COMMANDS, partition)
+        self.tp = TopicPartition(COMMANDS_TOPIC, partition)
         self.inbox = Inbox()
         self._around, self._consumer, self._before = around, consumer, before
         self._wake, self._idle = asyncio.Event(), asyncio.Event()
@@ -230,7 +230,7 @@ class PartitionOwner:
         self._next_offset, self._events_end = next_offset, events_end
         self._memory.apply(answered.changed, forgotten)
         for outcome, count in outbox.outcomes.items():
-            metrics.COMMANDS.labels(outcome).inc(count)
+            metrics.COMMANDS_ANSWERED.labels(outcome).inc(count)
         metrics.EXECUTIONS_KNOWN.labels(self.partition).set(len(self._memory.states))
 
     async def _answer(self, records: list[Record], at: Timestamp, outbox: Outbox) -> Answered:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from service.contracts.topics import REPLIES
+from service.contracts.topics import REPLIES_TOPIC
 
 _RETRY_SECONDS: Final = 2.0
 _BROKEN_SECONDS: Final = 60.0
@@ -48,7 +48,7 @@ class ReplyTopics:
         now = asyncio.get_running_loop().time()
         if isinstance(error, TimeoutError):
             last, self._stalled[name] = self._stalled.get(name, float("-inf")), now
-            if name == REPLIES or now - last > _STALLED_SECONDS:
+            if name == REPLIES_TOPIC or now - last > _STALLED_SECONDS:
                 return
         self._broken[name] = now + _BROKEN_SECONDS, f"the broker refused the last reply ({type(error).__name__})"
 

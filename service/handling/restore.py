@@ -6,7 +6,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from service.contracts.topics import EVENTS, STATE
+from service.contracts.topics import EVENTS_TOPIC, STATE_TOPIC
 from service.domain.execution import Execution
 from service.handling.snapshots import POSITION_KEY, decode_snapshot
 from service.handling.timeouts import Timeouts
@@ -45,7 +45,7 @@ async def restore(bootstrap_servers: str, partition: int, timeouts: Timeouts) ->
     Raises:
         ForeignTransactionError: its last stable offset is not its end, so committed records may be invisible yet.
     """
-    tp, events = TopicPartition(STATE, partition), TopicPartition(EVENTS, partition)
+    tp, events = TopicPartition(STATE_TOPIC, partition), TopicPartition(EVENTS_TOPIC, partition)
     reader = AIOKafkaConsumer(
         bootstrap_servers=bootstrap_servers,
         isolation_level="read_committed",
@@ -62,7 +62,7 @@ async def restore(bootstrap_servers: str, partition: int, timeouts: Timeouts) ->
         ends = await reader.end_offsets([tp, events])
         high_watermark = await _high_watermark(reader, tp)
         if ends[tp] != high_watermark:
-            raise ForeignTransactionError(f"{STATE}/{partition}: stable to {ends[tp]} of {high_watermark}")
+            raise ForeignTransactionError(f"{STATE_TOPIC}/{partition}: stable to {ends[tp]} of {high_watermark}")
         begin = (await reader.beginning_offsets([tp]))[tp]
         reader.assign([tp])
         reader.seek(tp, begin)

@@ -17,7 +17,7 @@ from aiokafka.errors import (
 
 from service.contracts.replies import Position
 from service.contracts.timestamps import Timestamp
-from service.contracts.topics import COMMANDS, EVENTS, HANDLER_GROUP
+from service.contracts.topics import COMMANDS_TOPIC, EVENTS_TOPIC, HANDLER_GROUP
 from service.domain.execution import Execution
 from service.domain.parsing import DefinitionOf
 from service.handling.batches import Batches, Outgoing
@@ -73,10 +73,10 @@ async def write(producer: AIOKafkaProducer, batch: Batch, events_end: int, defin
 
     await producer.begin_transaction()
     # First: concurrently with produce requests the coordinator answers CONCURRENT_TRANSACTIONS, each a back-off.
-    source = TopicPartition(COMMANDS, outbox.partition)
+    source = TopicPartition(COMMANDS_TOPIC, outbox.partition)
     await producer.send_offsets_to_transaction({source: batch.next_offset}, HANDLER_GROUP)
     offsets = await outbox.batches.send(producer)
-    event_offsets = offsets.get((EVENTS, outbox.partition), [])
+    event_offsets = offsets.get((EVENTS_TOPIC, outbox.partition), [])
     if event_offsets:
         events_end = event_offsets[-1] + 1
     if outbox.replies:

@@ -6,7 +6,7 @@ from typing import Final
 
 from aiokafka import TopicPartition
 
-from service.contracts.topics import EVENTS, REJECTIONS
+from service.contracts.topics import EVENTS_TOPIC, REJECTIONS_TOPIC
 from service.kafka.records import Record
 from service.projection.rows import (
     EVENT_COLUMNS,
@@ -28,8 +28,8 @@ class Target:
 
 
 TARGETS: Final = {
-    EVENTS: Target("task_execution_events", EVENT_COLUMNS, event_row),
-    REJECTIONS: Target("task_command_rejections", REJECTION_COLUMNS, rejection_row),
+    EVENTS_TOPIC: Target("task_execution_events", EVENT_COLUMNS, event_row),
+    REJECTIONS_TOPIC: Target("task_command_rejections", REJECTION_COLUMNS, rejection_row),
 }
 """Every topic that is projected."""
 

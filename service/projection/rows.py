@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from service.contracts.codec import MalformedJsonError, decode
 from service.contracts.envelope import CONTENT_TYPE, STRUCTURED
-from service.contracts.events import EVENTS, read_event
+from service.contracts.events import EVENT_TYPES, read_event
 from service.contracts.problems import field_errors
 from service.contracts.rejections import REJECTION_TYPE, CommandRejected, OriginalRecord
 from service.kafka.records import Record
@@ -50,8 +50,8 @@ def event_row(record: Record) -> Row:
         UnreadableRecordError: see above.
     """
     type_ = _header(record.headers, "ce_type")
-    if type_ not in EVENTS:
-        raise UnreadableRecordError(record, f"the type is {type_!r}, none of {', '.join(EVENTS)}")
+    if type_ not in EVENT_TYPES:
+        raise UnreadableRecordError(record, f"the type is {type_!r}, none of {', '.join(EVENT_TYPES)}")
     try:
         body = record.value or b""
         event = read_event(type_, body)

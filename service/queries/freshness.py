@@ -8,7 +8,7 @@ from service.clickhouse.client import ClickHouse
 from service.clickhouse.positions import PartitionPosition, read_positions
 from service.contracts.problems import Code, FieldError, RejectedError, reject
 from service.contracts.timestamps import Timestamp
-from service.contracts.topics import EVENTS
+from service.contracts.topics import EVENTS_TOPIC
 
 _POLL_SECONDS: Final = 0.05
 
@@ -74,7 +74,7 @@ class Progress:
         return task
 
     async def _read(self) -> Positions:
-        return [position for position in await read_positions(self._clickhouse) if position.topic == EVENTS]
+        return [position for position in await read_positions(self._clickhouse) if position.topic == EVENTS_TOPIC]
 
 
 def _summary(positions: Positions) -> Freshness:

@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from httpx2 import AsyncClient
 from jsonschema import Draft202012Validator
 
-from service.contracts.commands import COMMANDS
+from service.contracts.commands import COMMAND_TYPES
 from tests.api.scripted import FAILURE, FRESH, ID
 
 EXECUTIONS = "/api/v1/task-executions"
@@ -76,7 +76,7 @@ def test_every_example_fits_its_schema(document: dict[str, Any]) -> None:
 def test_every_command_has_a_documented_body(document: dict[str, Any]) -> None:
     posts = {item["post"]["operationId"]: item["post"] for item in document["paths"].values() if "post" in item}
 
-    assert posts.keys() == COMMANDS.keys()
+    assert posts.keys() == COMMAND_TYPES.keys()
     for name, operation in posts.items():
         assert operation["requestBody"]["required"]
         assert "executionId" not in document["components"]["schemas"][name]["properties"]

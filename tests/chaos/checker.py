@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from service.contracts.topics import COMMANDS, EVENTS, REJECTIONS, REPLIES, STATE
+from service.contracts.topics import COMMANDS_TOPIC, EVENTS_TOPIC, REJECTIONS_TOPIC, REPLIES_TOPIC, STATE_TOPIC
 from tests.chaos.expectation import Expectation, Outcome, expect, owner_of
 from tests.chaos.topics import Read, Topics
 
@@ -53,21 +53,21 @@ class Written:
 
 def check(topics: Topics, count: int, partitions: int, verdict: Verdict) -> Written:
     """Read everything and note every difference; `count` is the number of commands that the client wrote."""
-    expectation = expect(topics.read(COMMANDS), count, partitions)
+    expectation = expect(topics.read(COMMANDS_TOPIC), count, partitions)
     for flaw, number in expectation.flaws:
         verdict.blame(f"command {flaw}", number)
     events: dict[str, list[Read]] = defaultdict(list)
-    for event in topics.read(EVENTS):
+    for event in topics.read(EVENTS_TOPIC):
         events[(event.key or b"").decode()].append(event)
-    written = Written(expectation, events, list(topics.read(REJECTIONS)))
+    written = Written(expectation, events, list(topics.read(REJECTIONS_TOPIC)))
     for execution_id in {*events, *(key for key, life in expectation.lives.items() if life.accepted)}:
         _check_life(execution_id, written, partitions, verdict)
     _check_rejections(written, verdict)
-    _check_replies(list(topics.read(REPLIES)), written, verdict)
-    _check_state(list(topics.read(STATE)), topics.committed(), written, verdict)
+    _check_replies(list(topics.read(REPLIES_TOPIC)), written, verdict)
+    _check_state(list(topics.read(STATE_TOPIC)), topics.committed(), written, verdict)
     for place in topics.open_transactions():
         verdict.blame("transaction left open", place)
-    for record in topics.read(COMMANDS, topics.committed()):
+    for record in topics.read(COMMANDS_TOPIC, topics.committed()):
         verdict.blame("command behind the group's offset", record.place)
     return written
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from confluent_kafka import KafkaError, Message, Producer
 
-from service.contracts.topics import COMMANDS, DEFINITIONS, REPLIES
+from service.contracts.topics import COMMANDS_TOPIC, DEFINITIONS_TOPIC, REPLIES_TOPIC
 from tests.chaos.topics import QUIET
 from tests.chaos.workload import Draft, Workload, definition
 
@@ -87,7 +87,7 @@ class Client:
             else:
                 self.workload.versions += 1
 
-        self._producers[False].produce(DEFINITIONS, json.dumps(body).encode(), key, on_delivery=delivered)
+        self._producers[False].produce(DEFINITIONS_TOPIC, json.dumps(body).encode(), key, on_delivery=delivered)
 
     def _send(self, draft: Draft) -> None:
         number = str(self.count)
@@ -97,7 +97,7 @@ class Client:
                 self.failures.append(f"command {number}: {error}")
 
         headers: list[tuple[str, str | bytes | None]] = [*draft.headers]
-        headers += [("reply_to", REPLIES.encode()), (CORRELATION, number.encode())]
+        headers += [("reply_to", REPLIES_TOPIC.encode()), (CORRELATION, number.encode())]
         producer = self._producers[draft.like_java]
-        producer.produce(COMMANDS, draft.value, draft.key, headers=headers, on_delivery=delivered)
+        producer.produce(COMMANDS_TOPIC, draft.value, draft.key, headers=headers, on_delivery=delivered)
         self.count += 1

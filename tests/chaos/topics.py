@@ -15,7 +15,7 @@ from confluent_kafka import TopicPartition as Place
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
-from service.contracts.topics import COMMANDS, HANDLER_GROUP, TOPICS
+from service.contracts.topics import COMMANDS_TOPIC, HANDLER_GROUP, TOPICS
 
 _SECONDS: Final = 30.0
 QUIET: Final = 2
@@ -106,7 +106,7 @@ class Topics:
         """Whether no command is unhandled and no transaction open."""
         # In this order: whatever the handled commands forward is committed, and visible once nothing is open.
         committed = self.committed()
-        return not self.open_transactions() and next(iter(self.read(COMMANDS, committed)), None) is None
+        return not self.open_transactions() and next(iter(self.read(COMMANDS_TOPIC, committed)), None) is None
 
 
 def _to_the_end(consumer: Consumer, topic: str, partitions: int) -> Iterator[Read]:

@@ -17,7 +17,7 @@ def responding(kafka: str) -> Responding:
     @asynccontextmanager
     async def run(answer: Answer = echo) -> AsyncIterator[Responder]:
         producer = AIOKafkaProducer(bootstrap_servers=kafka, transactional_id=f"responder-{uuid7()}")
-        consumer = AIOKafkaConsumer(topics.COMMANDS, bootstrap_servers=kafka, group_id=None)
+        consumer = AIOKafkaConsumer(topics.COMMANDS_TOPIC, bootstrap_servers=kafka, group_id=None)
         async with producer, consumer:
             for partition in consumer.assignment():
                 await consumer.position(partition)

@@ -36,7 +36,7 @@ class Responder:
     async def send(self, correlation_id: bytes | None, value: bytes) -> None:
         """Write a reply record within the open transaction; all into one partition, so they stay in order."""
         headers = [] if correlation_id is None else [("correlation_id", correlation_id)]
-        await self.producer.send_and_wait(topics.REPLIES, value, partition=0, headers=headers)
+        await self.producer.send_and_wait(topics.REPLIES_TOPIC, value, partition=0, headers=headers)
 
     async def reply(self, correlation_id: bytes, value: bytes) -> None:
         """Write a reply record in a transaction of its own."""

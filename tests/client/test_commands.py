@@ -219,7 +219,7 @@ async def test_what_nobody_can_parse_on_the_replies_topic_ends_nothing(
         batch = other.create_batch()
         batch.append(timestamp=None, key=None, value=b"stands in for it")
         batch._build = lambda: bytearray(a_batch(a_record(0, headers=[(b"\xff", b"")]), 1, first=0))
-        await (await other.send_batch(batch, topics.REPLIES, partition=0))
+        await (await other.send_batch(batch, topics.REPLIES_TOPIC, partition=0))
         async with asyncio.timeout(20):
             while True:
                 with suppress(CommandUnansweredError):
@@ -268,7 +268,7 @@ async def test_a_broker_that_is_not_there_is_an_error_at_the_start() -> None:
 
 
 async def test_missing_topics_are_an_error_at_the_start(kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(topics, "REPLIES", "no-such-topic")
+    monkeypatch.setattr(topics, "REPLIES_TOPIC", "no-such-topic")
     with pytest.raises(ConnectionError, match=r"has no topics .* no-such-topic"):
         await CommandClient(kafka, "/tests", start_timeout=1).__aenter__()
 

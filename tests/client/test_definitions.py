@@ -16,7 +16,7 @@ async def test_definitions_are_stored_under_their_keys(kafka: str) -> None:
         for version in ("1.0.0", "1.1.0")
     ]
     await publish_definitions(kafka, written, source="/catalogue")
-    consumer = AIOKafkaConsumer(topics.DEFINITIONS, bootstrap_servers=kafka, auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer(topics.DEFINITIONS_TOPIC, bootstrap_servers=kafka, auto_offset_reset="earliest")
     found = []
     async with consumer:
         async for record in consumer:

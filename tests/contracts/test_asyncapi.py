@@ -16,10 +16,10 @@ from pydantic import BaseModel
 from ruamel.yaml import YAML
 
 from service.contracts.asyncapi import document, write
-from service.contracts.commands import COMMANDS
+from service.contracts.commands import COMMAND_TYPES
 from service.contracts.definitions import TaskDefinition
 from service.contracts.envelope import read_envelope
-from service.contracts.events import EVENTS, Event, read_event
+from service.contracts.events import EVENT_TYPES, Event, read_event
 from service.contracts.examples import EXAMPLES, EXECUTION_ID, Example
 from service.contracts.rejections import CommandRejected
 from service.contracts.replies import CommandReply
@@ -29,8 +29,8 @@ SPECS = "@asyncapi/specs@6.11.1"
 ROOT = Path(__file__).parents[2]
 DOCUMENT: dict[str, Any] = document()
 MODELS: dict[str, type[BaseModel | Event]] = {
-    **COMMANDS,
-    **EVENTS,
+    **COMMAND_TYPES,
+    **EVENT_TYPES,
     "TaskCommandReply": CommandReply,
     "TaskCommandRejected": CommandRejected,
     "TaskDefinitionPublished": TaskDefinition,
@@ -124,7 +124,7 @@ def test_examples_fit_their_schemas_and_our_models(name: str, example: Example) 
     assert read(name, json.dumps(example.payload)) == example.body
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", COMMAND_TYPES)
 def test_a_command_example_is_read_as_it_is_documented(name: str) -> None:
     (example,) = EXAMPLES[name]
     headers = [(header, value.encode()) for header, value in example.headers.items()]

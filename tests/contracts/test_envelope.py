@@ -13,7 +13,7 @@ from cloudevents.core.v1.event import CloudEvent
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.contracts.commands import COMMANDS
+from service.contracts.commands import COMMAND_TYPES
 from service.contracts.envelope import Envelope, envelope_headers, read_envelope
 from service.contracts.problems import Code, Problem, RejectedError
 from service.contracts.timestamps import rfc3339
@@ -226,7 +226,7 @@ def test_no_reply_topic(name: str) -> None:
 
 
 NAMES = st.sampled_from([*GOOD, "ce_subject", "content-type", "traceparent", "CE_TYPE"]) | st.text()
-VALUES = st.sampled_from([None, b"1.0", b"", STRUCTURED[1], *(name.encode() for name in COMMANDS)]) | st.binary()
+VALUES = st.sampled_from([None, b"1.0", b"", STRUCTURED[1], *(name.encode() for name in COMMAND_TYPES)]) | st.binary()
 BODIES = (
     st.none()
     | st.binary()

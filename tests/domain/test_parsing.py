@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.contracts.commands import COMMANDS, MAX_MESSAGE, ExecuteTask, StartTaskExecution, StopTaskExecution
+from service.contracts.commands import COMMAND_TYPES, MAX_MESSAGE, ExecuteTask, StartTaskExecution, StopTaskExecution
 from service.contracts.definitions import TaskDefinition
 from service.contracts.envelope import Envelope
 from service.contracts.problems import Code, Problem, RejectedError
@@ -64,11 +64,11 @@ def test_an_upper_case_id_is_lowered_and_may_stand_in_the_subject_as_well() -> N
 def test_an_unknown_type_is_refused_with_the_known_ones() -> None:
     problem = refused("executeTask", GOOD)
     assert problem.code is Code.UNKNOWN_COMMAND
-    assert all(name in problem.detail for name in COMMANDS)
+    assert all(name in problem.detail for name in COMMAND_TYPES)
 
 
 @pytest.mark.parametrize("data", [None, [], "x", 1, True])
-@pytest.mark.parametrize("type_", COMMANDS)
+@pytest.mark.parametrize("type_", COMMAND_TYPES)
 def test_data_must_be_an_object(type_: str, data: Any) -> None:
     problem = refused(type_, data, ID)
     assert (problem.code, errors(problem)) == (Code.INVALID_COMMAND, {"#": "must be an object"})
@@ -174,17 +174,17 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=5,
 )
-NAMES = [alias for model in COMMANDS.values() for alias in model.wire_names()]
+NAMES = [alias for model in COMMAND_TYPES.values() for alias in model.wire_names()]
 
 
 @given(
-    type_=st.sampled_from(list(COMMANDS)) | st.text(),
+    type_=st.sampled_from(list(COMMAND_TYPES)) | st.text(),
     data=JSON | st.dictionaries(st.sampled_from(NAMES), JSON | st.just(ID) | st.just("etl:load") | st.just("1.0.0")),
     subject=st.none() | st.text(),
 )
 def test_anything_is_parsed_or_rejected(type_: str, data: Any, subject: str | None) -> None:
     with suppress(RejectedError):
-        assert isinstance(parse_command(envelope(type_, data, subject), definition_of), COMMANDS[type_])
+        assert isinstance(parse_command(envelope(type_, data, subject), definition_of), COMMAND_TYPES[type_])
 
 
 def test_a_command_is_what_its_type_says() -> None:

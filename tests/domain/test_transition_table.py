@@ -5,7 +5,7 @@ from datetime import UTC
 import pytest
 
 from service.contracts.commands import (
-    COMMANDS,
+    COMMAND_TYPES,
     Command,
     ExecuteTask,
     FailTaskExecution,
@@ -102,4 +102,4 @@ def test_every_cell_of_the_table(name: str, status: str, cell: str) -> None:
 
 def test_the_table_is_complete() -> None:
     assert ["(nothing)", *Status] == HEAD
-    assert [row[0] for row in ROWS] == list(COMMANDS)
+    assert [row[0] for row in ROWS] == list(COMMAND_TYPES)

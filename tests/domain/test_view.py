@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from service.contracts.events import EVENTS, Event
+from service.contracts.events import EVENT_TYPES, Event
 from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp
 from service.domain.view import view
@@ -25,7 +25,7 @@ BASE: dict[str, Any] = {
 
 
 def event(kind: str, sequence: int, status: str, **more: Any) -> Event:
-    return EVENTS[kind](**BASE, sequence=sequence, status=Status(status), **more)
+    return EVENT_TYPES[kind](**BASE, sequence=sequence, status=Status(status), **more)
 
 
 RAN = {"started_at": T2, "spark_application_id": "app-1"}

@@ -13,7 +13,7 @@ import pytest_asyncio
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
-from service.contracts.topics import REJECTIONS
+from service.contracts.topics import REJECTIONS_TOPIC
 from service.embedded import broker as broker_module
 from service.embedded.broker import EmbeddedBroker
 from service.embedded.errors import EmbeddedError
@@ -36,14 +36,14 @@ def process_of(broker: EmbeddedBroker) -> psutil.Process:
 
 async def write(broker: EmbeddedBroker, value: bytes) -> None:
     async with AIOKafkaProducer(bootstrap_servers=broker.bootstrap_servers) as producer:
-        await producer.send_and_wait(REJECTIONS, value)
+        await producer.send_and_wait(REJECTIONS_TOPIC, value)
 
 
 async def read(broker: EmbeddedBroker, count: int) -> list[bytes | None]:
     async with (
         asyncio.timeout(30),
         AIOKafkaConsumer(
-            REJECTIONS, bootstrap_servers=broker.bootstrap_servers, auto_offset_reset="earliest"
+            REJECTIONS_TOPIC, bootstrap_servers=broker.bootstrap_servers, auto_offset_reset="earliest"
         ) as consumer,
     ):
         return [(await consumer.getone()).value for _ in range(count)]

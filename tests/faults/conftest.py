@@ -8,7 +8,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from service.contracts.commands import ExecuteTask
-from service.contracts.topics import COMMANDS
+from service.contracts.topics import COMMANDS_TOPIC
 from service.handling import partition
 from service.handling.producer import start_producer
 from tests.handling.world import World, a_world, execution_id, header, id_owned_by
@@ -74,8 +74,8 @@ class Batch:
         assert len(await self.world.events(execution_id(self.executed))) == 1
         assert len(await self.world.replies(self.executed)) == 1
         assert len(await self.world.events(execution_id(self.forwarded))) == 1
-        commands = [record for record in await self.world.read(COMMANDS) if header(record, "ce_id") == self.forwarded]
-        assert len(commands) == 2
+        commands = await self.world.read(COMMANDS_TOPIC)
+        assert len([record for record in commands if header(record, "ce_id") == self.forwarded]) == 2
         assert len(await self.world.rejections(self.poison)) == 1
 
 

@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from service.contracts.commands import ExecuteTask, StartTaskExecution
-from service.contracts.topics import COMMANDS, EVENTS, REJECTIONS, REPLIES, STATE
+from service.contracts.topics import COMMANDS_TOPIC, EVENTS_TOPIC, REJECTIONS_TOPIC, REPLIES_TOPIC, STATE_TOPIC
 from service.handling import suspicion
 from service.handling.batches import Batches
 from service.handling.producer import MAX_SENT_BATCH_BYTES
@@ -43,18 +43,18 @@ def write_all(world: World, ids: list[str]) -> None:
     for id_ in ids:
         task = TASK.model_copy(update={"task_id": "faults:large", "inputs": {"text": LARGE + id_}})
         headers = {"ce_specversion": "1.0", "ce_type": "ExecuteTask", "ce_id": id_, "ce_source": "/tests"}
-        headers |= {"reply_to": REPLIES, "correlation_id": f"re:{id_}"}
+        headers |= {"reply_to": REPLIES_TOPIC, "correlation_id": f"re:{id_}"}
         world.producer.produce(
-            COMMANDS, task.model_dump_json(exclude_none=True), partition=PARTITION, headers=list(headers.items())
+            COMMANDS_TOPIC, task.model_dump_json(exclude_none=True), partition=PARTITION, headers=list(headers.items())
         )
     assert world.producer.flush(10) == 0
 
 
 async def assert_each_names_its_event(world: World, ids: list[str]) -> None:
     """One event and one reply for each, in the order of the commands."""
-    events = {(event.partition, event.offset): event for event in await world.read(EVENTS)}
+    events = {(event.partition, event.offset): event for event in await world.read(EVENTS_TOPIC)}
     ours = {f"re:{id_}" for id_ in ids}
-    replies = [record for record in await world.read(REPLIES) if header(record, "correlation_id") in ours]
+    replies = [record for record in await world.read(REPLIES_TOPIC) if header(record, "correlation_id") in ours]
     assert [header(reply, "correlation_id") for reply in replies] == [f"re:{id_}" for id_ in ids]
     positions = [body(reply)["position"] for reply in replies]
     named = [events[position["partition"], position["offset"]] for position in positions]
@@ -75,7 +75,7 @@ async def test_a_thousand_commands_in_one_transaction(
     async def seen(batches: Batches, producer: AIOKafkaProducer) -> Any:
         for (topic, _), packed in batches.packed.items():
             submitted[topic] = len(packed)
-            if topic == EVENTS:
+            if topic == EVENTS_TOPIC:
                 sizes.append(sum(batch.record_count() for batch in packed))
         return await send(batches, producer)
 
@@ -96,7 +96,7 @@ async def test_a_thousand_commands_in_one_transaction(
     async with world.handler():
         await world.settled()
     assert sizes == ([1000, 500, 500] if fails else [1000])
-    assert min(submitted[EVENTS], submitted[REPLIES]) > len(LARGE) * sizes[-1] // MAX_SENT_BATCH_BYTES
+    assert min(submitted[EVENTS_TOPIC], submitted[REPLIES_TOPIC]) > len(LARGE) * sizes[-1] // MAX_SENT_BATCH_BYTES
     await assert_each_names_its_event(world, ids)
 
 
@@ -117,7 +117,7 @@ async def test_after_every_error_a_batch_is_smaller(
         producer.commit_transaction = watched
 
     async def seen(batches: Batches, producer: AIOKafkaProducer) -> Any:
-        if packed := batches.packed.get((EVENTS, PARTITION)):
+        if packed := batches.packed.get((EVENTS_TOPIC, PARTITION)):
             sizes.append(sum(batch.record_count() for batch in packed))
         return await send(batches, producer)
 
@@ -163,11 +163,11 @@ async def test_all_kinds_of_answers_become_visible_together(world: World, produc
             (tp.topic, tp.partition): written[tp] - before[0][tp] for tp in written if written[tp] != before[0][tp]
         }
         assert touched == {
-            (EVENTS, PARTITION): 3,
-            (REJECTIONS, PARTITION): 1,
-            (COMMANDS, NEXT): 1,
-            (REPLIES, 0): 5,
-            (STATE, PARTITION): 3,
+            (EVENTS_TOPIC, PARTITION): 3,
+            (REJECTIONS_TOPIC, PARTITION): 1,
+            (COMMANDS_TOPIC, NEXT): 1,
+            (REPLIES_TOPIC, 0): 5,
+            (STATE_TOPIC, PARTITION): 3,
         }
         assert await world.reader.end_offsets(world.positions) == before[0]
         assert await world.committed(PARTITION) == before[1]
@@ -185,7 +185,7 @@ async def test_all_kinds_of_answers_become_visible_together(world: World, produc
     assert len(await world.rejections(poison)) == 1
 
 
-@pytest.mark.parametrize("topic", [EVENTS, STATE, REJECTIONS, COMMANDS, REPLIES])
+@pytest.mark.parametrize("topic", [EVENTS_TOPIC, STATE_TOPIC, REJECTIONS_TOPIC, COMMANDS_TOPIC, REPLIES_TOPIC])
 async def test_one_batch_that_is_not_written_prevents_the_commit(
     world: World, producers: Any, write_batch: Any, topic: str
 ) -> None:

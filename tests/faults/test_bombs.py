@@ -12,7 +12,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.codec import gzip_encode, zstd_encode
 
-from service.contracts.topics import COMMANDS, DEFINITIONS, EVENTS, MAX_RECORD_BYTES, REJECTIONS
+from service.contracts.topics import COMMANDS_TOPIC, DEFINITIONS_TOPIC, EVENTS_TOPIC, MAX_RECORD_BYTES, REJECTIONS_TOPIC
 from service.embedded.broker import EmbeddedBroker
 from service.handling import group, metrics
 from service.handling.inbox import Inbox
@@ -49,7 +49,7 @@ def packed(rows: Sequence[Row]) -> bytes:
 
 
 async def write(  # noqa: PLR0913 - one for each part of a batch
-    world: World, partition: int, records: bytes, count: int, *, codec: int = 4, topic: str = COMMANDS
+    world: World, partition: int, records: bytes, count: int, *, codec: int = 4, topic: str = COMMANDS_TOPIC
 ) -> int:
     """Write a batch made by hand; returns its first offset."""
     async with AIOKafkaProducer(bootstrap_servers=world.servers, request_timeout_ms=120_000) as producer:
@@ -66,7 +66,7 @@ async def write_rows(world: World, partition: int, rows: Sequence[Row]) -> int:
 
 async def handled(world: World, seconds: float = 100) -> None:
     """Return once the handler has committed to the end of all commands."""
-    tps = [TopicPartition(COMMANDS, partition) for partition in range(PARTITIONS)]
+    tps = [TopicPartition(COMMANDS_TOPIC, partition) for partition in range(PARTITIONS)]
     async with asyncio.timeout(seconds):
         while True:
             ends = await world.probe.end_offsets(tps)
@@ -77,10 +77,10 @@ async def handled(world: World, seconds: float = 100) -> None:
 
 async def outcomes(world: World) -> tuple[dict[tuple[int, int], Any], Counter[bytes | None]]:
     """The rejections by the place of their command, of which none has two, and how many events each execution has."""
-    rejections = [body(record) for record in await world.read(REJECTIONS)]
+    rejections = [body(record) for record in await world.read(REJECTIONS_TOPIC)]
     by_place = {(item["record"]["partition"], item["record"]["offset"]): item for item in rejections}
     assert len(by_place) == len(rejections)
-    return by_place, Counter(record.key for record in await world.read(EVENTS))
+    return by_place, Counter(record.key for record in await world.read(EVENTS_TOPIC))
 
 
 async def test_every_record_of_eight_bombs_gets_one_answer_and_little_is_held(
@@ -160,7 +160,7 @@ async def test_a_definition_that_is_too_large_hides_no_other(world: World) -> No
     unreadable = metrics.DEFINITIONS_UNREADABLE._value.get()
     bomb = json.dumps({**DEFINITION, "taskId": "faults:bomb", "x": " " * 20 * MIB}).encode()
     behind = json.dumps({**DEFINITION, "taskId": "faults:behind"}).encode()
-    await write(world, 0, packed([(bomb, []), (behind, [])]), 2, topic=DEFINITIONS)
+    await write(world, 0, packed([(bomb, []), (behind, [])]), 2, topic=DEFINITIONS_TOPIC)
     id_ = id_owned_by(0)
     async with world.handler() as running:
         await running.all_open()
@@ -176,7 +176,7 @@ async def test_partitions_take_turns_while_bombs_are_read(world: World) -> None:
     await write_rows(world, 2, [(b"small", [])] * 3)
     bound_fetching()
     async with AIOKafkaConsumer(bootstrap_servers=world.servers, group_id=None) as consumer:
-        tps = [TopicPartition(COMMANDS, partition) for partition in range(3)]
+        tps = [TopicPartition(COMMANDS_TOPIC, partition) for partition in range(3)]
         consumer.assign(tps)
         await consumer.seek_to_beginning(*tps)
         seen: list[int] = []
@@ -191,7 +191,7 @@ async def test_a_bomb_that_is_given_up_half_read_keeps_no_other_from_being_read(
         await write_rows(world, partition, [(bytes(50 * MIB), []), (b"small", [])])
     bound_fetching()
     async with AIOKafkaConsumer(bootstrap_servers=world.servers, group_id=None) as consumer:
-        tps = [TopicPartition(COMMANDS, partition) for partition in range(2)]
+        tps = [TopicPartition(COMMANDS_TOPIC, partition) for partition in range(2)]
         consumer.assign(tps)
         await consumer.seek_to_beginning(*tps)
         turn = consumer._fetcher._turn

@@ -13,7 +13,7 @@ from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 from confluent_kafka import TopicPartition
 
 from service.contracts.commands import ExecuteTask
-from service.contracts.topics import COMMANDS, DEFINITIONS
+from service.contracts.topics import COMMANDS_TOPIC, DEFINITIONS_TOPIC
 from service.embedded.broker import EmbeddedBroker
 from service.handling import group, metrics
 from service.handling.handler import HandlerOptions
@@ -70,7 +70,7 @@ async def test_a_header_name_that_is_not_utf8_stops_and_loses_nothing(world: Wor
     ids = [id_owned_by(partition) for partition in (0, 2)]
     for partition, id_ in zip((0, 2), ids, strict=True):
         value = EXECUTE.model_dump_json().encode()
-        await write_bad_name(world, COMMANDS, partition, value, *headers, ("ce_id", id_.encode()))
+        await write_bad_name(world, COMMANDS_TOPIC, partition, value, *headers, ("ce_id", id_.encode()))
     after = [await execute(world, partition) for partition in range(4)]
     async with world.handler() as running:
         await running.all_open()
@@ -87,7 +87,7 @@ async def test_a_header_name_that_is_not_utf8_does_not_hide_definitions(world: W
 
     async with world.handler() as running:
         await running.all_open()
-        await write_bad_name(world, DEFINITIONS, 0, definition("badname"))
+        await write_bad_name(world, DEFINITIONS_TOPIC, 0, definition("badname"))
         await world.define({**DEFINITION, "taskId": "faults:behind"})
         ids = [id_owned_by(0), id_owned_by(1)]
         for name, id_ in zip(("badname", "behind"), ids, strict=True):
@@ -133,7 +133,7 @@ async def test_commands_that_expired_under_a_running_handler_are_counted_and_pas
         consumer.pause(owner.tp)
         expired = await execute(world, 3)
         kept = await execute(world, 3)
-        place = TopicPartition(COMMANDS, 3, owner.inbox.end + 1)
+        place = TopicPartition(COMMANDS_TOPIC, 3, owner.inbox.end + 1)
         await asyncio.to_thread(world.admin.delete_records([place])[place].result)
         epoch = owner.epoch
         consumer.seek(owner.tp, owner.inbox.end)  # drops what a fetch under way has brought meanwhile

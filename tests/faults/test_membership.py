@@ -8,14 +8,14 @@ import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import IllegalGenerationError, UnknownMemberIdError
 
-from service.contracts.topics import COMMANDS
+from service.contracts.topics import COMMANDS_TOPIC
 from service.handling import partition
 from service.handling.group import PartitionGroup
 from service.handling.producer import start_producer
 from service.handling.timeouts import Timeouts
 from tests.handling.world import PARTITIONS, QUICK, SECONDS, World, eventually
 
-ALL = [TopicPartition(COMMANDS, number) for number in range(PARTITIONS)]
+ALL = [TopicPartition(COMMANDS_TOPIC, number) for number in range(PARTITIONS)]
 
 
 async def test_membership_is_proven_by_the_coordinator_only(world: World) -> None:

@@ -12,7 +12,7 @@ from confluent_kafka import TopicPartition as Place
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType  # type: ignore[attr-defined]
 
 from service.contracts.commands import ExecuteTask
-from service.contracts.topics import COMMANDS, EVENTS, HANDLER_GROUP, STATE
+from service.contracts.topics import COMMANDS_TOPIC, EVENTS_TOPIC, HANDLER_GROUP, STATE_TOPIC
 from service.handling import metrics, partition
 from service.handling.opening import StateLostError
 from service.handling.producer import start_producer, stop_producer
@@ -79,14 +79,14 @@ async def old_owner(world: World) -> AsyncIterator[tuple[AIOKafkaProducer, list[
     places = [await refused(world, 1) for _ in range(3)]
     end = places[-1][1] + 1
     async with transaction(world, f"{HANDLER_GROUP}.1") as old:
-        await old.send_offsets_to_transaction({TopicPartition(COMMANDS, 1): end}, HANDLER_GROUP)
-        await (await old.send(STATE, b"%d" % end, POSITION_KEY, 1))
+        await old.send_offsets_to_transaction({TopicPartition(COMMANDS_TOPIC, 1): end}, HANDLER_GROUP)
+        await (await old.send(STATE_TOPIC, b"%d" % end, POSITION_KEY, 1))
         yield old, places
 
 
 async def test_an_opening_ends_the_old_owners_open_transaction(world: World) -> None:
     async with old_owner(world) as (old, places):
-        await (await old.send(EVENTS, b"{}", b"never-committed", 1))
+        await (await old.send(EVENTS_TOPIC, b"{}", b"never-committed", 1))
         async with world.handler():
             await world.settled()
         with pytest.raises(KafkaError):
@@ -119,8 +119,8 @@ async def test_a_partition_stays_closed_while_a_foreign_transaction_is_open_on_i
     execution, before = await one_execution(world, 2), resets(ForeignTransactionError)
     (snapshot,) = await world.snapshots(execution.encode())
     async with transaction(world, "a-foreigner") as foreign:
-        await (await foreign.send(STATE, snapshot.value, b"of-a-foreigner", 2))
-        await world.write(snapshot.value, key=b"behind-it", partition=2, topic=STATE)
+        await (await foreign.send(STATE_TOPIC, snapshot.value, b"of-a-foreigner", 2))
+        await world.write(snapshot.value, key=b"behind-it", partition=2, topic=STATE_TOPIC)
         async with world.handler() as running:
             await running.all_open({0, 1, 3})
             await eventually(lambda: resets(ForeignTransactionError) > before, "the opening was refused")
@@ -137,14 +137,14 @@ async def test_restoring_passes_markers_aborted_records_and_tombstones(world: Wo
     async with asyncio.timeout(SECONDS / 2):
         before = await restore(world.servers, 3, QUICK)
         async with transaction(world, "aborter") as aborter:
-            await (await aborter.send(STATE, None, execution.encode(), 3))
-            await (await aborter.send(STATE, snapshot.value, b"aborted", 3))
-            await (await aborter.send(STATE, b"0", POSITION_KEY, 3))
+            await (await aborter.send(STATE_TOPIC, None, execution.encode(), 3))
+            await (await aborter.send(STATE_TOPIC, snapshot.value, b"aborted", 3))
+            await (await aborter.send(STATE_TOPIC, b"0", POSITION_KEY, 3))
             await aborter.abort_transaction()
-        await world.read(STATE)
+        await world.read(STATE_TOPIC)
         assert (await restore(world.servers, 3, QUICK)) == before
         assert execution in before.states
-        await world.write(None, key=execution.encode(), partition=3, topic=STATE)
+        await world.write(None, key=execution.encode(), partition=3, topic=STATE_TOPIC)
         assert execution not in (await restore(world.servers, 3, QUICK)).states
 
 
@@ -164,10 +164,10 @@ async def test_lost_group_offsets_raise_the_alarm_and_nothing_is_handled_twice(w
 
 async def lose_state(world: World) -> None:
     """Empty the state of partition 3, which the topic's policy must allow for a moment."""
-    tp, end = TopicPartition(STATE, 3), Place(STATE, 3, -1)
+    tp, end = TopicPartition(STATE_TOPIC, 3), Place(STATE_TOPIC, 3, -1)
     for policy in ("compact,delete", "compact"):
         entry = ConfigEntry("cleanup.policy", policy, incremental_operation=AlterConfigOpType.SET)
-        resource = ConfigResource(ResourceType.TOPIC, STATE, incremental_configs=[entry])
+        resource = ConfigResource(ResourceType.TOPIC, STATE_TOPIC, incremental_configs=[entry])
         await asyncio.to_thread(world.admin.incremental_alter_configs([resource])[resource].result)
         while await world.reader.beginning_offsets([tp]) != await world.probe.end_offsets([tp]):
             with suppress(KafkaException):  # the broker needs a moment to know the new policy
@@ -176,7 +176,7 @@ async def lose_state(world: World) -> None:
 
 async def lose_commands(world: World) -> None:
     """Let the state of partition 3 be ahead of its commands."""
-    await world.write(b"1000000", key=POSITION_KEY, partition=3, topic=STATE)
+    await world.write(b"1000000", key=POSITION_KEY, partition=3, topic=STATE_TOPIC)
 
 
 @pytest.mark.parametrize("lose", [lose_state, lose_commands])
@@ -194,6 +194,6 @@ async def test_what_does_not_fit_stays_closed(world: World, lose: Callable[[Worl
             assert not running.owners[3].is_open
             assert await world.rejections(waiting) == []
     finally:
-        await world.write(b"%d" % (position or 0), key=POSITION_KEY, partition=3, topic=STATE)
+        await world.write(b"%d" % (position or 0), key=POSITION_KEY, partition=3, topic=STATE_TOPIC)
     async with world.handler():
         assert await handled(world, waiting) == 1

@@ -9,7 +9,7 @@ import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
-from service.contracts.topics import COMMANDS
+from service.contracts.topics import COMMANDS_TOPIC
 from service.embedded.broker import EmbeddedBroker
 from service.handling.partition import PartitionOwner
 from service.kafka.provisioning import ensure_topics
@@ -110,6 +110,8 @@ async def test_a_rebalance_while_it_stops_opens_nothing(world: World) -> None:
         await running.all_open()
         stopping = asyncio.create_task(running.group.close())
         await eventually(lambda: not running.owners, "it gives its partitions up")
-        await running.group.on_partitions_assigned([TopicPartition(COMMANDS, number) for number in range(PARTITIONS)])
+        await running.group.on_partitions_assigned(
+            [TopicPartition(COMMANDS_TOPIC, number) for number in range(PARTITIONS)]
+        )
         assert not running.owners
         await stopping

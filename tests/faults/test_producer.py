@@ -20,7 +20,7 @@ from aiokafka.protocol.transaction import (
     TxnOffsetCommitRequest,
 )
 
-from service.contracts.topics import EVENTS
+from service.contracts.topics import EVENTS_TOPIC
 from service.handling.partition import PartitionOwner
 from service.handling.producer import UnknownOutcomeError, send_once, start_producer, stop_producer
 from tests.handling.world import QUICK, World, eventually
@@ -137,7 +137,7 @@ async def write_into_the_void(producer: AIOKafkaProducer) -> None:
 
     producer.client.send = void
     await producer.begin_transaction()
-    await producer.send(EVENTS, b"never seen", partition=PARTITION)
+    await producer.send(EVENTS_TOPIC, b"never seen", partition=PARTITION)
     await sent.wait()
 
 

@@ -7,11 +7,11 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
-from service.contracts.topics import COMMANDS, HANDLER_GROUP
+from service.contracts.topics import COMMANDS_TOPIC, HANDLER_GROUP
 from service.handling.producer import start_producer, stop_producer
 from tests.handling.world import PARTITIONS, QUICK, Running, World, eventually
 
-ALL = [TopicPartition(COMMANDS, number) for number in range(PARTITIONS)]
+ALL = [TopicPartition(COMMANDS_TOPIC, number) for number in range(PARTITIONS)]
 
 
 async def refused(world: World, number: int) -> tuple[int, int]:

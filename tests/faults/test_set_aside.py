@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
-from service.contracts.topics import EVENTS
+from service.contracts.topics import EVENTS_TOPIC
 from service.handling import batch_answering, outbox, transaction
 from service.handling.answering import Accepted, Desk
 from service.handling.batches import Batches
@@ -147,7 +147,7 @@ async def test_a_batch_ends_when_its_time_or_its_room_is_used_up_and_the_rest_fo
     send = Batches.send
 
     async def seen(batches: Batches, producer: Any) -> Any:
-        if packed := batches.packed.get((EVENTS, PARTITION)):
+        if packed := batches.packed.get((EVENTS_TOPIC, PARTITION)):
             sizes.append(sum(batch.record_count() for batch in packed))
         return await send(batches, producer)
 
@@ -160,7 +160,7 @@ async def test_a_batch_ends_when_its_time_or_its_room_is_used_up_and_the_rest_fo
     async with world.handler():
         await world.settled()
     assert sizes == [1] * 20
-    events = [event.key for event in await world.read(EVENTS)]
+    events = [event.key for event in await world.read(EVENTS_TOPIC)]
     assert [key for key in events if key in {execution_id(id_).encode() for id_ in ids}] == [
         execution_id(id_).encode() for id_ in ids
     ]

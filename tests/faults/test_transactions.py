@@ -9,7 +9,7 @@ import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, ProducerFenced
 
-from service.contracts.topics import COMMANDS, EVENTS
+from service.contracts.topics import COMMANDS_TOPIC, EVENTS_TOPIC
 from service.handling.handler import HandlerOptions
 from tests.handling.world import PARTITIONS, QUICK, World, eventually
 
@@ -69,7 +69,7 @@ def failed_future(call: Call) -> Call:
     """The events are not written, and only their future says so: the commit alone would succeed."""
 
     async def lost(builder: Any, topic: str, **options: Any) -> Any:
-        if topic != EVENTS:
+        if topic != EVENTS_TOPIC:
             return await call(builder, topic, **options)
         future = asyncio.get_running_loop().create_future()
         future.set_exception(KafkaError("injected"))
@@ -211,7 +211,7 @@ async def test_what_waits_behind_a_transaction_is_handled_once(world: World, pro
             producer.commit_transaction = held
 
     producers.prepare = plant
-    everything = [TopicPartition(COMMANDS, number) for number in range(PARTITIONS)]
+    everything = [TopicPartition(COMMANDS_TOPIC, number) for number in range(PARTITIONS)]
     async with world.handler() as running:
         owner = (await running.all_open()).owners[PARTITION]
         places = [await world.write(b"{oops", partition=PARTITION)]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 
-from service.contracts.topics import COMMANDS, HANDLER_GROUP, STATE
+from service.contracts.topics import COMMANDS_TOPIC, HANDLER_GROUP, STATE_TOPIC
 from service.handling import metrics
 from service.handling.group import PartitionGroup
 from service.handling.producer import start_producer, stop_producer
@@ -14,7 +14,7 @@ from service.handling.snapshots import POSITION_KEY
 from tests.handling.world import QUICK, World, eventually
 
 PARTITION = 1
-TP = TopicPartition(COMMANDS, PARTITION)
+TP = TopicPartition(COMMANDS_TOPIC, PARTITION)
 
 
 class Membership:
@@ -41,7 +41,7 @@ async def handle(owner: AIOKafkaProducer, end: int) -> None:
     """Handle all commands before this offset, here by doing nothing."""
     await owner.begin_transaction()
     await owner.send_offsets_to_transaction({TP: end}, HANDLER_GROUP)
-    await (await owner.send(STATE, b"%d" % end, POSITION_KEY, PARTITION))
+    await (await owner.send(STATE_TOPIC, b"%d" % end, POSITION_KEY, PARTITION))
     await owner.commit_transaction()
 
 

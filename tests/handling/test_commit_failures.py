@@ -7,7 +7,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from service.contracts.commands import ExecuteTask
-from service.contracts.topics import COMMANDS
+from service.contracts.topics import COMMANDS_TOPIC
 from service.handling import metrics
 from tests.handling.world import Running, World, execution_id, header, id_owned_by
 
@@ -48,7 +48,7 @@ async def test_a_commit_fails_and_everything_is_there_once(
         await world.command(TASK, id_=id_, partition=1, reply=True)
     await world.settled()
     assert metrics.PARTITION_RESETS.labels("InjectedError")._value.get() == resets + 1
-    written = [header(record, "ce_id") for record in await world.read(COMMANDS)]
+    written = [header(record, "ce_id") for record in await world.read(COMMANDS_TOPIC)]
     for id_ in ids:
         assert written.count(id_) == (1 if owned else 2)
         assert len(await world.events(execution_id(id_))) == 1

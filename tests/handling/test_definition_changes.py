@@ -7,7 +7,7 @@ from uuid_utils.compat import uuid7
 
 from service.contracts.commands import ExecuteTask, StartTaskExecution
 from service.contracts.definitions import definition_key
-from service.contracts.topics import DEFINITIONS
+from service.contracts.topics import DEFINITIONS_TOPIC
 from tests.handling.world import Running, World, body, eventually, execution_id, header, id_owned_by
 
 pytestmark = pytest.mark.usefixtures("running")
@@ -35,7 +35,7 @@ async def execute(
 
 async def withdraw(world: World, running: Running, task_id: str) -> None:
     """Delete a definition, and wait until the handler has seen that."""
-    await world.write(None, topic=DEFINITIONS, key=definition_key(task_id, "1.0.0").encode())
+    await world.write(None, topic=DEFINITIONS_TOPIC, key=definition_key(task_id, "1.0.0").encode())
     table = running.owners[PARTITION]._around.definitions
     await eventually(lambda: table.get(task_id, "1.0.0") is None, "the definition is withdrawn")
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from aiokafka import ConsumerRecord
 
-from service.contracts.topics import DEFINITIONS, MAX_RECORD_BYTES
+from service.contracts.topics import DEFINITIONS_TOPIC, MAX_RECORD_BYTES
 from service.domain.definitions import MAX_REASON, Definition
 from service.handling import metrics
 from service.handling.definition_records import read_definition
@@ -24,7 +24,7 @@ STRUCTURED = (("content-type", b"application/cloudevents+json"),)
 def record(value: Any, key: bytes | None = b"a:b@1.0.0", headers: tuple[tuple[str, bytes], ...] = ()) -> Record:
     raw = value if value is None or isinstance(value, bytes) else json.dumps(value).encode()
     size = len(raw or b"")
-    return ConsumerRecord(DEFINITIONS, 0, 7, 0, 0, key, raw, None, len(key or b""), size, headers)
+    return ConsumerRecord(DEFINITIONS_TOPIC, 0, 7, 0, 0, key, raw, None, len(key or b""), size, headers)
 
 
 def read(value: Any, key: bytes | None = b"a:b@1.0.0", headers: tuple[tuple[str, bytes], ...] = ()) -> Any:

@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 
 from service.contracts.commands import ExecuteTask, StartTaskExecution, SucceedTaskExecution
 from service.contracts.definitions import definition_key
-from service.contracts.topics import DEFINITIONS
+from service.contracts.topics import DEFINITIONS_TOPIC
 from service.handling import metrics
 from service.handling.definitions_table import DefinitionsTable
 from tests.handling.world import Running, World, body, eventually, execution_id, header, id_owned_by
@@ -138,7 +138,7 @@ async def test_a_definition_that_cannot_be_used_says_why_and_others_work(
     world: World, task_id: str, broken: bytes, reason: str
 ) -> None:
     unreadable = metrics.DEFINITIONS_UNREADABLE._value.get()
-    await world.write(broken, [("x", b"\xff")], topic=DEFINITIONS, key=b"a:b@1.0.0")
+    await world.write(broken, [("x", b"\xff")], topic=DEFINITIONS_TOPIC, key=b"a:b@1.0.0")
     await world.define(definition(task_id))
     assert await outcome(world, *await execute(world, task_id)) == ["TaskExecutionCreated"]
     execution, place = await execute(world, "a:b")
@@ -185,7 +185,7 @@ async def test_an_execution_outlives_its_definition(world: World, running: Runni
     execution, place = await execute(world, task_id)
     assert await outcome(world, execution, place) == ["TaskExecutionCreated"]
     table = running.owners[1]._around.definitions
-    await world.write(None, topic=DEFINITIONS, key=definition_key(task_id, "1.0.0").encode())
+    await world.write(None, topic=DEFINITIONS_TOPIC, key=definition_key(task_id, "1.0.0").encode())
     await eventually(lambda: table.get(task_id, "1.0.0") is None, "the definition is withdrawn")
     assert await outcome(world, *await execute(world, task_id)) == ["definition_not_found"]
     await world.command(StartTaskExecution(execution_id=execution))
@@ -200,8 +200,8 @@ async def test_an_execution_outlives_a_definition_that_becomes_unusable(world: W
     execution, place = await execute(world, task_id)
     assert await outcome(world, execution, place) == ["TaskExecutionCreated"]
     key = definition_key(task_id, "1.0.0").encode()
-    await world.write(None, topic=DEFINITIONS, key=key)
-    await world.write(b"{oops", topic=DEFINITIONS, key=key)
+    await world.write(None, topic=DEFINITIONS_TOPIC, key=key)
+    await world.write(b"{oops", topic=DEFINITIONS_TOPIC, key=key)
     assert await outcome(world, *await execute(world, task_id)) == ["definition_unusable"]
     await world.command(StartTaskExecution(execution_id=execution, spark_application_id="app-1"))
     await world.settled()
@@ -219,11 +219,11 @@ async def test_a_definition_may_be_a_structured_event(world: World, task_id: str
     event = {"specversion": "1.0", "id": "1", "source": "/catalogue", "type": "TaskDefinitionPublished"}
     value = json.dumps({**event, "data": definition(task_id)}).encode()
     key = definition_key(task_id, "1.0.0").encode()
-    await world.write(value, [("Content-Type", content_type.encode())], topic=DEFINITIONS, key=key)
+    await world.write(value, [("Content-Type", content_type.encode())], topic=DEFINITIONS_TOPIC, key=key)
     assert await outcome(world, *await execute(world, task_id)) == ["TaskExecutionCreated"]
 
 
 async def test_a_tombstone_for_what_nobody_knows_is_nothing(world: World, task_id: str) -> None:
-    await world.write(None, topic=DEFINITIONS, key=b"nobody:knows@1.0.0")
+    await world.write(None, topic=DEFINITIONS_TOPIC, key=b"nobody:knows@1.0.0")
     await world.define(definition(task_id))
     assert await outcome(world, *await execute(world, task_id)) == ["TaskExecutionCreated"]

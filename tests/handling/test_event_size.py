@@ -5,7 +5,7 @@ from uuid_utils.compat import uuid7
 
 from service.contracts.attributes import MAX_ATTRIBUTE
 from service.contracts.commands import ExecuteTask
-from service.contracts.topics import MAX_RECORD_BYTES, REPLIES
+from service.contracts.topics import MAX_RECORD_BYTES, REPLIES_TOPIC
 from service.handling.answering import MAX_EVENT_BYTES
 from tests.handling.world import HeaderPairs, Running, World, body, execution_id, header, owner
 
@@ -49,11 +49,11 @@ async def execute(world: World, own: int, *headers: tuple[str, bytes | None]) ->
 
 async def test_defaults_and_inputs_that_are_too_large_together_are_refused(world: World, running: Running) -> None:
     epoch = running.owners[PARTITION].epoch
-    id_, place = await execute(world, 600_000, ("reply_to", REPLIES.encode()), ("correlation_id", b"large"))
+    id_, place = await execute(world, 600_000, ("reply_to", REPLIES_TOPIC.encode()), ("correlation_id", b"large"))
     (rejection,) = await world.rejections(place)
     assert rejection["problem"]["code"] == "payload_too_large"
     assert str(MAX_EVENT_BYTES) in rejection["problem"]["detail"]
-    (reply,) = [body(item) for item in await world.read(REPLIES) if header(item, "correlation_id") == "large"]
+    (reply,) = [body(item) for item in await world.read(REPLIES_TOPIC) if header(item, "correlation_id") == "large"]
     assert (reply["outcome"], reply["problem"]) == ("rejected", rejection["problem"])
     assert not await world.events(execution_id(id_, SOURCE))
     assert running.owners[PARTITION].epoch == epoch

@@ -6,7 +6,7 @@ from uuid_utils.compat import uuid7
 
 from service.contracts.commands import ExecuteTask, StartTaskExecution, StopTaskExecution
 from service.contracts.envelope import STRUCTURED
-from service.contracts.topics import COMMANDS, EVENTS, MAX_COMMAND_BYTES
+from service.contracts.topics import COMMANDS_TOPIC, EVENTS_TOPIC, MAX_COMMAND_BYTES
 from tests.handling.world import PARTITIONS, HeaderPairs, Running, World, body, execution_id, header, id_owned_by, owner
 
 pytestmark = pytest.mark.usefixtures("running", "definition")
@@ -42,7 +42,7 @@ async def test_a_forwarded_record_keeps_key_value_headers_and_timestamp(world: W
     more: HeaderPairs = [("x", b"\xff\xfe"), ("x", b"again"), ("", b""), ("none", None)]
     place = await world.command(TASK, id_=id_, partition=1, key=b"\xffkey", headers=more, timestamp=1_700_000_000_123)
     await world.settled()
-    written, forwarded = [record for record in await world.read(COMMANDS) if header(record, "ce_id") == id_]
+    written, forwarded = [record for record in await world.read(COMMANDS_TOPIC) if header(record, "ce_id") == id_]
     assert (written.partition, written.offset, forwarded.partition) == (*place, 2)
     assert forwarded.headers == written.headers
     assert (forwarded.key, forwarded.value, forwarded.timestamp) == (b"\xffkey", written.value, 1_700_000_000_123)
@@ -56,9 +56,9 @@ async def test_a_record_without_id_is_handled_where_it_is(world: World, structur
         event = {"specversion": "1.0", "type": "ExecuteTask", "data": TASK.model_dump(mode="json")}
         return await world.write(to_json(event), [("content-type", STRUCTURED.encode())], partition=3)
 
-    places = [f"{COMMANDS}/3/{offset}" for _, offset in [await write() for _ in range(8)]]
+    places = [f"{COMMANDS_TOPIC}/3/{offset}" for _, offset in [await write() for _ in range(8)]]
     await world.settled()
-    events = [event for event in await world.read(EVENTS) if header(event, "ce_causationid") in places]
+    events = [event for event in await world.read(EVENTS_TOPIC) if header(event, "ce_causationid") in places]
     assert [header(event, "ce_type") for event in events] == ["TaskExecutionCreated"] * 8
     assert {(event.partition, owner((event.key or b"").decode())) for event in events} == {(3, 3)}
     assert len({event.key for event in events}) == 8
@@ -81,14 +81,14 @@ async def test_a_lifecycle_command_without_id_is_forwarded_and_done_once(world: 
 async def test_nobody_can_take_the_identity_of_a_command_that_names_none(world: World) -> None:
     """It is told by the record's place, which anybody can foresee."""
     (_, offset) = await world.write(b"{}", partition=0)
-    place = f"{COMMANDS}/0/{offset + 2}"
-    spoofed = {"id_": place, "source": f"/kafka/{COMMANDS}", "headers": [("taskexec_origin", place.encode())]}
+    place = f"{COMMANDS_TOPIC}/0/{offset + 2}"
+    spoofed = {"id_": place, "source": f"/kafka/{COMMANDS_TOPIC}", "headers": [("taskexec_origin", place.encode())]}
     await world.command(TASK, partition=0, **spoofed)
     victim = await world.command(TASK.model_copy(update={"tags": ("mine",)}), id_=None, source=None, partition=0)
     assert victim == (0, offset + 2)
     await world.settled()
     assert await world.rejections(victim) == []
-    events = [event for event in await world.read(EVENTS) if header(event, "ce_causationid") == place]
+    events = [event for event in await world.read(EVENTS_TOPIC) if header(event, "ce_causationid") == place]
     assert sorted(body(event)["tags"] for event in events) == [[], ["mine"]]
 
 

@@ -7,7 +7,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from prometheus_client import REGISTRY
 
-from service.contracts.topics import COMMANDS
+from service.contracts.topics import COMMANDS_TOPIC
 from service.handling import partition
 from service.handling.group import PartitionGroup
 from tests.handling.world import PARTITIONS, Running, World, eventually
@@ -62,7 +62,7 @@ async def test_a_transaction_that_a_client_leaves_open_is_seen(
     await client.start()
     try:
         await client.begin_transaction()
-        await client.send_and_wait(COMMANDS, b"{oops", partition=3)
+        await client.send_and_wait(COMMANDS_TOPIC, b"{oops", partition=3)
         behind = await world.write(b"{oops", partition=3)
         await eventually(lambda: held(3) > 0, "the metric tells")
         await eventually(lambda: not running.group.readiness().ready, "it is not ready")

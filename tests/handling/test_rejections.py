@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from service.contracts.envelope import MAX_COMMAND_DEPTH
 from service.contracts.problems import Code, problem
-from service.contracts.topics import COMMANDS, MAX_COMMAND_BYTES, REJECTIONS, REPLIES
+from service.contracts.topics import COMMANDS_TOPIC, MAX_COMMAND_BYTES, REJECTIONS_TOPIC, REPLIES_TOPIC
 from service.handling.answering import Refused
 from service.handling.handler import utc_now
 from service.handling.outbox import rejection_record
@@ -75,8 +75,8 @@ HUGE: dict[str, HeaderPairs] = {
     "two hundred thousand empty headers": [("", None)] * 200_000,
     "long names of control characters": [("\x01" * 8_000, b"\xff" * 8_000) for _ in range(200)],
     "a huge trace header": [("traceparent", b"0" * 4_500_000)],
-    "a huge correlation id": [("reply_to", REPLIES.encode()), ("correlation_id", b"c" * 4_500_000)],
-    "a huge reply topic": [("reply_to", REPLIES.encode() + b"." + b"t" * 4_500_000)],
+    "a huge correlation id": [("reply_to", REPLIES_TOPIC.encode()), ("correlation_id", b"c" * 4_500_000)],
+    "a huge reply topic": [("reply_to", REPLIES_TOPIC.encode() + b"." + b"t" * 4_500_000)],
 }
 TOO_LARGE = INPUTS % (b'"' + b"a" * 3 * MAX_COMMAND_BYTES + b'"')
 TIMES = {
@@ -109,7 +109,7 @@ async def places(world: World, running: Running) -> dict[str, tuple[int, int]]:
         places[name] = await world.write(b"{oops", ENVELOPE, partition=PARTITION, timestamp=timestamp)
     traces: HeaderPairs = [("traceparent", b"t" * 1_000)] * 500
     places[REPEATED] = await world.write(b"{oops", ENVELOPE + traces, partition=PARTITION)
-    asking: HeaderPairs = [("reply_to", REPLIES.encode()), ("correlation_id", b"re:last")]
+    asking: HeaderPairs = [("reply_to", REPLIES_TOPIC.encode()), ("correlation_id", b"re:last")]
     places[LAST] = await world.write(b"{oops", ENVELOPE + TRACE + asking, partition=PARTITION)
     await world.settled()
     assert running.owners[PARTITION].is_open
@@ -120,7 +120,7 @@ async def only_rejection(world: World, place: tuple[int, int]) -> tuple[str, dic
     """The code and the original record of the one rejection."""
     (rejection,) = await world.rejections(place)
     record = rejection["record"]
-    assert (record["topic"], record["partition"], record["offset"]) == (COMMANDS, *place)
+    assert (record["topic"], record["partition"], record["offset"]) == (COMMANDS_TOPIC, *place)
     return rejection["problem"]["code"], record
 
 
@@ -161,8 +161,8 @@ async def test_a_rejection_is_a_cloud_event_with_the_trace_and_is_replied(
     world: World, places: dict[str, tuple[int, int]]
 ) -> None:
     partition, offset = places[LAST]
-    id_ = f"{COMMANDS}/{partition}/{offset}"
-    (record,) = [item for item in await world.read(REJECTIONS) if header(item, "ce_id") == id_]
+    id_ = f"{COMMANDS_TOPIC}/{partition}/{offset}"
+    (record,) = [item for item in await world.read(REJECTIONS_TOPIC) if header(item, "ce_id") == id_]
     assert header(record, "ce_type") == "TaskCommandRejected"
     assert TRACE[0] in record.headers
     (reply,) = await world.replies("last")
@@ -181,8 +181,8 @@ async def test_a_rejection_carries_one_trace_however_many_came(
     world: World, places: dict[str, tuple[int, int]]
 ) -> None:
     partition, offset = places[REPEATED]
-    id_ = f"{COMMANDS}/{partition}/{offset}"
-    (record,) = [item for item in await world.read(REJECTIONS) if header(item, "ce_id") == id_]
+    id_ = f"{COMMANDS_TOPIC}/{partition}/{offset}"
+    (record,) = [item for item in await world.read(REJECTIONS_TOPIC) if header(item, "ce_id") == id_]
     assert [name for name, _ in record.headers].count("traceparent") == 1
 
 
@@ -196,9 +196,9 @@ def test_whatever_is_refused_the_projector_can_read_the_rejection(
     headers: list[tuple[str, bytes | None]], key: bytes | None, value: bytes | None, timestamp: int
 ) -> None:
     """What we write, we must be able to read: else a partition of the projection stops."""
-    record: Record = ConsumerRecord(COMMANDS, 1, 7, timestamp, 0, key, value, None, 0, 0, tuple(headers))  # type: ignore[arg-type]  # as aiokafka has it
+    record: Record = ConsumerRecord(COMMANDS_TOPIC, 1, 7, timestamp, 0, key, value, None, 0, 0, tuple(headers))  # type: ignore[arg-type]  # as aiokafka has it
     flaw = problem(Code.UNKNOWN_COMMAND, "no such command")
     written = rejection_record(Refused(record, None, flaw), utc_now())
     assert b"\\u0000" not in (written.value or b"")
-    read = replace(record, topic=REJECTIONS, value=written.value, headers=tuple(written.headers))
+    read = replace(record, topic=REJECTIONS_TOPIC, value=written.value, headers=tuple(written.headers))
     assert rejection_row(read)[4] == "unknown_command"

@@ -6,7 +6,7 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from service.contracts.commands import ExecuteTask
-from service.contracts.topics import COMMANDS, EVENTS, REPLIES, STATE
+from service.contracts.topics import COMMANDS_TOPIC, EVENTS_TOPIC, REPLIES_TOPIC, STATE_TOPIC
 from service.handling import replies
 from tests.handling.world import HeaderPairs, Running, World, body, execution_id, header, id_owned_by
 
@@ -52,7 +52,16 @@ async def codes(world: World, place: tuple[int, int]) -> list[str]:
 
 @pytest.mark.parametrize(
     "name",
-    [EVENTS, STATE, COMMANDS, "task-definitions", f"{REPLIES}x", f"{REPLIES}.", f"{REPLIES}.a b", f"{REPLIES}\n"],
+    [
+        EVENTS_TOPIC,
+        STATE_TOPIC,
+        COMMANDS_TOPIC,
+        "task-definitions",
+        f"{REPLIES_TOPIC}x",
+        f"{REPLIES_TOPIC}.",
+        f"{REPLIES_TOPIC}.a b",
+        f"{REPLIES_TOPIC}\n",
+    ],
 )
 async def test_a_reply_topic_that_is_not_allowed_is_refused(world: World, name: str) -> None:
     """Otherwise a client could forge events or wreck the state."""
@@ -65,8 +74,8 @@ async def test_a_reply_topic_that_is_not_allowed_is_refused(world: World, name: 
 async def test_a_reply_topic_that_does_not_exist_is_refused_and_holds_nobody_up(world: World, running: Running) -> None:
     """aiokafka would ask for it again and again, until the transaction's deadline."""
     epochs = {number: owner.epoch for number, owner in running.owners.items()}
-    id_, place = await ask(world, f"{REPLIES}.nobody-made-this")
-    good, _ = await ask(world, REPLIES)
+    id_, place = await ask(world, f"{REPLIES_TOPIC}.nobody-made-this")
+    good, _ = await ask(world, REPLIES_TOPIC)
     await world.settled(SECONDS_OF_A_TRANSACTION)
     assert await codes(world, place) == ["invalid_reply_to"]
     assert not await world.events(execution_id(id_))
@@ -91,7 +100,7 @@ async def test_a_topic_that_was_deleted_since_ends_in_a_rejection(
     await world.settled()
     await world.delete_topic(topic)
     id_, place = await ask(world, topic)
-    behind, _ = await ask(world, REPLIES)
+    behind, _ = await ask(world, REPLIES_TOPIC)
     await world.settled()
     assert await codes(world, place) == ["invalid_reply_to"]
     assert not await world.events(execution_id(id_))
@@ -103,9 +112,9 @@ async def test_a_topic_too_small_for_its_replies_is_refused_and_harms_nobody_els
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(replies, "_RETRY_SECONDS", 0)
-    tiny = f"{REPLIES}.{uuid7()}"
+    tiny = f"{REPLIES_TOPIC}.{uuid7()}"
     await world.create_topic(tiny, max_message_bytes="100")
-    (id_, place), (good, _) = await asyncio.gather(ask(world, tiny), ask(world, REPLIES))
+    (id_, place), (good, _) = await asyncio.gather(ask(world, tiny), ask(world, REPLIES_TOPIC))
     await world.settled()
     assert await codes(world, place) == ["invalid_reply_to"]
     assert not await world.events(execution_id(id_))
@@ -115,17 +124,17 @@ async def test_a_topic_too_small_for_its_replies_is_refused_and_harms_nobody_els
 
 async def test_a_reply_needs_no_correlation_id(world: World) -> None:
     id_ = id_owned_by(1)
-    await world.command(TASK, id_=id_, headers=[("reply_to", REPLIES.encode())])
+    await world.command(TASK, id_=id_, headers=[("reply_to", REPLIES_TOPIC.encode())])
     await world.settled()
-    (record,) = [item for item in await world.read(REPLIES) if header(item, "ce_subject") == execution_id(id_)]
+    (record,) = [item for item in await world.read(REPLIES_TOPIC) if header(item, "ce_subject") == execution_id(id_)]
     assert (record.key, header(record, "correlation_id")) == (None, None)
 
 
 async def test_a_correlation_id_may_be_any_bytes_and_comes_back_as_it_was(world: World) -> None:
     raw = b"\x00\xff" * 512
-    await world.command(TASK, headers=[("reply_to", REPLIES.encode()), ("correlation_id", raw)])
+    await world.command(TASK, headers=[("reply_to", REPLIES_TOPIC.encode()), ("correlation_id", raw)])
     await world.settled()
-    (record,) = [item for item in await world.read(REPLIES) if ("correlation_id", raw) in item.headers]
+    (record,) = [item for item in await world.read(REPLIES_TOPIC) if ("correlation_id", raw) in item.headers]
     assert record.key == raw
 
 
@@ -147,7 +156,7 @@ async def test_a_reply_too_large_for_a_topic_goes_without_its_payloads(
 
 async def test_faststream_sends_nothing_of_its_own(world: World) -> None:
     """Its default is to publish the handler's result to `reply_to`, outside of the transaction."""
-    id_, _ = await ask(world, REPLIES)
+    id_, _ = await ask(world, REPLIES_TOPIC)
     await world.settled()
     assert len(await world.replies(id_)) == 1
-    assert all(header(record, "ce_type") == "TaskCommandReply" for record in await world.read(REPLIES))
+    assert all(header(record, "ce_type") == "TaskCommandReply" for record in await world.read(REPLIES_TOPIC))

@@ -6,7 +6,7 @@ from uuid_utils.compat import uuid7
 
 from service.contracts.attributes import MAX_ATTRIBUTE
 from service.contracts.commands import ExecuteTask, StartTaskExecution, StopTaskExecution, SucceedTaskExecution
-from service.contracts.topics import COMMANDS, REJECTIONS, REPLIES
+from service.contracts.topics import COMMANDS_TOPIC, REJECTIONS_TOPIC, REPLIES_TOPIC
 from tests.handling.world import HeaderPairs, Running, World, execution_id, header, id_owned_by, owner
 
 pytestmark = pytest.mark.usefixtures("running", "definition")
@@ -112,13 +112,17 @@ async def test_the_trace_goes_on_in_event_reply_and_rejection(world: World, part
     unknown = TASK.model_copy(update={"task_id": "contents:unknown"})
     await world.command(unknown, id_=bad, reply=True, headers=TRACE, partition=partition)
     await world.settled()
-    (handled,) = [item for item in await world.read(COMMANDS) if header(item, "ce_id") == bad and item.partition == 0]
+    (handled,) = [
+        item for item in await world.read(COMMANDS_TOPIC) if header(item, "ce_id") == bad and item.partition == 0
+    ]
     records = await world.events(execution_id(good))
     records += [
-        item for item in await world.read(REPLIES) if header(item, "correlation_id") in {f"re:{good}", f"re:{bad}"}
+        item
+        for item in await world.read(REPLIES_TOPIC)
+        if header(item, "correlation_id") in {f"re:{good}", f"re:{bad}"}
     ]
-    place = f"{COMMANDS}/{handled.partition}/{handled.offset}"
-    records += [item for item in await world.read(REJECTIONS) if header(item, "ce_id") == place]
+    place = f"{COMMANDS_TOPIC}/{handled.partition}/{handled.offset}"
+    records += [item for item in await world.read(REJECTIONS_TOPIC) if header(item, "ce_id") == place]
     assert len(records) == 4
     for record in records:
         assert [pair for pair in record.headers if pair[0].startswith("trace")] == TRACE
@@ -129,6 +133,6 @@ async def test_a_trace_that_is_none_is_left_out(world: World) -> None:
     await world.command(TASK, id_=id_, reply=True, headers=[("traceparent", b"t" * (MAX_ATTRIBUTE + 1))])
     await world.settled()
     (event,) = await world.events(execution_id(id_))
-    (reply,) = [item for item in await world.read(REPLIES) if header(item, "correlation_id") == f"re:{id_}"]
+    (reply,) = [item for item in await world.read(REPLIES_TOPIC) if header(item, "correlation_id") == f"re:{id_}"]
     for record in (event, reply):
         assert "traceparent" not in dict(record.headers)

@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaProducer
 from uuid_utils.compat import uuid7
 
 from service.contracts.commands import ExecuteTask
-from service.contracts.topics import REPLIES
+from service.contracts.topics import REPLIES_TOPIC
 from service.handling import replies
 from tests.handling.world import HeaderPairs, Running, World, execution_id, id_owned_by
 
@@ -27,7 +27,7 @@ async def definition(world: World, running: Running) -> None:
 async def topic(world: World, monkeypatch: pytest.MonkeyPatch) -> str:
     """A reply topic of a client that takes no record without a key."""
     monkeypatch.setattr(replies, "_RETRY_SECONDS", 0)
-    name = f"{REPLIES}.{uuid7()}"
+    name = f"{REPLIES_TOPIC}.{uuid7()}"
     await world.create_topic(name, cleanup_policy="compact")
     return name
 
@@ -38,13 +38,13 @@ async def ask(world: World, *topics: str) -> dict[str, tuple[str, tuple[int, int
     for topic in topics:
         headers: HeaderPairs = [("reply_to", topic.encode())]
         asked[topic] = (id_ := id_owned_by(1)), await world.command(TASK, id_=id_, headers=headers, partition=1)
-    asked[REPLIES] = (id_ := id_owned_by(1)), await world.command(TASK, id_=id_, partition=1, reply=True)
+    asked[REPLIES_TOPIC] = (id_ := id_owned_by(1)), await world.command(TASK, id_=id_, partition=1, reply=True)
     await world.settled()
     return asked
 
 
 async def only_the_last_was_accepted(world: World, asked: dict[str, tuple[str, tuple[int, int]]]) -> None:
-    own, _ = asked.pop(REPLIES)
+    own, _ = asked.pop(REPLIES_TOPIC)
     assert len(await world.events(execution_id(own))) == 1
     assert [reply["outcome"] for reply in await world.replies(own)] == ["accepted"]
     for id_, place in asked.values():

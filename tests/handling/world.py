@@ -18,7 +18,15 @@ from uuid_utils.compat import uuid7
 
 from service.client.definitions import publish_definitions
 from service.contracts.definitions import TaskDefinition
-from service.contracts.topics import COMMANDS, EVENTS, HANDLER_GROUP, REJECTIONS, REPLIES, STATE, TOPICS
+from service.contracts.topics import (
+    COMMANDS_TOPIC,
+    EVENTS_TOPIC,
+    HANDLER_GROUP,
+    REJECTIONS_TOPIC,
+    REPLIES_TOPIC,
+    STATE_TOPIC,
+    TOPICS,
+)
 from service.domain.identity import command_id
 from service.handling import handler
 from service.handling.group import PartitionGroup
@@ -129,7 +137,7 @@ class World:
         *,
         key: bytes | None = None,
         partition: int = -1,
-        topic: str = COMMANDS,
+        topic: str = COMMANDS_TOPIC,
         timestamp: int = 0,
     ) -> tuple[int, int]:
         """Write a record as librdkafka does; returns its partition and offset."""
@@ -156,7 +164,7 @@ class World:
         headers: HeaderPairs = [("ce_specversion", b"1.0"), ("ce_type", (type_ or "").encode())]
         headers += [(name, text.encode()) for name, text in (("ce_id", id_), ("ce_source", source)) if text is not None]
         if reply:
-            headers += [("reply_to", REPLIES.encode()), ("correlation_id", f"re:{id_}".encode())]
+            headers += [("reply_to", REPLIES_TOPIC.encode()), ("correlation_id", f"re:{id_}".encode())]
         return await self.write(value, headers + more.pop("headers", []), **more)
 
     async def define(self, *definitions: TaskDefinition | dict[str, Any]) -> None:
@@ -190,7 +198,7 @@ class World:
 
     async def committed(self, partition: int) -> int | None:
         """The group's offset."""
-        return await self.reader.committed(TopicPartition(COMMANDS, partition))  # type: ignore[no-any-return]
+        return await self.reader.committed(TopicPartition(COMMANDS_TOPIC, partition))  # type: ignore[no-any-return]
 
     async def read_all(self, topic: str) -> list[Record]:
         """All that was committed to partition 0 of any topic."""
@@ -203,27 +211,27 @@ class World:
         async with asyncio.timeout(seconds):
             while True:
                 committed = {partition: await self.committed(partition) or 0 for partition in range(PARTITIONS)}
-                if all(record.offset < committed[record.partition] for record in await self.read(COMMANDS)):
+                if all(record.offset < committed[record.partition] for record in await self.read(COMMANDS_TOPIC)):
                     return
                 await asyncio.sleep(0.005)
 
     async def events(self, execution_id: str) -> list[Record]:
         """The events of one execution."""
-        return [record for record in await self.read(EVENTS) if record.key == execution_id.encode()]
+        return [record for record in await self.read(EVENTS_TOPIC) if record.key == execution_id.encode()]
 
     async def rejections(self, place: tuple[int, int]) -> list[Any]:
         """What is on the rejections topic about the command at this place."""
-        all_ = [body(record) for record in await self.read(REJECTIONS)]
+        all_ = [body(record) for record in await self.read(REJECTIONS_TOPIC)]
         return [item for item in all_ if (item["record"]["partition"], item["record"]["offset"]) == place]
 
-    async def replies(self, id_: str, topic: str = REPLIES) -> list[Any]:
+    async def replies(self, id_: str, topic: str = REPLIES_TOPIC) -> list[Any]:
         """The replies to the command with this `ce_id`."""
         records = await self.read(topic)
         return [body(record) for record in records if header(record, "correlation_id") == f"re:{id_}"]
 
     async def snapshots(self, key: bytes) -> list[Record]:
         """What the state topic holds under this key."""
-        return [record for record in await self.read(STATE) if record.key == key]
+        return [record for record in await self.read(STATE_TOPIC) if record.key == key]
 
     # -- handlers
 

@@ -7,7 +7,7 @@ from confluent_kafka import Message, Producer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.contracts.topics import COMMANDS
+from service.contracts.topics import COMMANDS_TOPIC
 from service.kafka.murmur2 import _murmur2, partition_of
 
 
@@ -41,7 +41,7 @@ async def test_it_agrees_with_librdkafka_on_a_broker(kafka: str) -> None:
 
     producer = Producer({"bootstrap.servers": kafka, "partitioner": "murmur2_random"})
     for number in range(1, 200):
-        producer.produce(COMMANDS, b"", b"k" * (number % 41) + b"%d" % number, on_delivery=delivered)
+        producer.produce(COMMANDS_TOPIC, b"", b"k" * (number % 41) + b"%d" % number, on_delivery=delivered)
     assert await asyncio.to_thread(producer.flush, 30) == 0
     assert len(placed) == 199
     assert placed == [(key, partition_of(key, 4)) for key, _ in placed]

@@ -8,7 +8,7 @@ import pytest_asyncio
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from service.contracts.topics import DEFINITIONS, EVENTS, REPLIES, STATE, TOPICS
+from service.contracts.topics import DEFINITIONS_TOPIC, EVENTS_TOPIC, REPLIES_TOPIC, STATE_TOPIC, TOPICS
 from service.embedded.broker import EmbeddedBroker
 from service.embedded.ports import free_port
 from service.kafka.provisioning import ProvisioningError, ensure_topics
@@ -52,9 +52,9 @@ async def test_it_creates_every_topic_as_declared(admin: AIOKafkaAdminClient, em
         "task-definitions": 1,
     }
     assert all(partition["leader"] == 1 for topic in topics.values() for partition in topic["partitions"])
-    assert await configs(admin, EVENTS, "cleanup.policy", "retention.ms") == ["delete", "-1"]
-    assert await configs(admin, STATE, "cleanup.policy", "max.message.bytes") == ["compact", "4194304"]
-    assert await configs(admin, REPLIES, "cleanup.policy", "retention.ms") == ["delete", "86400000"]
+    assert await configs(admin, EVENTS_TOPIC, "cleanup.policy", "retention.ms") == ["delete", "-1"]
+    assert await configs(admin, STATE_TOPIC, "cleanup.policy", "max.message.bytes") == ["compact", "4194304"]
+    assert await configs(admin, REPLIES_TOPIC, "cleanup.policy", "retention.ms") == ["delete", "86400000"]
 
 
 async def test_it_accepts_what_it_created(empty: str) -> None:
@@ -68,22 +68,23 @@ async def test_another_partition_count_is_refused(empty: str) -> None:
         await ensure_topics(empty, 3)
     lines = str(refusal.value).splitlines()
     assert len(lines) == 5
-    assert f"{STATE} has 2 partitions, and 3 are configured: set TASKEXEC_PARTITIONS=2" in str(refusal.value)
-    assert DEFINITIONS not in str(refusal.value)
+    assert f"{STATE_TOPIC} has 2 partitions, and 3 are configured: set TASKEXEC_PARTITIONS=2" in str(refusal.value)
+    assert DEFINITIONS_TOPIC not in str(refusal.value)
 
 
 async def test_every_difference_is_told_with_the_command_that_mends_it(admin: AIOKafkaAdminClient, empty: str) -> None:
     configs = {"retention.ms": "1000", "max.message.bytes": "100", "message.timestamp.after.max.ms": str(2**63 - 1)}
-    short = NewTopic(EVENTS, 1, 1, topic_configs=configs)
+    short = NewTopic(EVENTS_TOPIC, 1, 1, topic_configs=configs)
     await admin.create_topics([short])
     with pytest.raises(ProvisioningError) as refusal:
         await ensure_topics(empty, 1)
     head, *differences = str(refusal.value).splitlines()
     assert head == "Kafka's topics are not as the service needs them:"
-    mend = f"kafka-configs.sh --bootstrap-server {empty} --alter --entity-type topics --entity-name {EVENTS}"
+    mend = f"kafka-configs.sh --bootstrap-server {empty} --alter --entity-type topics --entity-name {EVENTS_TOPIC}"
     assert differences == [
-        f"- {EVENTS}: retention.ms is 1000 and must be -1: {mend} --add-config retention.ms=-1",
-        f"- {EVENTS}: max.message.bytes is 100 and must be 4194304: {mend} --add-config max.message.bytes=4194304",
+        f"- {EVENTS_TOPIC}: retention.ms is 1000 and must be -1: {mend} --add-config retention.ms=-1",
+        f"- {EVENTS_TOPIC}: max.message.bytes is 100 and must be 4194304: "
+        f"{mend} --add-config max.message.bytes=4194304",
     ]
 
 

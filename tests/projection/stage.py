@@ -14,7 +14,7 @@ from service.clickhouse.positions import PartitionPosition, read_positions, writ
 from service.contracts.envelope import Headers
 from service.contracts.events import Event
 from service.contracts.executions import TaskExecution
-from service.contracts.topics import EVENTS, REJECTIONS
+from service.contracts.topics import EVENTS_TOPIC, REJECTIONS_TOPIC
 from service.domain.view import view
 from service.kafka.murmur2 import partition_of
 from service.projection.projector import Projector
@@ -22,7 +22,7 @@ from service.queries.executions import TaskExecutionQueries
 from tests.queries.lives import body, headers
 
 PARTITIONS = 3
-ALL = [TopicPartition(topic, number) for topic in (EVENTS, REJECTIONS) for number in range(PARTITIONS)]
+ALL = [TopicPartition(topic, number) for topic in (EVENTS_TOPIC, REJECTIONS_TOPIC) for number in range(PARTITIONS)]
 
 
 @dataclass
@@ -58,7 +58,7 @@ class Stage:
         await self.producer.begin_transaction()
         sent = [
             await self.producer.send(
-                EVENTS, body(event), event.execution_id.encode(), headers=headers(event),
+                EVENTS_TOPIC, body(event), event.execution_id.encode(), headers=headers(event),
                 partition=partition_of(event.execution_id.encode(), PARTITIONS),
             )
             for event in events
@@ -89,7 +89,9 @@ class Stage:
     async def visible(self) -> bool:
         """Whether all that was published can be read: a commit is acknowledged a moment before."""
         ends = await self.ends()
-        return all(ends[TopicPartition(EVENTS, number)] > offsets[-1] for number, offsets in self.published.items())
+        return all(
+            ends[TopicPartition(EVENTS_TOPIC, number)] > offsets[-1] for number, offsets in self.published.items()
+        )
 
     @asynccontextmanager
     async def projecting(self, clickhouse: ClickHouse | None = None) -> AsyncIterator[asyncio.Task[None]]:

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from service.clickhouse.errors import UnavailableError
 from service.clickhouse.positions import PartitionPosition, write_positions
-from service.contracts.topics import EVENTS
+from service.contracts.topics import EVENTS_TOPIC
 from service.embedded.broker import EmbeddedBroker
 from service.kafka.murmur2 import partition_of
 from service.projection.projector import Projector
@@ -105,24 +105,24 @@ async def test_a_gap_is_reported_and_the_rest_projected(stage: Stage, broker: Em
     start = stage.published[partition][-1]
     admin = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap_servers)
     await admin.start()
-    await admin.delete_records({TopicPartition(EVENTS, partition): RecordsToDelete(before_offset=start)})
+    await admin.delete_records({TopicPartition(EVENTS_TOPIC, partition): RecordsToDelete(before_offset=start)})
     await admin.close()
-    before = metric("taskexec_projector_offsets_missed_total", topic=EVENTS)
+    before = metric("taskexec_projector_offsets_missed_total", topic=EVENTS_TOPIC)
     with capture_logs() as logs:
         async with stage.projecting():
             await stage.caught_up()
     (report,) = [entry for entry in logs if entry["event"] == "records_missed"]
-    assert (report["log_level"], report["topic"], report["partition"]) == ("error", EVENTS, partition)
+    assert (report["log_level"], report["topic"], report["partition"]) == ("error", EVENTS_TOPIC, partition)
     assert (report["first"], report["last"]) == (start - 3, start - 1)  # two events and their marker
-    assert metric("taskexec_projector_offsets_missed_total", topic=EVENTS) == before + 3
+    assert metric("taskexec_projector_offsets_missed_total", topic=EVENTS_TOPIC) == before + 3
     assert await stage.events_stored() == 1
 
 
 async def test_a_record_that_cannot_be_read_stops_its_partition_loudly_and_no_other(stage: Stage) -> None:
     lives = [life(number) for number in range(30)]
     await stage.publish(event for events in lives for event in events)
-    poisoned = TopicPartition(EVENTS, 0)
-    offset = await stage.publish_raw(EVENTS, b"{}", [("ce_type", b"TaskExecutionStarted")], partition=0)
+    poisoned = TopicPartition(EVENTS_TOPIC, 0)
+    offset = await stage.publish_raw(EVENTS_TOPIC, b"{}", [("ce_type", b"TaskExecutionStarted")], partition=0)
     late = [life(("late", number)) for number in range(30)]
     await stage.publish(event for events in late for event in events)
     with capture_logs() as logs:
@@ -136,7 +136,7 @@ async def test_a_record_that_cannot_be_read_stops_its_partition_loudly_and_no_ot
                 await stage.caught_up([partition for partition in ALL if partition != poisoned])
                 blocked = (await stage.positions())[poisoned]
                 assert (blocked.offset, blocked.lag > 0) == (offset - 1, True)
-                assert metric("taskexec_projector_blocked", topic=EVENTS, partition="0") == 1
+                assert metric("taskexec_projector_blocked", topic=EVENTS_TOPIC, partition="0") == 1
 
                 async def others_go_on(since: int = blocked.as_of) -> bool:
                     now = await stage.positions()
@@ -146,7 +146,7 @@ async def test_a_record_that_cannot_be_read_stops_its_partition_loudly_and_no_ot
                 assert (await stage.positions())[poisoned] == blocked
     for alarm in (entry for entry in logs if entry["event"] == "partition_blocked"):
         assert alarm["log_level"] == "error"
-        assert f"{EVENTS}/0/{offset}: " in alarm["flaw"]
+        assert f"{EVENTS_TOPIC}/0/{offset}: " in alarm["flaw"]
     readable = [
         events for events in late if partition_of(events[0].execution_id.encode(), PARTITIONS) != poisoned.partition
     ]
@@ -154,6 +154,6 @@ async def test_a_record_that_cannot_be_read_stops_its_partition_loudly_and_no_ot
 
 
 async def test_clickhouse_ahead_of_kafka_is_refused(stage: Stage) -> None:
-    await write_positions(stage.clickhouse, [PartitionPosition(EVENTS, 1, 10**9, 10**9 + 1, 0)])
+    await write_positions(stage.clickhouse, [PartitionPosition(EVENTS_TOPIC, 1, 10**9, 10**9 + 1, 0)])
     with pytest.raises(ProjectionAheadError, match="drop the ClickHouse tables"):
         await asyncio.wait_for(Projector(stage.clickhouse, stage.bootstrap_servers, PARTITIONS).run(), 30)

@@ -14,7 +14,7 @@ from service.contracts.events import Event
 from service.contracts.problems import Code, problem
 from service.contracts.rejections import REJECTION_TYPE, CommandRejected, OriginalRecord
 from service.contracts.status import Status
-from service.contracts.topics import EVENTS, REJECTIONS
+from service.contracts.topics import EVENTS_TOPIC, REJECTIONS_TOPIC
 from service.projection import projector
 from service.queries.executions import TaskExecutionQueries
 from tests.projection.stage import ALL, PARTITIONS, Delegating, Stage, until, whole
@@ -77,7 +77,9 @@ class Watching(Delegating):
             sql = "SELECT partition, offset FROM task_execution_events FINAL"
             there = {(row["partition"], row["offset"]) for row in await self.real.query(sql)}
             for topic, partition, offset, *_ in rows:
-                said = {(partition, o) for o in self.stage.published[partition] if o <= offset and topic == EVENTS}
+                said = {
+                    (partition, o) for o in self.stage.published[partition] if o <= offset and topic == EVENTS_TOPIC
+                }
                 assert said <= there, f"{topic}/{partition} is ahead"
         await super().insert(table, columns, rows, token)
         self.inserts += table == "task_execution_events"
@@ -158,7 +160,7 @@ async def test_refused_commands_can_be_counted(stage: Stage) -> None:
     )
     rejected = CommandRejected(problem=problem(Code.INVALID_JSON, "not JSON"), record=original)
     value = encode(rejected.model_dump(mode="json", exclude_none=True))
-    offset = await stage.publish_raw(REJECTIONS, value, envelope_headers(REJECTION_TYPE, "id", "id", T0), 1)
+    offset = await stage.publish_raw(REJECTIONS_TOPIC, value, envelope_headers(REJECTION_TYPE, "id", "id", T0), 1)
     async with stage.projecting():
         await stage.caught_up()
     assert await TaskExecutionQueries(stage.clickhouse, PARTITIONS).rejections_count() == 1

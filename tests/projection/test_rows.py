@@ -11,7 +11,7 @@ from service.contracts.problems import Code, problem
 from service.contracts.rejections import REJECTION_TYPE, CommandRejected, OriginalHeader, OriginalRecord
 from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp
-from service.contracts.topics import EVENTS, REJECTIONS
+from service.contracts.topics import EVENTS_TOPIC, REJECTIONS_TOPIC
 from service.kafka.records import Record
 from service.projection.batch import make_batch
 from service.projection.rows import (
@@ -33,7 +33,7 @@ def test_a_row_repeats_the_small_fields_and_keeps_the_body_as_it_was() -> None:
         "executionId": UUID(execution_id("a")), "sequence": 3, "type": "TaskExecutionFailed", "status": "FAILURE",
         "eventTime": T0_MS + 3000, "taskId": "etl:load", "taskVersion": "1.0.0", "createdAt": T0_MS,
         "startedAt": T0_MS + 1000, "completedAt": T0_MS + 3000, "createdBy": "ana", "tags": ["x", "ü"],
-        "payload": body(failed).decode(), "topic": EVENTS, "partition": 3, "offset": 8,
+        "payload": body(failed).decode(), "topic": EVENTS_TOPIC, "partition": 3, "offset": 8,
     }  # fmt: skip
     first = dict(zip(EVENT_COLUMNS, event_row(record(created, 0)), strict=True))
     assert (first["startedAt"], first["completedAt"], first["eventTime"]) == (None, None, T0_MS)
@@ -62,7 +62,7 @@ GOOD, TYPED = body(CREATED), headers(CREATED)
 )
 def test_what_is_no_event_is_unreadable_and_named(value: bytes | None, sent: Headers, flaw: str) -> None:
     with pytest.raises(UnreadableRecordError, match=f"task-execution.events/2/17: .*(?s:{flaw})"):
-        event_row(raw_record(EVENTS, value, sent, offset=17, partition=2))
+        event_row(raw_record(EVENTS_TOPIC, value, sent, offset=17, partition=2))
 
 
 def rejection(value: bytes | None, *sent: tuple[str, bytes]) -> Record:
@@ -73,7 +73,7 @@ def rejection(value: bytes | None, *sent: tuple[str, bytes]) -> Record:
     )  # fmt: skip
     rejected = CommandRejected(problem=problem(Code.INVALID_TRANSITION, "not possible"), record=original)
     types = envelope_headers(REJECTION_TYPE, "id", "subject", T0)
-    return raw_record(REJECTIONS, encode(rejected.model_dump(mode="json", exclude_none=True)), types, 9, 1)
+    return raw_record(REJECTIONS_TOPIC, encode(rejected.model_dump(mode="json", exclude_none=True)), types, 9, 1)
 
 
 ID = execution_id("x")
@@ -105,39 +105,43 @@ def test_a_rejection_tells_of_the_command_what_can_be_read(
 
 def test_a_rejection_that_an_earlier_version_wrote_with_a_nul_is_read() -> None:
     written = rejection(COMMAND, *BINARY, ("a?b", b""))
-    old = raw_record(REJECTIONS, (written.value or b"").replace(b"a?b", b"a\\u0000b"), list(written.headers), 9, 1)
+    old = raw_record(
+        REJECTIONS_TOPIC, (written.value or b"").replace(b"a?b", b"a\\u0000b"), list(written.headers), 9, 1
+    )
     row = dict(zip(REJECTION_COLUMNS, rejection_row(old), strict=True))
     assert (row["executionId"], row["commandType"]) == (UUID(ID), "FailTaskExecution")
 
 
 def test_what_is_no_rejection_is_unreadable() -> None:
     with pytest.raises(UnreadableRecordError, match="not TaskCommandRejected"):
-        rejection_row(raw_record(REJECTIONS, b"{}", []))
+        rejection_row(raw_record(REJECTIONS_TOPIC, b"{}", []))
     with pytest.raises(UnreadableRecordError, match="problem"):
-        rejection_row(raw_record(REJECTIONS, b"{}", [("ce_type", REJECTION_TYPE.encode())]))
+        rejection_row(raw_record(REJECTIONS_TOPIC, b"{}", [("ce_type", REJECTION_TYPE.encode())]))
 
 
 def test_a_batch_stops_each_partition_before_what_it_cannot_read() -> None:
     good = list(records(life("a")))
-    bad = raw_record(EVENTS, b"{", TYPED, offset=2, partition=1)
+    bad = raw_record(EVENTS_TOPIC, b"{", TYPED, offset=2, partition=1)
     other = [record(event, offset, partition=1) for offset, event in enumerate(life("b"))]
     batch = make_batch(
         {
-            TopicPartition(EVENTS, 0): good,
-            TopicPartition(EVENTS, 1): [*other[:2], bad, record(life("c")[0], 3, 1)],
-            TopicPartition(REJECTIONS, 1): [rejection(None)],
+            TopicPartition(EVENTS_TOPIC, 0): good,
+            TopicPartition(EVENTS_TOPIC, 1): [*other[:2], bad, record(life("c")[0], 3, 1)],
+            TopicPartition(REJECTIONS_TOPIC, 1): [rejection(None)],
         }
     )
-    assert len(batch.inserts[EVENTS].rows) == 5
-    assert batch.inserts[EVENTS].token == "task-execution.events:0:0-2,task-execution.events:1:0-1"  # noqa: S105 - of a batch
-    assert batch.inserts[REJECTIONS].token == "task-execution.rejections:1:9-9"  # noqa: S105 - of a batch
-    assert {partition: offset for partition, (offset, _) in batch.unreadable.items()} == {TopicPartition(EVENTS, 1): 2}
+    assert len(batch.inserts[EVENTS_TOPIC].rows) == 5
+    assert batch.inserts[EVENTS_TOPIC].token == "task-execution.events:0:0-2,task-execution.events:1:0-1"  # noqa: S105 - of a batch
+    assert batch.inserts[REJECTIONS_TOPIC].token == "task-execution.rejections:1:9-9"  # noqa: S105 - of a batch
+    assert {partition: offset for partition, (offset, _) in batch.unreadable.items()} == {
+        TopicPartition(EVENTS_TOPIC, 1): 2
+    }
 
 
 def test_a_batch_of_nothing_inserts_nothing() -> None:
     assert make_batch({}).inserts == {}
-    bad = raw_record(EVENTS, b"{", TYPED, offset=2)
-    assert make_batch({TopicPartition(EVENTS, 0): [bad]}).inserts == {}
+    bad = raw_record(EVENTS_TOPIC, b"{", TYPED, offset=2)
+    assert make_batch({TopicPartition(EVENTS_TOPIC, 0): [bad]}).inserts == {}
 
 
 def test_times_keep_their_milliseconds() -> None:

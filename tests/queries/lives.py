@@ -20,7 +20,7 @@ from service.contracts.events import (
 )
 from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp
-from service.contracts.topics import EVENTS
+from service.contracts.topics import EVENTS_TOPIC
 from service.kafka.records import Record
 
 T0 = Timestamp(2026, 3, 2, 9, 30, tzinfo=UTC)
@@ -85,7 +85,7 @@ def headers(event: Event) -> list[tuple[str, bytes]]:
 
 def record(event: Event, offset: int, partition: int = 0) -> Record:
     """The event as a consumer sees it."""
-    return raw_record(EVENTS, body(event), headers(event), offset, partition)
+    return raw_record(EVENTS_TOPIC, body(event), headers(event), offset, partition)
 
 
 def raw_record(

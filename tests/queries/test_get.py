@@ -10,7 +10,7 @@ from service.contracts.problems import Code, RejectedError
 from service.contracts.replies import Position
 from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp
-from service.contracts.topics import EVENTS, REJECTIONS
+from service.contracts.topics import EVENTS_TOPIC, REJECTIONS_TOPIC
 from service.queries.executions import TaskExecutionQueries
 from tests.queries.conftest import PARTITIONS, Publish
 from tests.queries.lives import SECOND, T0, body, execution_id, life
@@ -103,7 +103,12 @@ async def test_before_the_projector_ever_ran_freshness_is_unknown(
 async def test_freshness_is_the_oldest_check_in_and_the_sum_of_what_is_missing(
     queries: TaskExecutionQueries, clickhouse: ConnectedClickHouse
 ) -> None:
-    check_ins = [(EVENTS, 0, 9, 10, 5000), (EVENTS, 1, 4, 8, 4000), (EVENTS, 2, -1, 2, 6000), (REJECTIONS, 0, 0, 9, 1)]
+    check_ins = [
+        (EVENTS_TOPIC, 0, 9, 10, 5000),
+        (EVENTS_TOPIC, 1, 4, 8, 4000),
+        (EVENTS_TOPIC, 2, -1, 2, 6000),
+        (REJECTIONS_TOPIC, 0, 0, 9, 1),
+    ]
     await write_positions(clickhouse, [PartitionPosition(*check_in) for check_in in check_ins])
     stats = await queries.stats()
     assert (stats.as_of, stats.lag) == (Timestamp.from_epoch_ms(4000), 0 + 3 + 2)
@@ -113,7 +118,7 @@ async def test_min_position_waits_until_it_is_passed(
     queries: TaskExecutionQueries, clickhouse: ConnectedClickHouse
 ) -> None:
     await write_positions(
-        clickhouse, [PartitionPosition(EVENTS, 1, 4, 5, 1), PartitionPosition(REJECTIONS, 1, 9, 9, 1)]
+        clickhouse, [PartitionPosition(EVENTS_TOPIC, 1, 4, 5, 1), PartitionPosition(REJECTIONS_TOPIC, 1, 9, 9, 1)]
     )
     assert (await queries.stats(min_position="1:4")).total == 0
     for beyond in (Position(partition=1, offset=5), "7:0"):

@@ -11,7 +11,7 @@ from service.clickhouse.errors import UnavailableError
 from service.clickhouse.positions import PartitionPosition, write_positions
 from service.contracts.problems import Code, FieldError, RejectedError
 from service.contracts.timestamps import Timestamp
-from service.contracts.topics import EVENTS
+from service.contracts.topics import EVENTS_TOPIC
 from service.queries.executions import TaskExecutionQueries
 from service.queries.freshness import Freshness, Progress
 from tests.queries.conftest import PARTITIONS
@@ -58,7 +58,7 @@ def progress(counted: Counted) -> Progress:
 
 
 async def come_to(clickhouse: ConnectedClickHouse, offset: int) -> None:
-    await write_positions(clickhouse, [PartitionPosition(EVENTS, 1, offset, offset + 1, 5000)])
+    await write_positions(clickhouse, [PartitionPosition(EVENTS_TOPIC, 1, offset, offset + 1, 5000)])
 
 
 async def waiters(counted: Counted, progress: Progress, count: int) -> list[asyncio.Task[Freshness]]:
