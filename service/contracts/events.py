@@ -2,6 +2,9 @@
 
 Every event repeats the small identifying fields, so that a consumer of one need look nothing up.
 
+They grow by new types and new optional fields, which a reader that does not know them leaves alone. `schemaVersion` is
+raised only where an older reader would understand something wrong; every later one still reads it (`_upcast`).
+
 They are structs, not models like the commands: a client's command is checked, all its errors at once; an event is
 made by our own code, from what was checked, thousands of times a second (docs/adr/0014).
 """
@@ -10,21 +13,35 @@ from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta, Struct
+from pydantic import JsonValue
 
 from service.contracts.codec import decode
 from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp, decode_hook, encode_hook
 
+SCHEMA_VERSION: Final = 2
+"""What is written. Version 1 had neither `schemaVersion` nor `occurredAt`."""
+
 _encoder: Final = msgspec.json.Encoder(enc_hook=encode_hook)
 
 
 class TaskExecutionEvent(
-    Struct, frozen=True, kw_only=True, gc=False, rename="camel", omit_defaults=True, forbid_unknown_fields=True
+    Struct,
+    frozen=True,
+    kw_only=True,
+    gc=False,
+    rename="camel",
+    omit_defaults=True,
+    tag_field="schemaVersion",
+    tag=SCHEMA_VERSION,
 ):
     """What all events share. `sequence` counts 1, 2, 3 within an execution, without gaps."""
 
     execution_id: str
-    sequence: Annotated[int, Meta(ge=1, le=255)]
+    sequence: Annotated[int, Meta(ge=1)]
+    occurred_at: Annotated[
+        Timestamp, Meta(description="By the handler's clock; never earlier than the execution's previous event.")
+    ]
     status: Annotated[Status, Meta(description="The status since this event.")]
     previous_status: Annotated[Status | None, Meta(description="Absent in TaskExecutionCreated.")] = None
     task_id: str
@@ -39,11 +56,6 @@ class TaskExecutionEvent(
         str, Meta(description="UUIDv5 of the causing command's (source, id); Created: the executionId.")
     ]
     command_hash: Annotated[str, Meta(description="BLAKE2b-128 of the causing command's type and canonical payload.")]
-
-    @property
-    def at(self) -> Timestamp:
-        """When it happened: the handler's clock, never earlier than the execution's previous event."""
-        return self.completed_at or self.started_at or self.created_at
 
 
 class TaskExecutionCreated(TaskExecutionEvent, frozen=True, kw_only=True, gc=False):
@@ -81,6 +93,15 @@ class TaskExecutionSkipped(TaskExecutionEvent, frozen=True, kw_only=True, gc=Fal
     skip_reason: str
 
 
+class UnknownEvent(TaskExecutionEvent, frozen=True, kw_only=True, gc=False):
+    """What an event of a later type shares with all, and the payloads that it has under the names of today."""
+
+    resolved_inputs: dict[str, Any] | None = None
+    outputs: dict[str, Any] | None = None
+    error_message: str | None = None
+    skip_reason: str | None = None
+
+
 Event = (
     TaskExecutionCreated
     | TaskExecutionStarted
@@ -105,11 +126,22 @@ def encode_event(event: Event) -> bytes:
     return _encoder.encode(event)
 
 
-def read_event(type_: str, body: bytes) -> Event:
-    """The event of this type from its JSON.
+def read_event(type_: str, body: bytes) -> Event | UnknownEvent:
+    """The event of this CloudEvents type from its JSON, whichever version wrote it.
+
+    Of a later version's event, what is known is read; whoever keeps events keeps their bodies.
 
     Raises:
-        KeyError: there is no such event.
-        ValueError: the body is not strict JSON, or not such an event.
+        ValueError: the body is not strict JSON or not an event, or its schemaVersion or status is a later one, so that
+            to read it could be to misunderstand it.
     """
-    return msgspec.convert(decode(body), EVENT_TYPES[type_], dec_hook=decode_hook)
+    kind: type[Event | UnknownEvent] = EVENT_TYPES.get(type_, UnknownEvent)
+    return msgspec.convert(_upcast(decode(body)), kind, dec_hook=decode_hook)
+
+
+def _upcast(data: JsonValue) -> JsonValue:
+    """The event as today's version would have written it."""
+    if not isinstance(data, dict) or "schemaVersion" in data:
+        return data
+    happened = data.get("completedAt") or data.get("startedAt") or data.get("createdAt")
+    return {**data, "schemaVersion": SCHEMA_VERSION, "occurredAt": happened}

@@ -57,7 +57,9 @@ _SHARED: dict[str, Any] = {
     "command_id": "5d3e8f6a-30a4-5d07-8c4e-9d4f0a6b7c21",
     "command_hash": "9f86d081884c7d659a2feaa0c55ad015",
 }
-_FIRST: dict[str, Any] = {**_SHARED, "command_id": EXECUTION_ID}
+_FIRST: dict[str, Any] = {**_SHARED, "command_id": EXECUTION_ID, "occurred_at": _CREATED}
+_STARTS: dict[str, Any] = {"started_at": _STARTED, "occurred_at": _STARTED}
+_ENDS: dict[str, Any] = {"completed_at": _ENDED, "occurred_at": _ENDED}
 _WAITED: dict[str, Any] = {**_SHARED, "sequence": 2, "previous_status": Status.PENDING}
 _RAN: dict[str, Any] = {**_SHARED, "sequence": 3, "previous_status": Status.RUNNING, "started_at": _STARTED}
 
@@ -72,15 +74,13 @@ _COMMANDS: Final[tuple[Command, ...]] = (
 
 _EVENTS: Final[tuple[Event, ...]] = (
     TaskExecutionCreated(**_FIRST, sequence=1, status=Status.PENDING, resolved_inputs=_RESOLVED),
-    TaskExecutionStarted(**_WAITED, status=Status.RUNNING, started_at=_STARTED),
-    TaskExecutionSucceeded(**_RAN, status=Status.SUCCESS, completed_at=_ENDED, outputs={"rows": 1832}),
-    TaskExecutionFailed(**_RAN, status=Status.FAILURE, completed_at=_ENDED, error_message="disk full on node 7"),
+    TaskExecutionStarted(**_WAITED, **_STARTS, status=Status.RUNNING),
+    TaskExecutionSucceeded(**_RAN, **_ENDS, status=Status.SUCCESS, outputs={"rows": 1832}),
+    TaskExecutionFailed(**_RAN, **_ENDS, status=Status.FAILURE, error_message="disk full on node 7"),
     TaskExecutionStopped(
-        **_RAN, status=Status.STOPPED, completed_at=_ENDED, requested_by="anna", reason="superseded by a newer run"
+        **_RAN, **_ENDS, status=Status.STOPPED, requested_by="anna", reason="superseded by a newer run"
     ),
-    TaskExecutionSkipped(
-        **_WAITED, status=Status.SKIPPED, completed_at=_ENDED, skip_reason="upstream_failed: collect_data"
-    ),
+    TaskExecutionSkipped(**_WAITED, **_ENDS, status=Status.SKIPPED, skip_reason="upstream_failed: collect_data"),
 )
 
 _PROBLEM = problem(
@@ -131,9 +131,10 @@ _DEFINITION: Final = TaskDefinition.model_validate(
 )
 
 
-def _headers(type_: str, id_: str, subject: str | None, source: str = SERVICE, **more: str) -> dict[str, str]:
-    written = envelope_headers(type_, id_, subject, _CREATED, source=source)
-    return {**{name: value.decode() for name, value in written}, **more}
+def _headers(
+    type_: str, id_: str, subject: str | None, source: str = SERVICE, at: Timestamp = _CREATED
+) -> dict[str, str]:
+    return {name: value.decode() for name, value in envelope_headers(type_, id_, subject, at, source=source)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,12 +156,13 @@ class Example:
 def _command(body: Command) -> Example:
     kind, subject = type(body).__name__, None if isinstance(body, ExecuteTask) else EXECUTION_ID
     asked = {REPLY_TO: REPLIES_TOPIC, CORRELATION_ID: "7"}
-    return Example(body, _headers(kind, f"{_CAUSE}/{kind}", subject, SOURCE, **asked))
+    return Example(body, {**_headers(kind, f"{_CAUSE}/{kind}", subject, SOURCE), **asked})
 
 
 def _event(body: Event) -> Example:
-    kind, cause = type(body).__name__, {"ce_causationid": f"{_CAUSE}/ExecuteTask", "ce_causationsource": SOURCE}
-    return Example(body, _headers(kind, f"{EXECUTION_ID}/{body.sequence}", EXECUTION_ID, **cause))
+    cause = {"ce_causationid": f"{_CAUSE}/ExecuteTask", "ce_causationsource": SOURCE}
+    id_ = f"{EXECUTION_ID}/{body.sequence}"
+    return Example(body, {**_headers(type(body).__name__, id_, EXECUTION_ID, at=body.occurred_at), **cause})
 
 
 EXAMPLES: Final[dict[str, list[Example]]] = {
@@ -168,9 +170,10 @@ EXAMPLES: Final[dict[str, list[Example]]] = {
     **{type(body).__name__: [_event(body)] for body in _EVENTS},
     REPLY_TYPE: [
         Example(
-            _ACCEPTED, _headers(REPLY_TYPE, "task-execution.commands/3/12006/reply", EXECUTION_ID, correlation_id="7")
+            _ACCEPTED,
+            {**_headers(REPLY_TYPE, "task-execution.commands/3/12006/reply", EXECUTION_ID), CORRELATION_ID: "7"},
         ),
-        Example(_REFUSED, _headers(REPLY_TYPE, f"{_PLACE}/reply", f"{_PLACE}/reply", correlation_id="7")),
+        Example(_REFUSED, {**_headers(REPLY_TYPE, f"{_PLACE}/reply", f"{_PLACE}/reply"), CORRELATION_ID: "7"}),
     ],
     REJECTION_TYPE: [Example(_REJECTION, _headers(REJECTION_TYPE, _PLACE, _PLACE))],
     DEFINITION_TYPE: [Example(_DEFINITION, {})],

@@ -80,7 +80,9 @@ def decode_hook(kind: type, value: object) -> object:
         NotImplementedError: another type is wanted.
         ValueError: it is no RFC 3339 text.
     """
-    if kind is Timestamp and isinstance(value, str):
+    if kind is Timestamp:
+        if not isinstance(value, str):
+            raise ValueError("a time is a text, as RFC 3339 has it")
         return Timestamp.parse(value)
     raise NotImplementedError(f"{kind.__name__} is not read from JSON")
 

@@ -1,24 +1,40 @@
 """From an envelope to a command: everything that is wrong with it is reported at once."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from pydantic import JsonValue, ValidationError
 
 from service.contracts.commands import COMMAND_TYPES, Command, ExecuteTask
 from service.contracts.envelope import Envelope
-from service.contracts.problems import MAX_ERRORS, Code, FieldError, RejectedError, field_errors, listed, reject
+from service.contracts.problems import (
+    MAX_ERRORS,
+    Code,
+    FieldError,
+    Problem,
+    RejectedError,
+    field_errors,
+    listed,
+    problem,
+    reject,
+)
 from service.domain.definitions import Definition
-from service.domain.execution import resolve_inputs
-
-DefinitionOf = Callable[[str, str], Definition | None]
-"""Looks a definition up by taskId and taskVersion."""
+from service.domain.fitting import resolve_inputs
 
 
-def parse_command(envelope: Envelope, definition_of: DefinitionOf) -> Command:
-    """The command in the envelope. `definition_of` is asked only to add the inputs' errors to those of the schema.
+class UnfitExecuteTaskError(RejectedError):
+    """An ExecuteTask does not fit its schema. `rest` is what does: its definition may have more to say of it."""
+
+    def __init__(self, reason: Problem, rest: ExecuteTask | None) -> None:
+        super().__init__(reason)
+        self.rest = rest
+
+
+def parse_command(envelope: Envelope) -> Command:
+    """The command in the envelope.
 
     Raises:
         RejectedError: the type is unknown, or the data do not fit its schema: all that is wrong, with JSON pointers.
+            An UnfitExecuteTaskError where it is an ExecuteTask: `all_errors` adds what the definition finds.
     """
     model = COMMAND_TYPES.get(envelope.type)
     if model is None:
@@ -32,15 +48,25 @@ def parse_command(envelope: Envelope, definition_of: DefinitionOf) -> Command:
         command: Command = model.__pydantic_validator__.validate_python(data, by_alias=True, by_name=False)
     except ValidationError as error:
         errors = field_errors(error, model.wire_names())
-        errors += _input_errors(envelope, definition_of) if model is ExecuteTask else _subject_errors(envelope)
-        raise _invalid(envelope.type, errors) from None
+        if model is ExecuteTask:
+            raise UnfitExecuteTaskError(_unfit(envelope.type, errors), _rest(envelope)) from None
+        raise RejectedError(_unfit(envelope.type, (*errors, *_subject_errors(envelope)))) from None
     if envelope.subject is not None and model is not ExecuteTask and (errors := _subject_errors(envelope)):
-        raise _invalid(envelope.type, errors)
+        raise RejectedError(_unfit(envelope.type, errors))
     return command
 
 
-def _invalid(type_: str, errors: Iterable[FieldError]) -> RejectedError:
-    return reject(Code.INVALID_COMMAND, f"The data do not fit the schema of {type_}: see errors.", tuple(errors))
+def all_errors(found: Problem, rest: ExecuteTask, definition: Definition | None) -> Problem:
+    """What was found wrong with an ExecuteTask, and what its definition finds wrong with the rest of it."""
+    try:
+        resolve_inputs(rest, definition)
+    except RejectedError as error:
+        return _unfit(ExecuteTask.__name__, (*found.errors, *error.problem.errors))
+    return found
+
+
+def _unfit(type_: str, errors: Iterable[FieldError]) -> Problem:
+    return problem(Code.INVALID_COMMAND, f"The data do not fit the schema of {type_}: see errors.", tuple(errors))
 
 
 def _subject_errors(envelope: Envelope) -> tuple[FieldError, ...]:
@@ -51,17 +77,13 @@ def _subject_errors(envelope: Envelope) -> tuple[FieldError, ...]:
     return (FieldError(pointer="#/executionId", detail=detail),)
 
 
-def _input_errors(envelope: Envelope, definition_of: DefinitionOf) -> tuple[FieldError, ...]:
+def _rest(envelope: Envelope) -> ExecuteTask | None:
     try:
-        command = ExecuteTask.model_validate(
+        return ExecuteTask.model_validate(
             _read(envelope, "taskId", "taskVersion", "inputs"), by_alias=True, by_name=False
         )
-        resolve_inputs(command, definition_of(command.task_id, command.task_version))
     except ValidationError:
-        return ()  # those errors are reported already
-    except RejectedError as error:
-        return error.problem.errors
-    return ()
+        return None  # those errors are reported already
 
 
 def _read(envelope: Envelope, *names: str) -> dict[str, JsonValue]:

@@ -1,39 +1,23 @@
 """The TaskExecution that readers see, made from what the write side or the events table knows."""
 
 from collections.abc import Sequence
-from typing import Any, assert_never
+from typing import Any, Final
 
-from service.contracts.events import (
-    Event,
-    TaskExecutionCreated,
-    TaskExecutionEvent,
-    TaskExecutionFailed,
-    TaskExecutionSkipped,
-    TaskExecutionStarted,
-    TaskExecutionStopped,
-    TaskExecutionSucceeded,
-)
+from service.contracts.events import TaskExecutionEvent
 from service.contracts.executions import Metadata, TaskExecution
 from service.domain.execution import Execution
 
+PAYLOADS: Final = ("resolved_inputs", "outputs", "error_message", "skip_reason")
+"""What a record has from whichever event has it."""
 
-def view(events: Sequence[Event]) -> TaskExecution:
+
+def view(events: Sequence[TaskExecutionEvent]) -> TaskExecution:
     """The whole record: the newest of one execution's events (in order) with the payloads of all of them."""
     payloads: dict[str, Any] = {}
     for event in events:
-        match event:
-            case TaskExecutionCreated():
-                payloads["resolved_inputs"] = event.resolved_inputs
-            case TaskExecutionSucceeded():
-                payloads["outputs"] = event.outputs
-            case TaskExecutionFailed():
-                payloads["error_message"] = event.error_message
-            case TaskExecutionSkipped():
-                payloads["skip_reason"] = event.skip_reason
-            case TaskExecutionStarted() | TaskExecutionStopped():
-                pass
-            case _:
-                assert_never(event)
+        for name in PAYLOADS:
+            if (payload := getattr(event, name, None)) is not None:
+                payloads[name] = payload
     return describe(events[-1], **payloads)
 
 

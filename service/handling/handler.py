@@ -5,9 +5,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, timedelta
-from typing import Any, cast
+from typing import Any
 
-from aiokafka import AIOKafkaConsumer
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
@@ -15,11 +14,10 @@ from faststream.kafka import KafkaBroker, KafkaMessage
 from service.contracts.readiness import Readiness
 from service.contracts.timestamps import Timestamp
 from service.contracts.topics import COMMANDS_TOPIC, HANDLER_GROUP
+from service.handling.context import HandlerContext
 from service.handling.definitions_table import DefinitionsTable
-from service.handling.group import MAX_QUEUED, PartitionGroup
-from service.handling.partition import PartitionOwner
-from service.handling.replies import ReplyTopics
-from service.handling.surroundings import Surroundings
+from service.handling.rebalancing import MAX_QUEUED, PartitionGroup
+from service.handling.reply_topics import ReplyTopics
 from service.handling.timeouts import Timeouts
 from service.kafka.fetching import bound_fetching
 from service.kafka.records import Record
@@ -59,14 +57,24 @@ async def running_handler(options: HandlerOptions) -> AsyncIterator[RunningHandl
     """
     bound_fetching()
     definitions = DefinitionsTable(options.bootstrap_servers)
-    failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    broker, group = _build(options, definitions, failure)
+    context = HandlerContext(
+        bootstrap_servers=options.bootstrap_servers,
+        partitions=options.partitions,
+        transactional_id_prefix=options.transactional_id_prefix,
+        window=options.window,
+        clock=options.clock,
+        definitions=definitions,
+        reply_topics=ReplyTopics(),
+        failure=asyncio.get_running_loop().create_future(),
+        timeouts=options.timeouts,
+    )
+    broker, group = _subscribed(context)
     stop_seconds = options.timeouts.revoke + options.timeouts.stop
     async with AsyncExitStack() as stack:
         stack.push_async_callback(_stop, definitions.stop, stop_seconds)
         await definitions.start()
         following = asyncio.create_task(definitions.run(), name="definitions")
-        watch = asyncio.create_task(_first_failure(failure, following), name="handler")
+        watch = asyncio.create_task(_first_failure(context.failure, following), name="handler")
         holding = asyncio.create_task(group.watch(), name="held partitions")
         stack.push_async_callback(_cancel, watch, following, holding)
         await definitions.catch_up()
@@ -94,41 +102,10 @@ async def _first_failure(failure: asyncio.Future[None], following: asyncio.Task[
     done.pop().result()
 
 
-def _build(
-    options: HandlerOptions, definitions: DefinitionsTable, failure: asyncio.Future[None]
-) -> tuple[KafkaBroker, PartitionGroup]:
-    timeouts = options.timeouts
-
-    def consumer() -> AIOKafkaConsumer:
-        assert subscriber.consumer is not None  # noqa: S101 - FastStream has made it when it calls us
-        return subscriber.consumer
-
-    def failed(error: BaseException) -> None:
-        if not failure.done():
-            failure.set_exception(error)
-
-    def make_owner(consumer: AIOKafkaConsumer, partition: int, before: asyncio.Task[None] | None) -> PartitionOwner:
-        return PartitionOwner(around, consumer, partition, before)
-
-    async def all_topics() -> set[str]:
-        topics: set[str] = await consumer().topics()
-        return topics
-
-    group = PartitionGroup(consumer, make_owner, timeouts.revoke)
-    around = Surroundings(
-        bootstrap_servers=options.bootstrap_servers,
-        partitions=options.partitions,
-        transactional_id_prefix=options.transactional_id_prefix,
-        window=options.window,
-        clock=options.clock,
-        definitions=definitions,
-        reply_topics=ReplyTopics(all_topics),
-        prove_membership=group.prove_membership,
-        failed=failed,
-        timeouts=timeouts,
-    )
+def _subscribed(context: HandlerContext) -> tuple[KafkaBroker, PartitionGroup]:
+    timeouts, group = context.timeouts, PartitionGroup(context)
     broker = KafkaBroker(
-        options.bootstrap_servers,
+        context.bootstrap_servers.split(","),
         consumer_only=True,
         request_timeout_ms=15_000,
         retry_backoff_ms=50,
@@ -157,11 +134,8 @@ def _build(
         fetch_max_wait_ms=100,  # an opening's and a reply's questions wait behind a fetch on the same connection
         partition_assignment_strategy=(StickyPartitionAssignor,),
     )
-
-    @subscriber
-    async def handle(message: KafkaMessage) -> None:
-        await group.dispatch(cast("tuple[Record, ...]", message.raw_message))
-
+    group.subscriber = subscriber
+    subscriber(group.handle)
     return broker, group
 
 

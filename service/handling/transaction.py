@@ -1,8 +1,6 @@
-"""One batch of commands, one Kafka transaction: input offsets, events, states, rejections, forwards, replies."""
+"""Stage 5, commit: one unit of work, one Kafka transaction: the input offset and all records, replies last."""
 
 import asyncio
-from collections.abc import Iterable
-from dataclasses import dataclass
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import (
@@ -16,12 +14,10 @@ from aiokafka.errors import (
 )
 
 from service.contracts.replies import Position
-from service.contracts.timestamps import Timestamp
 from service.contracts.topics import COMMANDS_TOPIC, EVENTS_TOPIC, HANDLER_GROUP
-from service.domain.execution import Execution
-from service.domain.parsing import DefinitionOf
 from service.handling.batches import Batches, Outgoing
-from service.handling.outbox import Outbox, reply_record
+from service.handling.reply_records import reply_record
+from service.handling.unit_of_work import UnitOfWork
 from service.kafka.murmur2 import partition_of
 
 _FOR_GOOD = (
@@ -45,59 +41,50 @@ class ReplyRefusedError(Exception):
         self.topic, self.error = topic, error
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """What one transaction has to record: in `outbox`, the answers to all commands before offset `next_offset`.
+async def commit(
+    producer: AIOKafkaProducer, unit: UnitOfWork, next_offset: int, events_end: int, reply_seconds: float
+) -> int:
+    """Commit the unit, or raise; the state in memory may change only after this returns.
 
-    Each reply topic must take its replies within `reply_seconds`.
-    """
-
-    outbox: Outbox
-    states: Iterable[Execution]
-    forgotten: Iterable[str]
-    next_offset: int
-    at: Timestamp
-    reply_seconds: float
-
-
-async def write(producer: AIOKafkaProducer, batch: Batch, events_end: int, definition_of: DefinitionOf) -> int:
-    """Commit the batch, or raise; the state in memory may change only after this returns.
-
-    `events_end` is an offset that no event of the partition has passed yet. Returns the same for the next batch.
+    All commands before offset `next_offset` are answered by it. `events_end` is an offset that no event of the
+    partition has passed yet. Each reply topic must take its replies within `reply_seconds`.
 
     Any exception leaves the outcome unknown: throw the producer and the partition's state away.
-    """
-    outbox = batch.outbox
-    outbox.add_states(batch.states, batch.forgotten, batch.at)
-    outbox.add_position(batch.next_offset, batch.at)
 
+    Returns:
+        What the next unit is to be given as `events_end`.
+
+    Raises:
+        ReplyRefusedError: a reply topic cannot be written.
+    """
+    packing = unit.packing
+    packing.add_states(unit.states.changed, next_offset, unit.at)
     await producer.begin_transaction()
     # First: concurrently with produce requests the coordinator answers CONCURRENT_TRANSACTIONS, each a back-off.
-    source = TopicPartition(COMMANDS_TOPIC, outbox.partition)
-    await producer.send_offsets_to_transaction({source: batch.next_offset}, HANDLER_GROUP)
-    offsets = await outbox.batches.send(producer)
-    event_offsets = offsets.get((EVENTS_TOPIC, outbox.partition), [])
+    source = TopicPartition(COMMANDS_TOPIC, packing.partition)
+    await producer.send_offsets_to_transaction({source: next_offset}, HANDLER_GROUP)
+    offsets = await packing.batches.send(producer)
+    event_offsets = offsets.get((EVENTS_TOPIC, packing.partition), [])
     if event_offsets:
         events_end = event_offsets[-1] + 1
-    if outbox.replies:
-        await _send_replies(producer, batch, event_offsets, events_end, definition_of)
+    if packing.replies:
+        await _send_replies(producer, unit, event_offsets, events_end, reply_seconds)
     await producer.commit_transaction()
     return events_end
 
 
 async def _send_replies(
-    producer: AIOKafkaProducer, batch: Batch, event_offsets: list[int], events_end: int, definition_of: DefinitionOf
+    producer: AIOKafkaProducer, unit: UnitOfWork, event_offsets: list[int], events_end: int, seconds: float
 ) -> None:
     by_topic: dict[str, list[Outgoing]] = {}
-    for answer, place in batch.outbox.replies:
-        offset = events_end - 1 if place is None else event_offsets[place]
-        position = Position(partition=batch.outbox.partition, offset=max(offset, 0))
+    for answer, last_event in unit.packing.replies:
+        offset = events_end - 1 if last_event is None else event_offsets[last_event]
+        position = Position(partition=unit.packing.partition, offset=max(offset, 0))
         assert answer.reply_to is not None  # noqa: S101 - else it would not be among them
-        record = reply_record(answer, position, definition_of, batch.at)
-        by_topic.setdefault(answer.reply_to.topic, []).append(record)
+        by_topic.setdefault(answer.reply_to.topic, []).append(reply_record(answer, position, unit.at))
     for topic, records in by_topic.items():
         try:
-            async with asyncio.timeout(batch.reply_seconds):
+            async with asyncio.timeout(seconds):
                 partitions = len(await producer.partitions_for(topic))
                 batches = Batches(producer.create_batch)
                 for record in records:

@@ -240,4 +240,4 @@ BODIES = (
 def test_any_record_is_read_or_rejected(value: bytes | None, headers: list[Header], good: bool) -> None:  # noqa: FBT001 - drawn
     record = Record(value, [*GOOD.items(), *headers] if good else headers)
     with suppress(RejectedError):
-        parse_command(read_envelope(record), lambda _task_id, _version: None)
+        parse_command(read_envelope(record))

@@ -22,8 +22,8 @@ OLD_FORMS = ["2026-03-02T04:00:00Z", "2026-03-02T04:00:00.000000Z", "2026-03-02T
 
 def created(at: Timestamp) -> TaskExecutionCreated:
     return TaskExecutionCreated(
-        execution_id="e", sequence=1, status=Status.PENDING, task_id="a:b", task_version="1.0.0", created_by="me",
-        created_at=at, tags=(), command_id="e", command_hash="", resolved_inputs={},
+        execution_id="e", sequence=1, occurred_at=at, status=Status.PENDING, task_id="a:b", task_version="1.0.0",
+        created_by="me", created_at=at, tags=(), command_id="e", command_hash="", resolved_inputs={},
     )  # fmt: skip
 
 
@@ -50,6 +50,7 @@ def test_what_was_written_in_other_forms_is_read(text: str) -> None:
     expected = Timestamp(2026, 3, 2, 4, tzinfo=UTC)
     body = encode_event(created(expected)).replace(str(expected).encode(), text.encode())
     event = read_event("TaskExecutionCreated", body)
+    assert isinstance(event, TaskExecutionCreated)
     assert (event.created_at, type(event.created_at)) == (expected, Timestamp)
     assert encode_event(event) == encode_event(created(expected))
     assert TypeAdapter(Timestamp).validate_json(f'"{text}"') == expected
@@ -58,7 +59,7 @@ def test_what_was_written_in_other_forms_is_read(text: str) -> None:
 @pytest.mark.parametrize("text", ["2026-03-02T04:00:00", "yesterday", "", "2026-03-02T25:00:00Z"])
 def test_what_is_no_moment_is_refused(text: str) -> None:
     body = encode_event(created(Timestamp(2026, 3, 2, tzinfo=UTC))).replace(b"2026-03-02T00:00:00.000Z", text.encode())
-    with pytest.raises(ValueError, match="createdAt"):
+    with pytest.raises(ValueError, match=r"createdAt|occurredAt"):
         read_event("TaskExecutionCreated", body)
     with pytest.raises(ValidationError):
         TypeAdapter(Timestamp).validate_python(text)

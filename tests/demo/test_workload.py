@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import UTC
+from datetime import UTC, timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -19,8 +19,9 @@ from service.demo.definitions import DEFINITIONS
 from service.demo.mischief import MISCHIEF
 from service.demo.steps import Send, Step
 from service.demo.workload import Plan, make_plan
+from service.domain.decision import Request, decide
 from service.domain.definitions import Definition
-from service.domain.execution import Execution, Request, decide, evolve
+from service.domain.execution import Execution, folded
 from service.domain.identity import command_hash, command_id
 from service.domain.parsing import parse_command
 
@@ -51,18 +52,19 @@ class Domain:
             record = Written(step.value, step.headers)
         try:
             envelope = read_envelope(record)
-            command = parse_command(envelope, lambda *key: CATALOGUE.get(key))
+            command = parse_command(envelope)
             id_ = command_id(envelope.source, envelope.id)
             request = Request(command, id_, command_hash(envelope.type, envelope.data), envelope.source, NOW)
             execution_id = getattr(command, "execution_id", id_)
             state = self.states.get(execution_id)
             known = state or command
             definition = CATALOGUE.get((getattr(known, "task_id", ""), getattr(known, "task_version", "")))
-            for event in (events := decide(state, request, definition)):
-                self.states[execution_id] = evolve(state, event)
+            decision = decide(state, request, definition, timedelta(hours=24))
+            if decision.events and (after := folded(state, decision.events)):
+                self.states[execution_id] = after
         except RejectedError as error:
             return Outcome.REJECTED, error.problem.code
-        return (Outcome.ACCEPTED if events else Outcome.DUPLICATE), None
+        return (Outcome.DUPLICATE if decision.repeats else Outcome.ACCEPTED), None
 
 
 @settings(max_examples=40, deadline=None)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import UTC, timedelta
-from functools import reduce
 from typing import Any
 
 import pytest
@@ -30,12 +29,14 @@ from service.contracts.events import (
 from service.contracts.problems import Code, Problem, RejectedError
 from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp
+from service.domain.decision import Decision, Request, decide, repeated, ring
 from service.domain.definitions import MAX_REASON, Definition, UnusableDefinition
-from service.domain.execution import Execution, Request, as_of, decide, evolve, repeated_sequence
+from service.domain.execution import MAX_REMEMBERED, Execution, as_told, folded
 from service.domain.identity import command_hash
 from service.domain.view import describe, view
 
 T = [Timestamp(2026, 1, 1, 12, tzinfo=UTC) + timedelta(seconds=n) for n in range(10)]
+WINDOW = timedelta(hours=1)
 ID = "11111111-1111-5111-8111-111111111111"  # of the first command, and so of the execution
 
 
@@ -74,11 +75,24 @@ def when(
     at: Timestamp = T[9],
     using: Definition | None = ETL,
 ) -> list[Event]:
-    return decide(folded(given), request(command, id_, at), using)
+    return list(decided(command, given, id_=id_, at=at, using=using).events)
 
 
-def folded(events: Sequence[Event]) -> Execution | None:
-    return reduce(evolve, events, None)
+def decided(
+    command: Command,
+    given: Sequence[Event] = (),
+    *,
+    id_: str = "id-9",
+    at: Timestamp = T[9],
+    using: Definition | None = ETL,
+) -> Decision:
+    return decide(folded(None, given), request(command, id_, at), using, WINDOW)
+
+
+def state_after(events: Sequence[Event]) -> Execution:
+    state = folded(None, events)
+    assert state
+    return state
 
 
 def history(*commands: Command) -> list[Event]:
@@ -105,9 +119,10 @@ SHARED: dict[str, Any] = {
     "created_at": T[1],
     "tags": ("nightly",),
 }
-RAN: dict[str, Any] = {**SHARED, "sequence": 3, "previous_status": "RUNNING", "started_at": T[2], "completed_at": T[9]}
-RAN["spark_application_id"] = "app-1"
-WAITED: dict[str, Any] = {**SHARED, "sequence": 2, "previous_status": "PENDING", "completed_at": T[9]}
+RAN: dict[str, Any] = {**SHARED, "sequence": 3, "previous_status": "RUNNING", "started_at": T[2]}
+RAN |= {"occurred_at": T[9], "completed_at": T[9], "spark_application_id": "app-1"}
+WAITED: dict[str, Any] = {**SHARED, "sequence": 2, "previous_status": "PENDING"}
+WAITED |= {"occurred_at": T[9], "completed_at": T[9]}
 
 
 def by(command: Command, id_: str = "id-9") -> dict[str, Any]:
@@ -115,10 +130,12 @@ def by(command: Command, id_: str = "id-9") -> dict[str, Any]:
 
 
 CREATED = TaskExecutionCreated(
-    **SHARED, **by(EXECUTE, ID), sequence=1, status=Status.PENDING, resolved_inputs={"day": "monday", "note": None}
-)
+    **SHARED, **by(EXECUTE, ID), sequence=1, occurred_at=T[1], status=Status.PENDING,
+    resolved_inputs={"day": "monday", "note": None},
+)  # fmt: skip
 STARTED = TaskExecutionStarted(
-    **SHARED, **by(START), sequence=2, status=Status.RUNNING, previous_status=Status.PENDING, started_at=T[9],
+    **SHARED, **by(START), sequence=2, occurred_at=T[9], status=Status.RUNNING, previous_status=Status.PENDING,
+    started_at=T[9],
     spark_application_id="app-1",
 )  # fmt: skip
 SUCCEEDED = TaskExecutionSucceeded(**RAN, **by(SUCCEED), status=Status.SUCCESS, outputs={"rows": 3})
@@ -182,18 +199,19 @@ def test_stopping_a_stopped_execution_changes_nothing_whoever_asks() -> None:
 
 
 def test_a_start_redelivered_after_the_end_is_answered_as_it_was_the_first_time() -> None:
-    state = folded(history(EXECUTE, START, SUCCEED))
-    assert state
-    assert repeated_sequence(state, request(START, "id-2", T[9])) == 2
-    record = describe(as_of(state, 2))
+    state = state_after(history(EXECUTE, START, SUCCEED))
+    told = repeated(state, request(START, "id-2", T[9]))
+    assert told
+    record = describe(as_told(state, told))
     assert (record.status, record.started_at, record.completed_at) == (Status.RUNNING, T[2], None)
     assert record.metadata.spark_application_id == "app-1"
 
 
 def test_a_creation_redelivered_after_the_end_is_answered_as_it_was_the_first_time() -> None:
-    state = folded(history(EXECUTE, START, SUCCEED))
-    assert state
-    record = describe(as_of(state, 1), resolved_inputs={"day": "monday", "note": None})
+    state = state_after(history(EXECUTE, START, SUCCEED))
+    told = repeated(state, request(EXECUTE, ID, T[9]))
+    assert told
+    record = describe(as_told(state, told), resolved_inputs={"day": "monday", "note": None})
     assert record == view([CREATED])
 
 
@@ -201,14 +219,69 @@ def test_a_start_under_another_identity_after_the_end_is_not_allowed() -> None:
     assert refused(START, history(EXECUTE, START, SUCCEED)).code is Code.INVALID_TRANSITION
 
 
+def test_a_start_and_its_creation_in_the_same_millisecond_are_told_apart() -> None:
+    created = when(EXECUTE, id_=ID, at=T[1])
+    state = state_after([*created, *when(START, created, id_="id-2", at=T[1])])
+    first, second = (repeated(state, request(command, id_, T[9])) for command, id_ in ((EXECUTE, ID), (START, "id-2")))
+    assert first
+    assert second
+    assert (describe(as_told(state, first)).started_at, describe(as_told(state, second)).started_at) == (None, T[1])
+
+
+def noted(number: int) -> TaskExecutionStarted:
+    """An event that is neither creation, start nor end: as a later version may have them."""
+    return TaskExecutionStarted(
+        **SHARED, sequence=number, occurred_at=T[3], status=Status.RUNNING, started_at=T[2],
+        command_id=f"id-{number}", command_hash=f"hash-{number}",
+    )  # fmt: skip
+
+
+def test_of_very_many_commands_the_first_and_the_newest_are_remembered() -> None:
+    state = state_after([CREATED, *(noted(number) for number in range(2, 400))])
+    assert state.sequence == 399
+    known = [command.sequence for command in state.commands]
+    assert known == [1, *range(400 - MAX_REMEMBERED + 1, 400)]
+
+
+def test_of_a_command_with_several_events_the_last_is_told() -> None:
+    second = TaskExecutionStarted(
+        **SHARED, **by(EXECUTE, ID), sequence=2, occurred_at=T[2], status=Status.RUNNING, started_at=T[2]
+    )
+    state = state_after([CREATED, second])
+    assert [(command.sequence, command.status) for command in state.commands] == [(2, Status.RUNNING)]
+    assert decided(EXECUTE, [CREATED, second], id_=ID).repeats == state.commands[0]
+
+
 # Time
+
+
+def test_when_it_changed_last_is_what_the_event_says_not_what_the_status_suggests() -> None:
+    state = state_after([*history(EXECUTE, START), noted(3)])
+    assert (state.started_at, state.occurred_at) == (T[2], T[3])
+
+
+def test_the_end_of_an_execution_sets_the_timer_that_forgets_it() -> None:
+    assert [decided(command).timers for command in (EXECUTE,)] == [()]
+    assert decided(START, history(EXECUTE)).timers == ()
+    (timer,) = decided(FAIL, history(EXECUTE, START)).timers
+    assert (timer.due, timer.execution_id) == (T[9] + WINDOW, ID)
+    finished = history(EXECUTE, START, FAIL)
+    (due,) = decided(FAIL, history(EXECUTE, START), at=T[3]).timers
+    assert ring(state_after(finished), due, WINDOW) == Decision(forgets=True)
+
+
+def test_a_timer_of_a_state_that_is_no_more_does_nothing() -> None:
+    (timer,) = decided(FAIL, history(EXECUTE, START)).timers
+    assert ring(None, timer, WINDOW) == Decision()
+    assert ring(state_after(history(EXECUTE, START)), timer, WINDOW) == Decision()
+    assert ring(state_after(history(EXECUTE, START, FAIL)), timer, WINDOW) == Decision()  # it ended at another time
 
 
 def test_a_clock_that_goes_back_makes_no_negative_durations() -> None:
     started = when(START, given=[CREATED], id_="id-2", at=T[0])
     assert started[0].started_at == T[1]
     ended = when(FAIL, given=[CREATED, *started], id_="id-3", at=T[0])
-    assert (ended[0].started_at, ended[0].completed_at, ended[0].at) == (T[1], T[1], T[1])
+    assert (ended[0].started_at, ended[0].completed_at, ended[0].occurred_at) == (T[1], T[1], T[1])
 
 
 # Definitions

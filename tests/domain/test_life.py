@@ -1,7 +1,7 @@
 """Any sequence of commands, valid or not, repeated or late, with a clock that jumps: the invariants hold."""
 
+from collections.abc import Sequence
 from datetime import UTC, timedelta
-from functools import reduce
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -21,8 +21,9 @@ from service.contracts.events import Event, encode_event, read_event
 from service.contracts.executions import TaskExecution
 from service.contracts.problems import RejectedError
 from service.contracts.timestamps import Timestamp
+from service.domain.decision import Decision, Request, decide
 from service.domain.definitions import Definition
-from service.domain.execution import Execution, Request, as_of, decide, evolve, repeated_sequence
+from service.domain.execution import Execution, as_told, folded
 from service.domain.identity import command_hash
 from service.domain.view import describe, view
 
@@ -39,6 +40,7 @@ LOAD = Definition(
         }
     )
 )
+WINDOW = timedelta(hours=1)
 NUMBERS = st.sampled_from([{}, {"n": None}, {"n": 1}, {"n": "1"}, {"m": 1}])
 TEXTS = st.sampled_from(["a", "b"])
 EXECUTE = NUMBERS.map(lambda inputs: ExecuteTask(task_id="etl:load", task_version="1.0.0", inputs=inputs))
@@ -83,11 +85,13 @@ class Life(RuleBasedStateMachine):
     def one_is_delivered_again(self, data: st.DataObject) -> None:
         again = data.draw(st.sampled_from(self.accepted))
         assert self.state
-        assert decide(self.state, again, LOAD) == []
-        sequence = repeated_sequence(self.state, again)
+        decision = decide(self.state, again, LOAD, WINDOW)
+        assert decision.repeats
+        assert decision == Decision(repeats=decision.repeats)
+        sequence = decision.repeats.sequence
         assert sequence == self.accepted.index(again) + 1
         payloads = {name: getattr(view(self.events[:sequence]), name) for name in PAYLOADS}
-        assert describe(as_of(self.state, sequence), **payloads) == view(self.events[:sequence])
+        assert describe(as_told(self.state, decision.repeats), **payloads) == view(self.events[:sequence])
 
     def send(self, command: Command, id_: str) -> None:
         content = command_hash(type(command).__name__, command.model_dump(mode="json"))
@@ -95,19 +99,18 @@ class Life(RuleBasedStateMachine):
         before = self.state.status if self.state else None
         for event in decided(self.state, request):
             assert (before, event.status) in TRANSITIONS
-            self.state = evolve(self.state, event)
+            self.state = folded(self.state, [event])
             self.events.append(event)
             self.accepted.append(request)
 
     @invariant()
     def folding_the_events_gives_the_state(self) -> None:
-        nothing: Execution | None = None
-        assert reduce(evolve, self.events, nothing) == self.state
+        assert folded(None, self.events) == self.state
 
     @invariant()
     def sequences_count_from_one_and_no_time_goes_back(self) -> None:
         assert [event.sequence for event in self.events] == list(range(1, len(self.events) + 1))
-        times = [event.at for event in self.events]
+        times = [event.occurred_at for event in self.events]
         assert times == sorted(times)
 
     @invariant()
@@ -122,11 +125,11 @@ class Life(RuleBasedStateMachine):
             assert present(record) == expected(record.status, ran=len(self.events) > 2 or record.status == "RUNNING")
 
 
-def decided(state: Execution | None, request: Request) -> list[Event]:
+def decided(state: Execution | None, request: Request) -> Sequence[Event]:
     try:
-        return decide(state, request, LOAD)
+        return decide(state, request, LOAD, WINDOW).events
     except RejectedError:
-        return []
+        return ()
 
 
 PAYLOADS = ("resolved_inputs", "outputs", "error_message", "skip_reason")

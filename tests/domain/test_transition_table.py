@@ -1,6 +1,6 @@
 """Every cell of the table (status, command), written out from the specification and not from the code."""
 
-from datetime import UTC
+from datetime import UTC, timedelta
 
 import pytest
 
@@ -19,8 +19,9 @@ from service.contracts.definitions import TaskDefinition
 from service.contracts.problems import Code, RejectedError
 from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp
+from service.domain.decision import Request, decide
 from service.domain.definitions import Definition
-from service.domain.execution import Execution, Request, decide, evolve
+from service.domain.execution import Execution, folded
 
 ID = "11111111-1111-5111-8111-111111111111"
 ETL = Definition(
@@ -61,6 +62,7 @@ SENT: dict[str, Command] = {
     "StopTaskExecution": StopTaskExecution(execution_id=ID),
     "SkipTaskExecution": SkipTaskExecution(execution_id=ID, reason=SkipCause.UPSTREAM_FAILED, node="collect"),
 }
+WINDOW = timedelta(hours=1)
 HEAD, *ROWS = [line.split() for line in TABLE.strip().splitlines()]
 CELLS = [(name, status, cell) for name, *cells in ROWS for status, cell in zip(HEAD, cells, strict=True)]
 
@@ -68,8 +70,8 @@ CELLS = [(name, status, cell) for name, *cells in ROWS for status, cell in zip(H
 def after(commands: list[Command]) -> Execution | None:
     state: Execution | None = None
     for n, command in enumerate(commands):
-        (event,) = decide(state, request(command, f"earlier {n}" if n else ID), ETL)
-        state = evolve(state, event)
+        decision = decide(state, request(command, f"earlier {n}" if n else ID), ETL, WINDOW)
+        state = folded(state, decision.events)
     return state
 
 
@@ -85,19 +87,19 @@ def test_every_cell_of_the_table(name: str, status: str, cell: str) -> None:
     match cell:
         case "no":
             with pytest.raises(RejectedError) as refusal:
-                decide(state, sent, ETL)
+                decide(state, sent, ETL, WINDOW)
             problem = refusal.value.problem
             assert (problem.code, problem.status) == (Code.INVALID_TRANSITION, 409)
             assert problem.current_status == status
             assert problem.allowed_commands == ALLOWED.get(status, ())
         case "none":
             with pytest.raises(RejectedError) as refusal:
-                decide(state, sent, ETL)
+                decide(state, sent, ETL, WINDOW)
             assert (refusal.value.problem.code, refusal.value.problem.status) == (Code.EXECUTION_NOT_FOUND, 404)
         case "again":
-            assert decide(state, sent, ETL) == []
+            assert decide(state, sent, ETL, WINDOW).repeats
         case _:
-            assert [event.status for event in decide(state, sent, ETL)] == [cell]
+            assert [event.status for event in decide(state, sent, ETL, WINDOW).events] == [cell]
 
 
 def test_the_table_is_complete() -> None:

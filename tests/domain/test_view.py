@@ -25,7 +25,7 @@ BASE: dict[str, Any] = {
 
 
 def event(kind: str, sequence: int, status: str, **more: Any) -> Event:
-    return EVENT_TYPES[kind](**BASE, sequence=sequence, status=Status(status), **more)
+    return EVENT_TYPES[kind](**BASE, sequence=sequence, occurred_at=T3, status=Status(status), **more)
 
 
 RAN = {"started_at": T2, "spark_application_id": "app-1"}

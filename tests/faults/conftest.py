@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaProducer
 
 from service.contracts.commands import ExecuteTask
 from service.contracts.topics import COMMANDS_TOPIC
-from service.handling import partition
+from service.handling import opened
 from service.handling.producer import start_producer
 from tests.handling.world import World, a_world, execution_id, header, id_owned_by
 
@@ -47,7 +47,7 @@ class Producers:
 @pytest.fixture
 def producers(monkeypatch: pytest.MonkeyPatch) -> Producers:
     producers = Producers()
-    monkeypatch.setattr(partition, "start_producer", producers.start)
+    monkeypatch.setattr(opened, "start_producer", producers.start)
     return producers
 
 

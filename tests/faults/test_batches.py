@@ -9,7 +9,7 @@ from aiokafka.errors import KafkaError
 
 from service.contracts.commands import ExecuteTask, StartTaskExecution
 from service.contracts.topics import COMMANDS_TOPIC, EVENTS_TOPIC, REJECTIONS_TOPIC, REPLIES_TOPIC, STATE_TOPIC
-from service.handling import suspicion
+from service.handling import bisection
 from service.handling.batches import Batches
 from service.handling.producer import MAX_SENT_BATCH_BYTES
 from tests.handling.world import World, body, execution_id, header, id_owned_by
@@ -124,7 +124,7 @@ async def test_after_every_error_a_batch_is_smaller(
     send = Batches.send
     producers.prepare = too_slow_for_thirty
     monkeypatch.setattr(Batches, "send", seen)
-    monkeypatch.setattr(suspicion, "MAX_BATCH_RECORDS", 100)
+    monkeypatch.setattr(bisection, "MAX_BATCH_RECORDS", 100)
     ids = [id_owned_by(PARTITION) for _ in range(100)]
     await asyncio.to_thread(write_all, world, ids)
     async with world.handler():

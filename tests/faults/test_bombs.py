@@ -14,8 +14,8 @@ from aiokafka.codec import gzip_encode, zstd_encode
 
 from service.contracts.topics import COMMANDS_TOPIC, DEFINITIONS_TOPIC, EVENTS_TOPIC, MAX_RECORD_BYTES, REJECTIONS_TOPIC
 from service.embedded.broker import EmbeddedBroker
-from service.handling import group, metrics
-from service.handling.inbox import Inbox
+from service.handling import metrics, rebalancing
+from service.handling.queue import CommandQueue
 from service.kafka import patient_reader
 from service.kafka.fetching import TURN_BYTES, bound_fetching
 from service.kafka.partition_records import MAX_AT_ONCE_BYTES
@@ -87,15 +87,15 @@ async def test_every_record_of_eight_bombs_gets_one_answer_and_little_is_held(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held, handed = [0], [0]
-    put = Inbox.put
+    put = CommandQueue.put
 
-    def measured(inbox: Inbox, records: Sequence[Record]) -> None:
+    def measured(queue: CommandQueue, records: Sequence[Record]) -> None:
         handed.append(sum(len(record.value or b"") for record in records))
-        put(inbox, records)
-        held.append(inbox.size)
+        put(queue, records)
+        held.append(queue.size)
 
-    monkeypatch.setattr(Inbox, "put", measured)
-    monkeypatch.setattr(group, "MAX_QUEUED_BYTES", 8 * MIB)
+    monkeypatch.setattr(CommandQueue, "put", measured)
+    monkeypatch.setattr(rebalancing, "MAX_QUEUED_BYTES", 8 * MIB)
     ids = [id_owned_by(number % PARTITIONS) for number in range(24)]
     big, large = bytes(20 * MIB), b" " * MIB
     expected: dict[tuple[int, int], bytes] = {}

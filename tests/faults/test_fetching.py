@@ -15,7 +15,7 @@ from confluent_kafka import TopicPartition
 from service.contracts.commands import ExecuteTask
 from service.contracts.topics import COMMANDS_TOPIC, DEFINITIONS_TOPIC
 from service.embedded.broker import EmbeddedBroker
-from service.handling import group, metrics
+from service.handling import metrics, rebalancing
 from service.handling.handler import HandlerOptions
 from service.kafka.provisioning import ensure_topics
 from tests.handling.world import PARTITIONS, QUICK, SECONDS, World, eventually, execution_id, id_owned_by
@@ -133,10 +133,10 @@ async def test_commands_that_expired_under_a_running_handler_are_counted_and_pas
         consumer.pause(owner.tp)
         expired = await execute(world, 3)
         kept = await execute(world, 3)
-        place = TopicPartition(COMMANDS_TOPIC, 3, owner.inbox.end + 1)
+        place = TopicPartition(COMMANDS_TOPIC, 3, owner.queue.end + 1)
         await asyncio.to_thread(world.admin.delete_records([place])[place].result)
         epoch = owner.epoch
-        consumer.seek(owner.tp, owner.inbox.end)  # drops what a fetch under way has brought meanwhile
+        consumer.seek(owner.tp, owner.queue.end)  # drops what a fetch under way has brought meanwhile
         consumer.resume(owner.tp)
         await eventually(lambda: owner.epoch != epoch and owner.is_open, "the partition was opened again")
         await world.settled()
@@ -147,7 +147,7 @@ async def test_commands_that_expired_under_a_running_handler_are_counted_and_pas
 async def test_a_backlog_of_one_partition_stops_no_other(
     world: World, producers: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(group, "MAX_QUEUED", 100)
+    monkeypatch.setattr(rebalancing, "MAX_QUEUED", 100)
     holding, release = asyncio.Event(), asyncio.Event()
 
     async def hold(number: int, producer: AIOKafkaProducer) -> None:
@@ -182,7 +182,7 @@ async def test_a_backlog_of_one_partition_stops_no_other(
 async def test_large_records_wait_in_kafka_not_in_memory(
     world: World, producers: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(group, "MAX_QUEUED_BYTES", 2 << 20)
+    monkeypatch.setattr(rebalancing, "MAX_QUEUED_BYTES", 2 << 20)
     release = asyncio.Event()
 
     async def hold(number: int, producer: AIOKafkaProducer) -> None:
@@ -201,7 +201,7 @@ async def test_large_records_wait_in_kafka_not_in_memory(
         await running.all_open()
         places = [await world.write(value, partition=0) for _ in range(30)]
         await eventually(running.group._too_much_waits, "too much waits")
-        assert running.owners[0].inbox.size < 10 << 20
+        assert running.owners[0].queue.size < 10 << 20
         release.set()
         await world.settled()
     assert [len(await world.rejections(place)) for place in places] == [1] * 30

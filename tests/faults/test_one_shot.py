@@ -41,7 +41,8 @@ async def a_delayed_request(world: World, proxy: Proxy, monkeypatch: pytest.Monk
     send_replies, late = transaction._send_replies, asyncio.Event()
 
     async def interrupted(*arguments: Any) -> None:
-        if arguments[1].next_offset == second_offset + 1 and not late.is_set():
+        ((answer, _),) = arguments[1].packing.replies
+        if answer.record.offset == second_offset and not late.is_set():
             late.set()
             await proxy.release()
             if api_key == END_TXN:

@@ -13,10 +13,9 @@ from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 
 from service.contracts.commands import ExecuteTask
 from service.contracts.topics import COMMANDS_TOPIC, EVENTS_TOPIC, HANDLER_GROUP, STATE_TOPIC
-from service.handling import metrics, partition
-from service.handling.opening import StateLostError
+from service.handling import metrics, opened
 from service.handling.producer import start_producer, stop_producer
-from service.handling.restore import ForeignTransactionError, restore
+from service.handling.recovery import ForeignTransactionError, StateLostError, restore
 from service.handling.snapshots import POSITION_KEY
 from service.handling.timeouts import Timeouts
 from tests.handling.world import PARTITIONS, QUICK, SECONDS, World, eventually, execution_id, id_owned_by
@@ -105,7 +104,7 @@ async def test_nothing_is_read_before_the_old_owner_is_fenced(world: World, monk
                 await old.commit_transaction()
             return await start_producer(servers, transactional_id, timeouts)
 
-        monkeypatch.setattr(partition, "start_producer", just_before)
+        monkeypatch.setattr(opened, "start_producer", just_before)
         async with world.handler() as running:
             await running.all_open()
             new = await refused(world, 1)
@@ -127,7 +126,7 @@ async def test_a_partition_stays_closed_while_a_foreign_transaction_is_open_on_i
             assert not running.owners[2].is_open
             await foreign.commit_transaction()
             await running.all_open()
-            assert running.owners[2]._memory.states.keys() >= {execution, "of-a-foreigner", "behind-it"}
+            assert running.states(2).keys() >= {execution, "of-a-foreigner", "behind-it"}
 
 
 async def test_restoring_passes_markers_aborted_records_and_tombstones(world: World) -> None:

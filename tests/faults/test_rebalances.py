@@ -77,7 +77,7 @@ async def test_a_parked_partition_takes_nothing_in(world: World, monkeypatch: py
         await running.group.on_partitions_revoked(ALL)
         dispatch.open.set()
         await dispatch.passed.wait()
-        assert [len(owner.inbox) for owner in running.owners.values()] == [0] * PARTITIONS
+        assert [len(owner.queue) for owner in running.owners.values()] == [0] * PARTITIONS
         await running.group.on_partitions_assigned(ALL)
         await assert_handled_once(world, [place])
 
@@ -91,7 +91,7 @@ async def test_what_comes_straight_back_keeps_producer_state_and_place(world: Wo
         await foreigner.begin_transaction()  # where the group believes to be is not where the state is
         await foreigner.send_offsets_to_transaction(dict.fromkeys(ALL, 0), HANDLER_GROUP)
         await foreigner.commit_transaction()
-        before = {number: (owner, owner._producer, owner._memory.states) for number, owner in first.owners.items()}
+        before = {number: (owner, owner._opened) for number, owner in first.owners.items()}
         async with world.handler() as second:
             await eventually(lambda: len(second.owners) == PARTITIONS // 2, "the second handler has its share")
             await second.all_open(second.owners)
@@ -102,8 +102,7 @@ async def test_what_comes_straight_back_keeps_producer_state_and_place(world: Wo
         await first.all_open()
         for number in kept:
             owner = first.owners[number]
-            assert (owner, owner._producer) == before[number][:2]
-            assert owner._memory.states is before[number][2]
+            assert (owner, owner._opened) == before[number]
         await assert_handled_once(world, places + [await refused(world, number) for number in range(PARTITIONS)])
     await stop_producer(foreigner, QUICK)
 
@@ -111,7 +110,7 @@ async def test_what_comes_straight_back_keeps_producer_state_and_place(world: Wo
 async def test_a_revocation_lets_the_transaction_in_flight_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     async with world.handler() as running:
         owner = (await running.all_open()).owners[1]
-        commit = Gate(monkeypatch, owner._producer, "commit_transaction")
+        commit = Gate(monkeypatch, owner._opened._producer, "commit_transaction")
         place = await refused(world, 1)
         await commit.reached.wait()
         revoking = asyncio.create_task(running.group.on_partitions_revoked(ALL))
@@ -130,7 +129,7 @@ async def test_a_transaction_that_does_not_end_in_time_loses_its_partition(
 ) -> None:
     async with world.handler() as running:
         owner = (await running.all_open()).owners[1]
-        commit = Gate(monkeypatch, owner._producer, "commit_transaction")
+        commit = Gate(monkeypatch, owner._opened._producer, "commit_transaction")
         place = await refused(world, 1)
         await commit.reached.wait()
         async with asyncio.timeout(QUICK.revoke + 2):
@@ -149,7 +148,7 @@ async def test_a_handler_that_stops_leaves_no_transaction_open(world: World, mon
 
     async with world.handler() as stopping:
         owner = (await stopping.all_open()).owners[2]
-        commit = Gate(monkeypatch, owner._producer, "commit_transaction")
+        commit = Gate(monkeypatch, owner._opened._producer, "commit_transaction")
         places = [await refused(world, 2) for _ in range(20)]
         await commit.reached.wait()
         committing = asyncio.create_task(commit_while_it_stops())

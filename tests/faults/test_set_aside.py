@@ -8,9 +8,10 @@ import pytest
 from prometheus_client import REGISTRY
 
 from service.contracts.topics import EVENTS_TOPIC
-from service.handling import batch_answering, outbox, transaction
-from service.handling.answering import Accepted, Desk
+from service.handling import packing, rejection_records, transaction
 from service.handling.batches import Batches
+from service.handling.deciding import Accepted, Decider
+from service.handling.incoming import CommandReader, Readable
 from tests.faults.conftest import TASK
 from tests.handling.world import World, execution_id, id_owned_by
 
@@ -31,25 +32,36 @@ def set_aside() -> float:
 
 
 def break_answering(monkeypatch: pytest.MonkeyPatch) -> None:
-    answer = Desk.answer
+    answer = Decider.answer
 
-    def failing(self: Desk, record: Any, *rest: Any) -> Any:
+    def failing(self: Decider, incoming: Any, *rest: Any) -> Any:
+        if of_planted(incoming.record) and isinstance(incoming, Readable):
+            raise PlantedError
+        return answer(self, incoming, *rest)
+
+    monkeypatch.setattr(Decider, "answer", failing)
+
+
+def break_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = CommandReader.read
+
+    def failing(self: CommandReader, record: Any) -> Any:
         if of_planted(record):
             raise PlantedError
-        return answer(self, record, *rest)
+        return read(self, record)
 
-    monkeypatch.setattr(Desk, "answer", failing)
+    monkeypatch.setattr(CommandReader, "read", failing)
 
 
 def break_events(monkeypatch: pytest.MonkeyPatch) -> None:
-    event_record = outbox.event_record
+    event_records = packing.event_records
 
     def failing(answer: Any) -> Any:
         if of_planted(answer.record):
             raise PlantedError
-        return event_record(answer)
+        return event_records(answer)
 
-    monkeypatch.setattr(outbox, "event_record", failing)
+    monkeypatch.setattr(packing, "event_records", failing)
 
 
 def break_replies(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,16 +78,16 @@ def break_replies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def break_sending(monkeypatch: pytest.MonkeyPatch) -> None:
     """What Kafka would refuse: an event of 5 MB."""
-    event_record = outbox.event_record
+    event_records = packing.event_records
 
     def huge(answer: Any) -> Any:
-        made = event_record(answer)
-        return made._replace(value=b"x" * 5_000_000) if of_planted(answer.record) else made
+        planted = of_planted(answer.record)
+        return [made._replace(value=b"x" * 5_000_000) if planted else made for made in event_records(answer)]
 
-    monkeypatch.setattr(outbox, "event_record", huge)
+    monkeypatch.setattr(packing, "event_records", huge)
 
 
-@pytest.mark.parametrize("broken", [break_answering, break_events, break_replies, break_sending])
+@pytest.mark.parametrize("broken", [break_reading, break_answering, break_events, break_replies, break_sending])
 async def test_the_record_is_refused_and_all_others_are_handled_once(
     world: World, monkeypatch: Any, broken: Any
 ) -> None:
@@ -104,14 +116,14 @@ async def test_the_record_is_refused_and_all_others_are_handled_once(
 async def test_a_rejection_that_fails_itself_is_made_in_the_barest_form(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = outbox._original
+    original = rejection_records._original
 
     def failing(record: Any) -> Any:
         if of_planted(record):
             raise PlantedError
         return original(record)
 
-    monkeypatch.setattr(outbox, "_original", failing)
+    monkeypatch.setattr(rejection_records, "_original", failing)
     poison = await world.write(b"{oops", [("x", PLANTED.encode())], partition=PARTITION)
     behind = await world.write(b"{oops", [], partition=PARTITION)
     async with world.handler():
@@ -123,8 +135,8 @@ async def test_a_rejection_that_fails_itself_is_made_in_the_barest_form(
 
 
 async def test_the_other_partitions_go_on_meanwhile(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    break_answering(monkeypatch)
-    monkeypatch.setattr("service.handling.suspicion.STRIKES", 10_000)
+    break_reading(monkeypatch)
+    monkeypatch.setattr("service.handling.bisection.STRIKES", 10_000)
     others = {id_owned_by(number): number for number in range(4) if number != PARTITION for _ in range(20)}
     async with world.handler() as running:
         await running.all_open()
@@ -138,7 +150,9 @@ async def test_the_other_partitions_go_on_meanwhile(world: World, monkeypatch: p
         await world.settled(60)
 
 
-@pytest.mark.parametrize("limits", [{"MAX_SECONDS": 0, "_TURN_SECONDS": 0}, {"MAX_EVENTS_BYTES": 0}])
+@pytest.mark.parametrize(
+    "limits", [{"pace.MAX_SECONDS": 0, "pace.TURN_SECONDS": 0}, {"processing.MAX_EVENTS_BYTES": 0}]
+)
 async def test_a_batch_ends_when_its_time_or_its_room_is_used_up_and_the_rest_follows(
     world: World, monkeypatch: pytest.MonkeyPatch, limits: dict[str, int]
 ) -> None:
@@ -153,7 +167,7 @@ async def test_a_batch_ends_when_its_time_or_its_room_is_used_up_and_the_rest_fo
 
     monkeypatch.setattr(Batches, "send", seen)
     for name, limit in limits.items():
-        monkeypatch.setattr(batch_answering, name, limit)
+        monkeypatch.setattr(f"service.handling.{name}", limit)
     ids = [id_owned_by(PARTITION) for _ in range(20)]
     for id_ in ids:
         await world.command(TASK, id_=id_, partition=PARTITION)

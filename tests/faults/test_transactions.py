@@ -158,7 +158,7 @@ async def test_memory_changes_only_when_the_transaction_is_committed(
 
         async def looked_at() -> None:
             owner = running.owners[number]
-            seen.append((number, len(owner._memory.states), owner._next_offset))
+            seen.append((number, len(owner._opened.states), owner._opened.next_offset))
             await commit()
 
         producer.commit_transaction = looked_at
@@ -166,12 +166,12 @@ async def test_memory_changes_only_when_the_transaction_is_committed(
     producers.prepare = watch
     async with world.handler() as running:
         await running.all_open()
-        known = {number: (len(owner._memory.states), owner._next_offset) for number, owner in running.owners.items()}
+        opened = {number: owner._opened for number, owner in running.owners.items()}
+        known = {number: (len(it.states), it.next_offset) for number, it in opened.items()}
         await (await write_batch(PARTITION)).assert_exactly_once()
         number, *at_commit = seen[0]
         assert tuple(at_commit) == known[number]
-        owner = running.owners[number]
-        assert (len(owner._memory.states), owner._next_offset) > known[number]
+        assert (len(opened[number].states), opened[number].next_offset) > known[number]
 
 
 async def test_a_producer_whose_stop_hangs_is_forced_and_the_partition_goes_on(
@@ -217,7 +217,7 @@ async def test_what_waits_behind_a_transaction_is_handled_once(world: World, pro
         places = [await world.write(b"{oops", partition=PARTITION)]
         await asyncio.wait_for(committing.wait(), 10)
         places += [await world.write(b"{oops", partition=PARTITION)]
-        await eventually(lambda: len(owner.inbox) == 1, "the second one waits")
+        await eventually(lambda: len(owner.queue) == 1, "the second one waits")
         if revoked:
             revoking = asyncio.create_task(running.group.on_partitions_revoked(everything))
             await eventually(lambda: not owner.is_open, "it is parked")

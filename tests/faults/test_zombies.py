@@ -4,11 +4,10 @@ import asyncio
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from service.contracts.topics import COMMANDS_TOPIC, HANDLER_GROUP, STATE_TOPIC
-from service.handling import metrics
-from service.handling.group import PartitionGroup
+from service.handling import metrics, partition
 from service.handling.producer import start_producer, stop_producer
 from service.handling.snapshots import POSITION_KEY
 from tests.handling.world import QUICK, World, eventually
@@ -22,14 +21,14 @@ class Membership:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.asked, self.proven = asyncio.Event(), asyncio.Event()
-        prove = PartitionGroup.prove_membership
+        ask = partition.is_member
 
-        async def held(group: PartitionGroup) -> None:
+        async def held(consumer: AIOKafkaConsumer) -> bool:
             self.asked.set()
             await self.proven.wait()
-            await prove(group)
+            return await ask(consumer)
 
-        monkeypatch.setattr(PartitionGroup, "prove_membership", held)
+        monkeypatch.setattr(partition, "is_member", held)
 
 
 async def rightful_owner(world: World) -> AIOKafkaProducer:
@@ -70,7 +69,7 @@ async def test_a_fenced_handler_is_silent_until_it_is_a_member_again(
         await handle(owner, theirs[1] + 1)
         ours = await world.command({}, "NoSuchCommand", partition=PARTITION)
         elsewhere = await world.command({}, "NoSuchCommand", partition=PARTITION + 1)
-        await eventually(lambda: running.owners[PARTITION + 1]._next_offset > elsewhere[1], "the others go on")
+        await eventually(lambda: running.owners[PARTITION + 1]._opened.next_offset > elsewhere[1], "the others go on")
         await handle(owner, theirs[1] + 1)  # fenced by nobody
         assert not running.owners[PARTITION].is_open
         assert len(producers.of(PARTITION)) == 1

@@ -36,7 +36,7 @@ async def execute(
 async def withdraw(world: World, running: Running, task_id: str) -> None:
     """Delete a definition, and wait until the handler has seen that."""
     await world.write(None, topic=DEFINITIONS_TOPIC, key=definition_key(task_id, "1.0.0").encode())
-    table = running.owners[PARTITION]._around.definitions
+    table = running.owners[PARTITION]._context.definitions
     await eventually(lambda: table.get(task_id, "1.0.0") is None, "the definition is withdrawn")
 
 
@@ -61,7 +61,7 @@ async def test_a_duplicate_is_answered_whatever_became_of_its_definition(
     await withdraw(world, running, task_id)
     if status:
         await world.define(definition(task_id, status=status, inputVariables=[{"name": "y", "type": "string"}]))
-    table = running.owners[PARTITION]._around.definitions
+    table = running.owners[PARTITION]._context.definitions
     await eventually(lambda: status is None or table.get(task_id, "1.0.0"), "the definition came back")
     epoch = running.owners[PARTITION].epoch
     await execute(world, task_id, id_=id_, x=1)

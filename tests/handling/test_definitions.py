@@ -46,7 +46,7 @@ async def unread(monkeypatch: pytest.MonkeyPatch, running: Running) -> AsyncIter
     """The table is behind: what is published within is read only after the command waits for it."""
     released = asyncio.Event()
     waiting = asyncio.Event()
-    table = running.owners[1]._around.definitions
+    table = running.owners[1]._context.definitions
     consumer = table._consumer
     getmany, catch_up = consumer.getmany, table.catch_up
 
@@ -83,7 +83,7 @@ async def test_publishing_then_executing_works_however_far_the_table_is_behind(
 async def test_what_was_fetched_but_is_not_in_the_table_yet_is_waited_for(
     world: World, running: Running, task_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    table = running.owners[1]._around.definitions
+    table = running.owners[1]._context.definitions
     entered, asked, released = asyncio.Event(), asyncio.Event(), asyncio.Event()
     take, position = table.take, table._consumer.position
 
@@ -184,7 +184,7 @@ async def test_an_execution_outlives_its_definition(world: World, running: Runni
     await world.define(definition(task_id, outputVariables=[{"name": "o", "type": "number"}]))
     execution, place = await execute(world, task_id)
     assert await outcome(world, execution, place) == ["TaskExecutionCreated"]
-    table = running.owners[1]._around.definitions
+    table = running.owners[1]._context.definitions
     await world.write(None, topic=DEFINITIONS_TOPIC, key=definition_key(task_id, "1.0.0").encode())
     await eventually(lambda: table.get(task_id, "1.0.0") is None, "the definition is withdrawn")
     assert await outcome(world, *await execute(world, task_id)) == ["definition_not_found"]

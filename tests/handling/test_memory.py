@@ -64,19 +64,19 @@ async def test_the_window_forgets_finished_executions_and_only_those(world: Worl
         recent = await life(world, stop)
         clock.now += timedelta(seconds=1)
         await life(world)
-        states = running.owners[2]._memory.states
+        states = running.states(2)
         assert old not in states
         assert {open_, running_, recent} <= set(states)
     assert [record.value is None for record in await world.snapshots(old.encode())][-1]
     async with world.handler(clock=clock, window=WINDOW) as running:
         await running.all_open()
-        states = running.owners[2]._memory.states
+        states = running.states(2)
         assert old not in states
         assert {open_, running_, recent} <= set(states)
         clock.now += WINDOW
         await life(world)
-        assert recent not in running.owners[2]._memory.states
-        assert {open_, running_} <= set(running.owners[2]._memory.states)
+        assert recent not in running.states(2)
+        assert {open_, running_} <= set(running.states(2))
         await world.command(start(old), id_=(late := str(uuid7())), reply=True)
         await world.command(start(open_))
         await world.command(succeed(running_))
@@ -96,10 +96,10 @@ async def test_a_restart_keeps_every_state_and_every_answer(world: World) -> Non
         for name, command in (("running", start), ("stopped", stop)):
             await world.command(command(execution_id(ids[name])), id_=f"{name} {ids[name]}")
         await world.settled()
-        states = {execution_id(id_): running.owners[3]._memory.states[execution_id(id_)] for id_ in ids.values()}
+        states = {execution_id(id_): running.states(3)[execution_id(id_)] for id_ in ids.values()}
     async with world.handler() as running:
         await running.all_open()
-        assert {key: running.owners[3]._memory.states[key] for key in states} == states
+        assert {key: running.states(3)[key] for key in states} == states
         for id_ in ids.values():
             await world.command(TASK, id_=id_, reply=True)
         await world.command(stop(execution_id(ids["stopped"])), id_=(again := str(uuid7())), reply=True)

@@ -8,8 +8,8 @@ from aiokafka.errors import KafkaError
 from prometheus_client import REGISTRY
 
 from service.contracts.topics import COMMANDS_TOPIC
-from service.handling import partition
-from service.handling.group import PartitionGroup
+from service.handling import opened, partition
+from service.handling.rebalancing import PartitionGroup
 from tests.handling.world import PARTITIONS, Running, World, eventually
 
 ALL = ", ".join(map(str, range(PARTITIONS)))
@@ -24,7 +24,7 @@ async def test_it_is_ready_when_all_partitions_are_open(running: Running) -> Non
 
 
 def test_before_it_was_given_partitions_it_is_not_ready() -> None:
-    group = PartitionGroup(lambda: None, lambda *_: None, 1.0)  # type: ignore[arg-type, return-value]  # it asks neither
+    group = PartitionGroup(None)  # type: ignore[arg-type]  # it asks for nothing
     assert group.readiness() == (False, "no partitions yet: joining the group of the handlers")
 
 
@@ -38,13 +38,13 @@ async def test_it_says_which_partition_is_closed_and_after_which_error(
         raise BrokenError
 
     owner = running.owners[2]
-    monkeypatch.setattr(partition, "start_producer", broken)
+    monkeypatch.setattr(opened, "start_producer", broken)
     owner.fail(BrokenError())
     await eventually(lambda: not owner.is_open, "it is closed")
     await eventually(lambda: "BrokenError()" in running.group.readiness().detail, "the error is told")
     ready, detail = running.group.readiness()
     assert not ready
-    assert detail.startswith(f"3 of {PARTITIONS} partitions open: 0, 1, 3; 2 closed for ")
+    assert detail.startswith(f"3 of {PARTITIONS} partitions open: 0, 1, 3; 2 opening for ")
     monkeypatch.undo()
     await running.all_open()
     assert running.group.readiness().ready

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from service.contracts.envelope import MAX_COMMAND_DEPTH
 from service.contracts.problems import Code, problem
 from service.contracts.topics import COMMANDS_TOPIC, MAX_COMMAND_BYTES, REJECTIONS_TOPIC, REPLIES_TOPIC
-from service.handling.answering import Refused
+from service.handling.deciding import Refused
 from service.handling.handler import utc_now
-from service.handling.outbox import rejection_record
+from service.handling.rejection_records import rejection_record
 from service.kafka.records import Record
 from service.projection.rows import rejection_row
 from tests.handling.world import HeaderPairs, Running, World, execution_id, header, id_owned_by

@@ -7,7 +7,7 @@ from uuid_utils.compat import uuid7
 
 from service.contracts.commands import ExecuteTask
 from service.contracts.topics import COMMANDS_TOPIC, EVENTS_TOPIC, REPLIES_TOPIC, STATE_TOPIC
-from service.handling import replies
+from service.handling import reply_topics
 from tests.handling.world import HeaderPairs, Running, World, body, execution_id, header, id_owned_by
 
 pytestmark = pytest.mark.usefixtures("running", "definition")
@@ -84,7 +84,7 @@ async def test_a_reply_topic_that_does_not_exist_is_refused_and_holds_nobody_up(
 
 
 async def test_a_client_can_have_a_topic_of_its_own(world: World, topic: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replies, "_RETRY_SECONDS", 0)
+    monkeypatch.setattr(reply_topics, "_RETRY_SECONDS", 0)
     id_, _ = await ask(world, topic)
     await world.settled()
     (record,) = await world.read_all(topic)
@@ -95,7 +95,7 @@ async def test_a_topic_that_was_deleted_since_ends_in_a_rejection(
     world: World, topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The broker answers UnknownTopicOrPartition to AddPartitions, which aiokafka repeats for ever."""
-    monkeypatch.setattr(replies, "_RETRY_SECONDS", 0)
+    monkeypatch.setattr(reply_topics, "_RETRY_SECONDS", 0)
     first, _ = await ask(world, topic)
     await world.settled()
     await world.delete_topic(topic)
@@ -111,7 +111,7 @@ async def test_a_topic_that_was_deleted_since_ends_in_a_rejection(
 async def test_a_topic_too_small_for_its_replies_is_refused_and_harms_nobody_else(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replies, "_RETRY_SECONDS", 0)
+    monkeypatch.setattr(reply_topics, "_RETRY_SECONDS", 0)
     tiny = f"{REPLIES_TOPIC}.{uuid7()}"
     await world.create_topic(tiny, max_message_bytes="100")
     (id_, place), (good, _) = await asyncio.gather(ask(world, tiny), ask(world, REPLIES_TOPIC))
@@ -141,7 +141,7 @@ async def test_a_correlation_id_may_be_any_bytes_and_comes_back_as_it_was(world:
 async def test_a_reply_too_large_for_a_topic_goes_without_its_payloads(
     world: World, topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replies, "_RETRY_SECONDS", 0)
+    monkeypatch.setattr(reply_topics, "_RETRY_SECONDS", 0)
     # Written out, each of these takes six bytes.
     task = TASK.model_copy(update={"inputs": {"big": "\x01" * 170_000}})
     id_, place = await ask(world, topic, task)

@@ -9,7 +9,7 @@ from uuid_utils.compat import uuid7
 
 from service.contracts.commands import ExecuteTask
 from service.contracts.topics import REPLIES_TOPIC
-from service.handling import replies
+from service.handling import reply_topics
 from tests.handling.world import HeaderPairs, Running, World, execution_id, id_owned_by
 
 pytestmark = pytest.mark.usefixtures("running", "definition")
@@ -26,7 +26,7 @@ async def definition(world: World, running: Running) -> None:
 @pytest.fixture
 async def topic(world: World, monkeypatch: pytest.MonkeyPatch) -> str:
     """A reply topic of a client that takes no record without a key."""
-    monkeypatch.setattr(replies, "_RETRY_SECONDS", 0)
+    monkeypatch.setattr(reply_topics, "_RETRY_SECONDS", 0)
     name = f"{REPLIES_TOPIC}.{uuid7()}"
     await world.create_topic(name, cleanup_policy="compact")
     return name

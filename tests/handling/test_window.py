@@ -32,6 +32,6 @@ async def test_one_that_finished_in_the_future_keeps_no_other_in_memory(world: W
         ordinary = await finish(world)
         times.append(now + WINDOW + timedelta(seconds=1))
         await finish(world)
-        states = running.owners[2]._memory.states
+        states = running.states(2)
         assert (future in states, ordinary in states) == (True, False)
     assert (await world.snapshots(ordinary.encode()))[-1].value is None

@@ -27,11 +27,12 @@ from service.contracts.topics import (
     STATE_TOPIC,
     TOPICS,
 )
+from service.domain.execution import Execution
 from service.domain.identity import command_id
 from service.handling import handler
-from service.handling.group import PartitionGroup
 from service.handling.handler import HandlerOptions, running_handler
 from service.handling.partition import PartitionOwner
+from service.handling.rebalancing import PartitionGroup
 from service.handling.timeouts import Timeouts
 from service.kafka.murmur2 import partition_of
 from service.kafka.partition_records import BoundedRecords
@@ -107,6 +108,10 @@ class Running:
     @property
     def owners(self) -> dict[int, PartitionOwner]:
         return self.group._owners
+
+    def states(self, partition: int) -> dict[str, Execution]:
+        """What the owner of this partition remembers."""
+        return self.owners[partition]._opened.states._states
 
     async def all_open(self, partitions: Iterable[int] = range(PARTITIONS)) -> Self:
         """Return once it has opened all these partitions."""

@@ -47,19 +47,19 @@ def life(  # noqa: PLR0913 - one for each thing that tests vary
         "created_at": at, "tags": (), "command_id": execution_id((name, "command")), "command_hash": "00",
     } | common  # fmt: skip
     events: list[Event] = [
-        TaskExecutionCreated(sequence=1, status=Status.PENDING, resolved_inputs=inputs or {}, **fields)
+        TaskExecutionCreated(sequence=1, occurred_at=at, status=Status.PENDING, resolved_inputs=inputs or {}, **fields)
     ]
     if status is Status.PENDING:
         return events
     if status is Status.SKIPPED or (status is Status.STOPPED and not started):
         fields |= {"sequence": 2, "previous_status": Status.PENDING}
     else:
-        running = fields | {"started_at": at + SECOND}
+        running = fields | {"started_at": at + SECOND, "occurred_at": at + SECOND}
         events.append(
             TaskExecutionStarted(sequence=2, status=Status.RUNNING, previous_status=Status.PENDING, **running)
         )
         fields = running | {"sequence": 3, "previous_status": Status.RUNNING}
-    fields |= {"completed_at": at + 3 * SECOND, "status": status}
+    fields |= {"completed_at": at + 3 * SECOND, "occurred_at": at + 3 * SECOND, "status": status}
     match status:
         case Status.SUCCESS:
             events.append(TaskExecutionSucceeded(outputs=outputs or {}, **fields))
@@ -80,7 +80,7 @@ def body(event: Event) -> bytes:
 
 def headers(event: Event) -> list[tuple[str, bytes]]:
     id_ = f"{event.execution_id}/{event.sequence}"
-    return envelope_headers(type(event).__name__, id_, event.execution_id, event.at)
+    return envelope_headers(type(event).__name__, id_, event.execution_id, event.occurred_at)
 
 
 def record(event: Event, offset: int, partition: int = 0) -> Record:

@@ -8,9 +8,9 @@ from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.handling.inbox import MAX_BATCH_RECORDS
+from service.handling.bisection import STRIKES, Bisection, Verdict
 from service.handling.producer import UnknownOutcomeError
-from service.handling.suspicion import STRIKES, Suspicion, Verdict
+from service.handling.queue import MAX_BATCH_RECORDS
 
 
 @dataclass
@@ -28,20 +28,20 @@ class Handled:
 
 def work(records: list[Record], fails: Callable[[Record, Verdict], bool], error: Exception) -> Handled:
     """As a partition works: batches of at most `limit`, opened again after each failure."""
-    suspicion, handled, next_offset = Suspicion(), Handled({}, 0), 0
+    bisection, handled, next_offset = Bisection(), Handled({}, 0), 0
     while next_offset < len(records):
-        batch = records[next_offset : next_offset + suspicion.limit]
-        verdict = suspicion.verdict(batch[0])
+        batch = records[next_offset : next_offset + bisection.limit]
+        verdict = bisection.verdict(batch[0])
         assert verdict is Verdict.DECIDE or len(batch) == 1
         if any(fails(record, verdict) for record in batch):
-            suspicion.failed(batch, error)
+            bisection.failed(batch, error)
             handled.failures += 1
             assert handled.failures < 1_000, "it never ends"
             continue
         handled.verdicts |= {record.offset: verdict for record in batch}
         next_offset += len(batch)
-        suspicion.committed(next_offset)
-    assert suspicion.limit == MAX_BATCH_RECORDS
+        bisection.committed(next_offset)
+    assert bisection.limit == MAX_BATCH_RECORDS
     return handled
 
 
@@ -71,17 +71,17 @@ def test_a_record_that_kafka_refuses_is_set_aside() -> None:
 
 @pytest.mark.parametrize("error", [KafkaConnectionError(), TimeoutError(), OSError(), UnknownOutcomeError()])
 def test_an_outage_is_held_against_nobody(error: Exception) -> None:
-    suspicion, batch = Suspicion(), [Record(5)]
+    bisection, batch = Bisection(), [Record(5)]
     for _ in range(100):
-        suspicion.failed(batch, error)
-        assert suspicion.verdict(batch[0]) is Verdict.DECIDE
-    suspicion.committed(6)
-    assert suspicion.limit == MAX_BATCH_RECORDS
+        bisection.failed(batch, error)
+        assert bisection.verdict(batch[0]) is Verdict.DECIDE
+    bisection.committed(6)
+    assert bisection.limit == MAX_BATCH_RECORDS
 
 
 def test_an_outage_between_strikes_does_not_count_and_does_not_acquit() -> None:
-    suspicion, batch = Suspicion(), [Record(5)]
+    bisection, batch = Bisection(), [Record(5)]
     for _ in range(STRIKES):
-        suspicion.failed(batch, TimeoutError())
-        suspicion.failed(batch, ValueError())
-    assert suspicion.verdict(batch[0]) is Verdict.SET_ASIDE
+        bisection.failed(batch, TimeoutError())
+        bisection.failed(batch, ValueError())
+    assert bisection.verdict(batch[0]) is Verdict.SET_ASIDE

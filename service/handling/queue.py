@@ -13,7 +13,7 @@ MAX_BATCH_RECORDS: Final = 3000
 MAX_BATCH_BYTES: Final = 4 << 20
 
 
-class Inbox:
+class CommandQueue:
     """In order, as they were fetched. `end` is the offset after the last one taken in, `size` what waits, in bytes."""
 
     def __init__(self) -> None:

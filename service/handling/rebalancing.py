@@ -2,20 +2,20 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, Protocol, cast
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.client import ConnectionGroup
 from aiokafka.errors import IllegalStateError, KafkaError, OffsetOutOfRangeError
-from aiokafka.protocol.group import HeartbeatRequest
+from faststream.kafka import KafkaMessage
 
 from service.contracts.readiness import Readiness
 from service.handling import metrics
-from service.handling.inbox import MAX_BATCH_BYTES, MAX_BATCH_RECORDS
+from service.handling.context import HandlerContext
 from service.handling.partition import PartitionOwner
+from service.handling.queue import MAX_BATCH_BYTES, MAX_BATCH_RECORDS
 from service.kafka.records import Record
 
 MAX_QUEUED: Final = 2 * MAX_BATCH_RECORDS
@@ -25,16 +25,26 @@ _WATCH_SECONDS: Final = 1.0
 
 log = structlog.get_logger(__name__)
 
-OwnerFactory = Callable[[AIOKafkaConsumer, int, asyncio.Task[None] | None], PartitionOwner]
+
+class Subscriber(Protocol):
+    """What we need of FastStream's: the consumer that it has made when it calls us."""
+
+    @property
+    def consumer(self) -> AIOKafkaConsumer | None:
+        """The consumer of the commands."""
+        ...
 
 
 class PartitionGroup(ConsumerRebalanceListener):
-    """Opens, parks and closes the owners as the group moves partitions about, and hands records to them."""
+    """Opens, parks and closes the owners as the group moves partitions about, and hands records to them.
 
-    def __init__(
-        self, consumer: Callable[[], AIOKafkaConsumer], make_owner: OwnerFactory, revoke_seconds: float
-    ) -> None:
-        self._consumer_now, self._make_owner, self._revoke_seconds = consumer, make_owner, revoke_seconds
+    `subscriber`, whose listener this is, must be set before it starts.
+    """
+
+    subscriber: Subscriber
+
+    def __init__(self, context: HandlerContext) -> None:
+        self._context = context
         self._consumer: AIOKafkaConsumer | None = None
         self._owners: dict[int, PartitionOwner] = {}
         self._closing: dict[int, asyncio.Task[None]] = {}
@@ -49,13 +59,13 @@ class PartitionGroup(ConsumerRebalanceListener):
             owner.park()
         waits = [asyncio.create_task(owner.settled()) for owner in self._owners.values()]
         if waits:
-            _, late = await asyncio.wait(waits, timeout=self._revoke_seconds)
+            _, late = await asyncio.wait(waits, timeout=self._context.timeouts.revoke)
             for wait in late:
                 wait.cancel()
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Keep what came straight back, give up what is gone, open what is new in tasks of their own."""
-        consumer = self._adopt(self._consumer_now())
+        consumer = self._adopt(self.subscriber.consumer)
         if self._stopping:
             return
         mine = {tp.partition: tp for tp in assigned}
@@ -69,7 +79,7 @@ class PartitionGroup(ConsumerRebalanceListener):
                     tp, 0
                 )  # a valid position keeps auto_offset_reset="none" quiet; the opening seeks for real
                 before = self._closing.get(partition)
-                self._owners[partition] = self._make_owner(consumer, partition, before)
+                self._owners[partition] = PartitionOwner(self._context, consumer, partition, before)
         self._assigned = True
         log.info("partitions_assigned", partitions=sorted(mine))
 
@@ -79,11 +89,12 @@ class PartitionGroup(ConsumerRebalanceListener):
         self._closing[partition] = task
         task.add_done_callback(lambda done: self._closing.get(partition) is done and self._closing.pop(partition))
 
-    def _adopt(self, consumer: AIOKafkaConsumer) -> AIOKafkaConsumer:
+    def _adopt(self, consumer: AIOKafkaConsumer | None) -> AIOKafkaConsumer:
         """Stamp every batch with the epochs in which it was fetched, the moment getmany() returns.
 
         Between getmany() and the handler FastStream yields to the loop, and a partition may be opened anew.
         """
+        assert consumer is not None  # noqa: S101 - FastStream has made it when it calls us
         if consumer is self._consumer:
             return consumer
         self._consumer, getmany = consumer, consumer.getmany
@@ -128,14 +139,18 @@ class PartitionGroup(ConsumerRebalanceListener):
         """What getmany() had taken from other partitions is lost with its exception: fetch it once more."""
         log.warning("fetch_failed", error=repr(error))
         for owner in [owner for owner in self._owners.values() if owner.is_open]:
-            consumer.seek(owner.tp, owner.inbox.end)
+            consumer.seek(owner.tp, owner.queue.end)
             if isinstance(error, OffsetOutOfRangeError) and owner.tp in error.args[0]:
                 owner.fail(error)
         await asyncio.sleep(_FETCH_PAUSE_SECONDS)
         return {}
 
+    async def handle(self, message: KafkaMessage) -> None:
+        """Take in what FastStream's consumer has fetched. Never raises."""
+        await self.dispatch(cast("tuple[Record, ...]", message.raw_message))
+
     async def dispatch(self, records: Iterable[Record]) -> None:
-        """Hand the batch that getmany() returned last to the owners; wait while no one has room. Never raises."""
+        """Hand the batch that getmany() returned last to the owners; wait while no one has room."""
         by_partition: dict[int, list[Record]] = defaultdict(list)
         for record in records:
             by_partition[record.partition].append(record)
@@ -152,29 +167,12 @@ class PartitionGroup(ConsumerRebalanceListener):
         owners = [owner for owner in self._owners.values() if owner.is_open and owner.tp in assigned]
         if self._too_much_waits():
             records, size = MAX_QUEUED / max(len(owners), 1), MAX_QUEUED_BYTES / max(len(owners), 1)
-            owners = [owner for owner in owners if len(owner.inbox) < records and owner.inbox.size < size]
+            owners = [owner for owner in owners if len(owner.queue) < records and owner.queue.size < size]
         return [owner.tp for owner in owners]
 
     def _too_much_waits(self) -> bool:
-        inboxes = [owner.inbox for owner in self._owners.values()]
-        return sum(map(len, inboxes)) > MAX_QUEUED or sum(inbox.size for inbox in inboxes) > MAX_QUEUED_BYTES
-
-    async def prove_membership(self) -> None:
-        """Return once the coordinator accepts a heartbeat: a zombie must not fence the rightful owner."""
-        while True:
-            # A request of our own: aiokafka's _do_heartbeat() would start a rejoin.
-            coordinator = self._consumer._coordinator if self._consumer else None  # noqa: SLF001 - no public heartbeat
-            if coordinator is not None and coordinator.coordinator_id is not None and coordinator.generation > 0:
-                request = HeartbeatRequest(coordinator.group_id, coordinator.generation, coordinator.member_id)
-                try:
-                    answer = await coordinator._client.send(  # noqa: SLF001 - no public heartbeat
-                        coordinator.coordinator_id, request, group=ConnectionGroup.COORDINATION
-                    )
-                except KafkaError:
-                    answer = None
-                if answer is not None and answer.error_code == 0:
-                    return
-            await asyncio.sleep(0.2)
+        queues = [owner.queue for owner in self._owners.values()]
+        return sum(map(len, queues)) > MAX_QUEUED or sum(queue.size for queue in queues) > MAX_QUEUED_BYTES
 
     async def close(self) -> None:
         """Close all owners, open no more. aiokafka does not call on_partitions_revoked when it stops."""

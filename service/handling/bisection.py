@@ -1,4 +1,4 @@
-"""Finds the one record for which its batches fail, so that it can be set aside. Pure.
+"""Finds by bisection the one record for which its batches fail, so that it can be set aside. Pure.
 
 Nothing that one record does may stop its partition. What fails for a record fails again when the partition is opened
 anew. So the batch is halved, down to the record; one that fails alone, `STRIKES` times, is set aside. What an outage of
@@ -18,8 +18,8 @@ from aiokafka.errors import (
     UnknownError,
 )
 
-from service.handling.inbox import MAX_BATCH_RECORDS
 from service.handling.producer import UnknownOutcomeError
+from service.handling.queue import MAX_BATCH_RECORDS
 from service.handling.transaction import ReplyRefusedError
 from service.kafka.records import Record
 
@@ -42,7 +42,7 @@ class Verdict(IntEnum):
     """The same without anything but its value: its headers, key or time may be what fails."""
 
 
-class Suspicion:
+class Bisection:
     """Of one partition: `limit` is how many records its next batch may hold.
 
     `searching`: the last batch failed by what a record says, as far as one can tell; waiting would not help.
@@ -54,16 +54,24 @@ class Suspicion:
         self._offset, self._strikes = -1, 0
 
     def failed(self, batch: Sequence[Record], error: BaseException) -> None:
-        """The transaction of this batch failed. Smaller ones, also because a slow machine must get one through."""
+        """The transaction of this batch failed. Smaller ones, also because a slow machine must get one through.
+
+        A batch without records held timers only: the next one is of commands, so that they go on.
+        """
         self.limit = max(1, len(batch) // 2)
         self.searching = isinstance(error, _OF_THE_RECORD) or not isinstance(error, _OF_THE_WORLD)
-        if not self.searching:
+        if not self.searching or not batch:
             return
         self._until = batch[-1].offset + 1
         if len(batch) == 1:
             offset = batch[0].offset
             self._strikes = self._strikes + 1 if offset == self._offset else 1
             self._offset = offset
+
+    @property
+    def is_on(self) -> bool:
+        """Whether batches are kept small, to find the record or to get one through."""
+        return self.limit < MAX_BATCH_RECORDS
 
     def committed(self, next_offset: int) -> None:
         """All before this offset is done."""

@@ -1,8 +1,9 @@
 """Which reply topics can be written. A topic that does not exist would stall a transaction for ever."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Final
+
+from aiokafka import AIOKafkaConsumer
 
 from service.contracts.topics import REPLIES_TOPIC
 
@@ -12,10 +13,9 @@ _STALLED_SECONDS: Final = 2 * _BROKEN_SECONDS
 
 
 class ReplyTopics:
-    """Knows the topics of the cluster, and those that failed. `fetch_topics` asks the cluster for all of them."""
+    """Knows the topics of the cluster, and those that failed."""
 
-    def __init__(self, fetch_topics: Callable[[], Awaitable[set[str]]]) -> None:
-        self._fetch_topics = fetch_topics
+    def __init__(self) -> None:
         self._existing: frozenset[str] = frozenset()
         self._broken: dict[str, tuple[float, str]] = {}
         self._stalled: dict[str, float] = {}
@@ -25,12 +25,12 @@ class ReplyTopics:
         """Whether `flaw` can speak of it without asking the cluster."""
         return name in self._existing and not self._stale
 
-    async def learn(self) -> None:
+    async def learn(self, consumer: AIOKafkaConsumer) -> None:
         """Ask the cluster which topics there are, at most every two seconds."""
         now = asyncio.get_running_loop().time()
         if now - self._asked < _RETRY_SECONDS:
             return
-        self._existing = frozenset(await self._fetch_topics())
+        self._existing = frozenset(await consumer.topics())
         self._asked, self._stale = now, False
 
     def flaw(self, name: str) -> str | None:

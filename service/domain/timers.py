@@ -1,0 +1,32 @@
+"""What happens to an execution by time alone: timers follow from its state, so none can be lost or ring twice."""
+
+from datetime import timedelta
+from enum import StrEnum
+
+from msgspec import Struct
+
+from service.contracts.events import TaskExecutionEvent
+from service.contracts.timestamps import Timestamp
+from service.domain.execution import Execution
+
+
+class TimerKind(StrEnum):
+    """What a timer is for."""
+
+    FORGET = "forget"
+    """The idempotency window of a finished execution is over."""
+
+
+class Timer(Struct, frozen=True, order=True):
+    """At `due`, something is to be decided about the execution. Timers sort by the time at which they are due."""
+
+    due: Timestamp
+    execution_id: str
+    kind: TimerKind
+
+
+def timers_of(known: Execution | TaskExecutionEvent, window: timedelta) -> tuple[Timer, ...]:
+    """Those of an execution in this state, or after this event; `window` is how long a finished one is remembered."""
+    if known.completed_at is None:
+        return ()
+    return (Timer(known.completed_at + window, known.execution_id, TimerKind.FORGET),)

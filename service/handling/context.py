@@ -1,0 +1,35 @@
+"""What the partitions of a handler share; made by `handler`."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from service.contracts.timestamps import Timestamp
+from service.handling.definitions_table import DefinitionsTable
+from service.handling.reply_topics import ReplyTopics
+from service.handling.timeouts import Timeouts
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerContext:
+    """What all partitions of a handler share; `window` is how long finished executions are remembered.
+
+    `failure` gets the error that no opening can cure: the process must end, rather than own a partition that nobody
+    handles.
+    """
+
+    bootstrap_servers: str
+    partitions: int
+    transactional_id_prefix: str
+    window: timedelta
+    clock: Callable[[], Timestamp]
+    definitions: DefinitionsTable
+    reply_topics: ReplyTopics
+    failure: asyncio.Future[None]
+    timeouts: Timeouts
+
+    def fail(self, error: BaseException) -> None:
+        """End the process by this error, if none has ended it yet."""
+        if not self.failure.done():
+            self.failure.set_exception(error)

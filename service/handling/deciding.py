@@ -1,0 +1,149 @@
+"""Stage 3, decide: a command that was read, its execution's state and what it names, in; its answer out. Pure."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import ClassVar, Final
+
+from msgspec import Struct
+
+from service.contracts.commands import ExecuteTask, FailTaskExecution, SkipTaskExecution, SucceedTaskExecution
+from service.contracts.envelope import Envelope
+from service.contracts.events import Event, encode_event
+from service.contracts.executions import TaskExecution
+from service.contracts.problems import Code, Problem, RejectedError, reject
+from service.contracts.timestamps import Timestamp
+from service.contracts.topics import MAX_RECORD_BYTES
+from service.domain.decision import Decision, Request, decide
+from service.domain.definitions import Definition
+from service.domain.execution import Execution, as_told, folded
+from service.domain.fitting import resolve_inputs
+from service.domain.identity import command_hash
+from service.domain.parsing import all_errors
+from service.domain.view import describe
+from service.handling.incoming import Incoming, Readable, ReplyAddress, Unreadable, invalid_topic
+from service.handling.lookup import Known
+from service.kafka.murmur2 import partition_of
+from service.kafka.records import Record
+
+MAX_EVENT_BYTES: Final = MAX_RECORD_BYTES - 65_536
+"""The largest body of an event; its headers, made from attributes of limited length, have room beside it."""
+
+
+class Accepted(Struct, frozen=True):
+    """The command made something happen: `bodies` are the decision's events as JSON, `state` is what they lead to."""
+
+    outcome: ClassVar = "accepted"
+    record: Record
+    reply_to: ReplyAddress | None
+    envelope: Envelope
+    decision: Decision
+    bodies: tuple[bytes, ...]
+    state: Execution
+
+
+class Repeated(Struct, frozen=True):
+    """The command says what is already so. `execution` is what the first asker was told."""
+
+    outcome: ClassVar = "duplicate"
+    record: Record
+    reply_to: ReplyAddress | None
+    execution: TaskExecution
+
+
+class Refused(Struct, frozen=True):
+    """The command is not valid, or not possible now."""
+
+    outcome: ClassVar = "rejected"
+    record: Record
+    reply_to: ReplyAddress | None
+    problem: Problem
+
+
+class Misplaced(Struct, frozen=True):
+    """The execution belongs to another partition: the record is passed on to it as it is."""
+
+    outcome: ClassVar = "forwarded"
+    record: Record
+    owner: int
+
+
+Answer = Accepted | Repeated | Refused | Misplaced
+
+
+@dataclass(frozen=True, slots=True)
+class Decider:
+    """Decides the commands of one partition, of so many; `window` is how long finished executions are remembered."""
+
+    partition: int
+    partitions: int
+    window: timedelta
+
+    def answer(self, incoming: Incoming, state: Execution | None, known: Known, at: Timestamp) -> Answer:
+        """Decide what was read, now (`at`); `state` is that of its execution, if it is remembered here."""
+        reply_to = incoming.reply_to
+        flaw = known.topic_flaws.get(reply_to.topic) if reply_to is not None else None
+        try:
+            if isinstance(incoming, Unreadable):
+                reply_to = None if flaw else reply_to
+                return Refused(incoming.record, reply_to, _whole_problem(incoming, known))
+            if reply_to is not None and flaw is not None:
+                return Refused(incoming.record, None, invalid_topic(reply_to.topic, flaw).problem)
+            if state is None and (owner := self._owner(incoming.execution_id)) != self.partition:
+                return Misplaced(incoming.record, owner)
+            return self._decide(incoming, state, known, at)
+        except RejectedError as error:
+            return Refused(incoming.record, reply_to, error.problem)
+
+    def _decide(self, incoming: Readable, state: Execution | None, known: Known, at: Timestamp) -> Answer:
+        record, reply_to, envelope, command = incoming.record, incoming.reply_to, incoming.envelope, incoming.command
+        task = command if isinstance(command, ExecuteTask) else state
+        definition = known.definition_of(task) if task else None
+        content = command_hash(envelope.type, envelope.data)
+        decision = decide(
+            state, Request(command, incoming.command_id, content, envelope.source, at), definition, self.window
+        )
+        if state is not None and decision.repeats is not None:
+            execution = describe(as_told(state, decision.repeats), **_payloads(incoming, definition))
+            return Repeated(record, reply_to, execution)
+        after = folded(state, decision.events)
+        assert after is not None  # noqa: S101 - what is accepted without a state makes one
+        return Accepted(record, reply_to, envelope, decision, tuple(map(_encode, decision.events)), after)
+
+    def _owner(self, execution_id: str) -> int:
+        return partition_of(execution_id.encode(), self.partitions)
+
+
+def _whole_problem(incoming: Unreadable, known: Known) -> Problem:
+    if incoming.rest is None:
+        return incoming.problem
+    return all_errors(incoming.problem, incoming.rest, known.definition_of(incoming.rest))
+
+
+def _payloads(incoming: Readable, definition: Definition | None) -> dict[str, object]:
+    """What the first asker was told of payloads, which are not remembered: the duplicate's own are equal."""
+    match incoming.command:
+        case ExecuteTask() as command:
+            try:
+                return {"resolved_inputs": resolve_inputs(command, definition)}
+            except RejectedError:  # the definition was withdrawn since, or replaced: no duplicate stops the partition
+                return {"resolved_inputs": command.inputs}
+        case SucceedTaskExecution() as command:
+            return {"outputs": command.outputs}
+        case FailTaskExecution() as command:
+            return {"error_message": command.error_message}
+        case SkipTaskExecution() as command:
+            return {"skip_reason": f"{command.reason}: {command.node}"}
+        case _:
+            return {}
+
+
+def _encode(event: Event) -> bytes:
+    """The event as JSON; one that the broker would not take is the command's fault, not the transaction's."""
+    body = encode_event(event)
+    if len(body) > MAX_EVENT_BYTES:
+        raise reject(
+            Code.PAYLOAD_TOO_LARGE,
+            f"With the definition's defaults filled in, {type(event).__name__} has {len(body)} bytes; at most "
+            f"{MAX_EVENT_BYTES} are allowed. Send less, or name large data by a file.",
+        )
+    return body

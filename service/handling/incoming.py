@@ -1,0 +1,135 @@
+"""Stage 1, read: what a record says. Pure: nothing is looked up, and nothing is decided."""
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Final
+
+from msgspec import Struct
+
+from service.contracts.attributes import MAX_ATTRIBUTE
+from service.contracts.commands import Command, ExecuteTask
+from service.contracts.envelope import CORRELATION_ID, REPLY_TO, Envelope, read_envelope
+from service.contracts.problems import Code, Problem, RejectedError, problem, reject
+from service.contracts.topics import MAX_COMMAND_BYTES, REPLY_TOPIC
+from service.domain.identity import command_id, placed_id
+from service.domain.parsing import UnfitExecuteTaskError, parse_command
+from service.kafka.murmur2 import partition_of
+from service.kafka.records import CutValue, Record
+
+_HEADER_OVERHEAD: Final = 4  # on the wire, the lengths of a name and a value: up to two bytes each
+
+
+class ReplyAddress(Struct, frozen=True):
+    """Where the asker wants the reply: a topic, which may not exist, and the correlation id as it came."""
+
+    topic: str
+    correlation_id: bytes | None
+
+
+class Readable(Struct, frozen=True):
+    """A command, its identity, and the execution that it is about."""
+
+    record: Record
+    reply_to: ReplyAddress | None
+    envelope: Envelope
+    command: Command
+    command_id: str
+    execution_id: str
+
+
+class Unreadable(Struct, frozen=True):
+    """No valid command. `rest` is what can be read of an ExecuteTask: its definition may have more to say of it."""
+
+    record: Record
+    reply_to: ReplyAddress | None
+    problem: Problem
+    rest: ExecuteTask | None = None
+
+
+Incoming = Readable | Unreadable
+
+
+@dataclass(frozen=True, slots=True)
+class CommandReader:
+    """Reads the records of one command partition, of so many."""
+
+    partition: int
+    partitions: int
+
+    def read(self, record: Record) -> Incoming:
+        """What the record says; never raises for anything that a client can send."""
+        reply_to = None
+        try:
+            size, topic, correlation_id = _transport(record)
+            reply_to = _reply_address(topic, correlation_id) if topic else None
+            if isinstance(record.value, CutValue):
+                detail = f"{record.value.flaw} A command may have {MAX_COMMAND_BYTES} bytes, headers included."
+                raise reject(Code.PAYLOAD_TOO_LARGE, detail)
+            if size > MAX_COMMAND_BYTES:
+                detail = f"The command has {size} bytes, headers included; at most {MAX_COMMAND_BYTES} are allowed."
+                raise reject(Code.PAYLOAD_TOO_LARGE, detail)
+            envelope = read_envelope(record)
+            command = parse_command(envelope)
+        except UnfitExecuteTaskError as error:
+            return Unreadable(record, reply_to, error.problem, error.rest)
+        except RejectedError as error:
+            return Unreadable(record, reply_to, error.problem)
+        is_new = isinstance(command, ExecuteTask)
+        identity = self._identity(envelope, is_new=is_new)
+        execution_id = identity if isinstance(command, ExecuteTask) else command.execution_id
+        return Readable(record, reply_to, envelope, command, identity, execution_id)
+
+    def _identity(self, envelope: Envelope, *, is_new: bool) -> str:
+        if not envelope.placed:
+            return command_id(envelope.source, envelope.id)
+        return placed_id(
+            envelope.id, lambda id_: not is_new or partition_of(id_.encode(), self.partitions) == self.partition
+        )
+
+
+def set_aside(record: Record, *, bare: bool) -> Unreadable:
+    """A command that the service itself fails on, unread; `bare`: without all but its value, and unreplied."""
+    detail = (
+        "The service failed on this command again and again: it was set aside, and not carried out. Tell the "
+        "service's operators; this record is kept with the rejection."
+    )
+    if bare:
+        record = replace(record, key=None, headers=(), timestamp=0)
+    reply_to = None
+    with suppress(RejectedError):
+        _, topic, correlation_id = _transport(record)
+        reply_to = _reply_address(topic, correlation_id) if topic else None
+    return Unreadable(record, reply_to, problem(Code.INTERNAL_ERROR, detail))
+
+
+def invalid_topic(name: str, flaw: str) -> RejectedError:
+    """The refusal of a command whose reply topic cannot be written."""
+    return reject(
+        Code.INVALID_REPLY_TO,
+        f"No reply can be sent to {name!r}: {flaw}. Use task-execution.replies or an existing topic "
+        "task-execution.replies.<name>.",
+    )
+
+
+def _reply_address(topic: bytes, correlation_id: bytes | None) -> ReplyAddress:
+    name = topic.decode(errors="replace")
+    if REPLY_TOPIC.fullmatch(name) is None:
+        raise invalid_topic(name, "it is not a reply topic")
+    if correlation_id is not None and len(correlation_id) > MAX_ATTRIBUTE:
+        # The broker would refuse the reply, and with it the replies to everybody else.
+        detail = f"The correlation_id has {len(correlation_id)} bytes; at most {MAX_ATTRIBUTE} are allowed."
+        raise reject(Code.INVALID_REPLY_TO, detail)
+    return ReplyAddress(name, correlation_id)
+
+
+def _transport(record: Record) -> tuple[int, bytes | None, bytes | None]:
+    """The size of the record in bytes, and its reply topic and correlation id."""
+    size = len(record.value or b"") + len(record.key or b"")
+    topic = correlation_id = None
+    for name, value in record.headers:
+        size += len(name.encode()) + len(value or b"") + _HEADER_OVERHEAD
+        if name == REPLY_TO:
+            topic = value
+        elif name == CORRELATION_ID:
+            correlation_id = value
+    return size, topic, correlation_id

@@ -1,0 +1,59 @@
+"""The way of a batch through the stages: read, look up, decide, pack. `partition` then commits and remembers it."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from aiokafka import AIOKafkaConsumer
+
+from service.handling.bisection import Verdict
+from service.handling.context import HandlerContext
+from service.handling.deciding import Decider
+from service.handling.incoming import CommandReader, Incoming, Readable, set_aside
+from service.handling.lookup import Lookup
+from service.handling.pace import Pace
+from service.handling.unit_of_work import UnitOfWork
+from service.kafka.records import Record
+
+SLICE: Final = 60
+"""So many records go through all stages while they are still in the CPU's cache."""
+
+MAX_EVENTS_BYTES: Final = 16 << 20
+"""Then a batch ends: a small command's event may be large by the defaults that its definition fills in."""
+
+
+class Processing:
+    """The stages for the records of one partition."""
+
+    def __init__(self, partition: int, context: HandlerContext, consumer: AIOKafkaConsumer) -> None:
+        self._context, self._consumer = context, consumer
+        self._reader = CommandReader(partition, context.partitions)
+        self._decider = Decider(partition, context.partitions, context.window)
+
+    async def process(self, records: Sequence[Record], unit: UnitOfWork, verdict: Verdict) -> None:
+        """Answer the records, in order, into `unit`; as many as time and the size of a transaction allow."""
+        pace = Pace()
+        lookup = Lookup(self._context.definitions, self._context.reply_topics, self._consumer)
+        for slice_ in _slices(records):
+            commands: list[Incoming] = []
+            for record in slice_:
+                commands.append(self._read(record, verdict))
+                if pace.must_rest:
+                    await pace.rest()
+            known = await lookup.find(commands, unit.states)
+            for command in commands:
+                state = unit.states.get(command.execution_id) if isinstance(command, Readable) else None
+                unit.add(self._decider.answer(command, state, known, unit.at))
+                if unit.size > MAX_EVENTS_BYTES or pace.is_over:
+                    return
+                if pace.must_rest:
+                    await pace.rest()
+            await pace.rest()
+
+    def _read(self, record: Record, verdict: Verdict) -> Incoming:
+        if verdict is Verdict.DECIDE:
+            return self._reader.read(record)
+        return set_aside(record, bare=verdict is Verdict.SET_ASIDE_BARE)
+
+
+def _slices(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
+    return (records[begin : begin + SLICE] for begin in range(0, len(records), SLICE))

@@ -1,0 +1,31 @@
+"""What earlier versions have stored, as it was recorded from them."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from aiokafka import ConsumerRecord
+
+from service.kafka.records import Record
+
+VERSION_1 = Path(__file__).parent / "version_1"
+
+
+def records(name: str, version: Path = VERSION_1) -> Iterable[Record]:
+    """The records of a topic: `events`, `state` or `rejections`."""
+    for line in (version / f"{name}.jsonl").read_text(encoding="utf-8").splitlines():
+        recorded = json.loads(line)
+        key, value = (part and part.encode() for part in (recorded["key"], recorded["value"]))
+        yield ConsumerRecord(
+            topic=recorded["topic"], partition=recorded["partition"], offset=recorded["offset"],
+            timestamp=recorded["timestamp"], timestamp_type=0, key=key, value=value, checksum=None,
+            serialized_key_size=0, serialized_value_size=0,
+            headers=tuple((header, content.encode()) for header, content in recorded["headers"]),
+        )  # fmt: skip
+
+
+def answers(version: Path = VERSION_1) -> dict[str, Any]:
+    """What Get said of each execution, by a name."""
+    told: dict[str, Any] = json.loads((version / "answers.json").read_text(encoding="utf-8"))
+    return told
