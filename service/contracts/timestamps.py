@@ -69,7 +69,7 @@ def encode_hook(value: object) -> str:
         NotImplementedError: it is something else.
     """
     if isinstance(value, Timestamp):
-        return str(value)
+        return rfc3339(value)
     raise NotImplementedError(f"{type(value).__name__} is not written as JSON")
 
 

@@ -43,9 +43,11 @@ class Processing:
             for command in commands:
                 state = unit.states.get(command.execution_id) if isinstance(command, Readable) else None
                 unit.add(self._decider.answer(command, state, known, unit.at))
-                if unit.size > MAX_EVENTS_BYTES or pace.is_over:
+                if unit.size > MAX_EVENTS_BYTES:
                     return
                 if pace.must_rest:
+                    if pace.is_over:
+                        return
                     await pace.rest()
             await pace.rest()
 
