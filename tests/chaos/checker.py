@@ -17,9 +17,10 @@ _EVENT_OF: Final = {
     "FAILURE": "TaskExecutionFailed", "STOPPED": "TaskExecutionStopped", "SKIPPED": "TaskExecutionSkipped",
 }  # fmt: skip
 _SNAPSHOT: Final = (
-    "executionId", "sequence", "status", "taskId", "taskVersion", "createdBy", "createdAt", "tags", "startedAt",
-    "completedAt", "sparkApplicationId",
+    "executionId", "sequence", "status", "taskId", "taskVersion", "createdBy", "createdAt", "tags", "occurredAt",
+    "startedAt", "completedAt", "sparkApplicationId",
 )  # fmt: skip
+_TOLD: Final = ("commandId", "commandHash", "sequence", "status", "startedAt", "completedAt", "sparkApplicationId")
 _EXAMPLES: Final = 5
 
 
@@ -92,7 +93,9 @@ def _check_life(execution_id: str, written: Written, partitions: int, verdict: V
         times = [
             datetime.fromisoformat(body[name]) for name in ("createdAt", "startedAt", "completedAt") if name in body
         ]
-        if times != sorted(times) or any(body.get(k) != v for k, v in previous.items() if k.endswith("At")):
+        kept = {name: time for name, time in previous.items() if name.endswith("At") and name != "occurredAt"}
+        newest = body.get("completedAt") or body.get("startedAt") or body.get("createdAt")
+        if times != sorted(times) or kept != {name: body.get(name) for name in kept} or body["occurredAt"] != newest:
             verdict.blame("event's times are wrong", f"{execution_id}/{sequence}: {times}")
         previous = body
 
@@ -140,11 +143,12 @@ def _fold(events: list[Read]) -> dict[str, Any] | None:
     if not bodies:
         return None
     snapshot = {_snake(name): bodies[-1][name] for name in _SNAPSHOT if name in bodies[-1]}
-    return {**snapshot, "commands": [[body["commandId"], body["commandHash"]] for body in bodies]}
+    return {**snapshot, "commands": [[body.get(name) for name in _TOLD] for body in bodies]}
 
 
 def _without_nulls(value: bytes | None) -> dict[str, Any]:
-    return {name: item for name, item in json.loads(value or b"{}").items() if item is not None}
+    execution = json.loads(value or b'{"execution":{}}')["execution"]
+    return {name: item for name, item in execution.items() if item is not None}
 
 
 def _snake(name: str) -> str:
