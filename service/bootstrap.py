@@ -22,7 +22,7 @@ from service.embedded.broker import EmbeddedBroker
 from service.embedded.data_dir import data_directory
 from service.embedded.errors import EmbeddedError
 from service.handling.handler import HandlerOptions, running_handler
-from service.kafka.fetching import bound_fetching
+from service.kafka.internals.fetching import bound_fetching
 from service.kafka.provisioning import ProvisioningError, ensure_topics
 from service.logs import configure_logs
 from service.memory import give_back

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.producer.message_accumulator import BatchBuilder  # noqa: TID251 - not in internals yet
 
 from service.contracts.envelope import Headers
 

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.client import ConnectionGroup
+from aiokafka.client import ConnectionGroup  # noqa: TID251 - not in internals yet
 from aiokafka.errors import IllegalStateError, KafkaError, OffsetOutOfRangeError
-from aiokafka.protocol.group import HeartbeatRequest
+from aiokafka.protocol.group import HeartbeatRequest  # noqa: TID251 - not in internals yet
 
 from service.contracts.readiness import Readiness
 from service.handling import metrics

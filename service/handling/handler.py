@@ -8,7 +8,7 @@ from datetime import UTC, timedelta
 from typing import Any, cast
 
 from aiokafka import AIOKafkaConsumer
-from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor  # noqa: TID251 - not in internals yet
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
@@ -21,7 +21,7 @@ from service.handling.partition import PartitionOwner
 from service.handling.replies import ReplyTopics
 from service.handling.surroundings import Surroundings
 from service.handling.timeouts import Timeouts
-from service.kafka.fetching import bound_fetching
+from service.kafka.internals.fetching import bound_fetching
 from service.kafka.records import Record
 
 

@@ -19,8 +19,8 @@ from aiokafka.errors import (
 )
 
 from service.handling.inbox import MAX_BATCH_RECORDS
-from service.handling.producer import UnknownOutcomeError
 from service.handling.transaction import ReplyRefusedError
+from service.kafka.internals.single_send import UnknownOutcomeError
 from service.kafka.records import Record
 
 STRIKES: Final = 3

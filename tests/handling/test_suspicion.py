@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.handling.inbox import MAX_BATCH_RECORDS
-from service.handling.producer import UnknownOutcomeError
 from service.handling.suspicion import STRIKES, Suspicion, Verdict
+from service.kafka.internals.single_send import UnknownOutcomeError
 
 
 @dataclass
