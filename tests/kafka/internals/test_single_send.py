@@ -57,11 +57,12 @@ async def guarded(request: object, error: Exception) -> None:
 async def test_after_an_end_by_force_nothing_runs(kafka: str) -> None:
     producer = AIOKafkaProducer(bootstrap_servers=kafka)
     await producer.start()
-    await producer.send_and_wait(EVENTS_TOPIC, b"{}", partition=0)
-    sender, connections = producer._sender.sender_task, [*producer.client._conns.values()]
-    assert not sender.done()
-    assert connections
-    await end_by_force(producer, 3)
-    await asyncio.wait([sender])
-    assert not any(connection.connected() for connection in connections)
-    await producer.stop()  # else it warns that it was left open
+    try:
+        await producer.send_and_wait(EVENTS_TOPIC, b"{}", partition=0)
+        sender, connections = producer._sender.sender_task, [*producer.client._conns.values()]
+        assert any(connection.connected() for connection in connections)
+        await end_by_force(producer, 3)
+        await asyncio.wait([sender])
+        assert not any(connection.connected() for connection in connections)
+    finally:
+        await producer.stop()
