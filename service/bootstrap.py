@@ -11,8 +11,8 @@ from typing import Final
 from urllib.parse import quote
 
 from service.api.app import create_app
-from service.api.commands import SOURCE
 from service.api.ports import Check
+from service.api.principals import SOURCE
 from service.clickhouse.client import connect
 from service.clickhouse.errors import ClickHouseSetupError, UnavailableError
 from service.clickhouse.schema import create_schema
@@ -80,7 +80,8 @@ async def running_service(settings: Settings, roles: Collection[Role], *also: Ta
                     "kafka": told(lambda: Readiness(not commands.closed, commands.closed or "answers")),
                     "clickhouse": answers(lambda: clickhouse.query("SELECT 1")),
                 }
-                task, url = await enter(serving_api(settings, create_app(commands, queries, checks, hosts(settings))))
+                app = create_app(commands, queries, checks, hosts(settings), principal_header=settings.principal_header)
+                task, url = await enter(serving_api(settings, app))
                 parts.append(task)
         if settings.metrics_port is not None:
             parts.append(await enter(serving_operations(settings, settings.metrics_port, checks)))
