@@ -31,18 +31,8 @@ def test_one_version_of_uv_is_named_everywhere() -> None:
 
 
 def test_the_wheel_says_that_it_is_typed(tmp_path: Path) -> None:
-    build = [
-        ROOT / ".tools/bin/uv",
-        "build",
-        "--wheel",
-        "--quiet",
-        "--python",
-        sys.executable,
-        "--out-dir",
-        tmp_path,
-        ROOT,
-    ]
-    subprocess.run(build, check=True)
+    build = [str(ROOT / ".tools/bin/uv"), "build", "--wheel", "--quiet", "--python", sys.executable, "--out-dir"]
+    subprocess.run([*build, str(tmp_path), str(ROOT)], check=True)
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as files:
         assert "service/py.typed" in files.namelist()

@@ -81,9 +81,7 @@ def test_kafka_is_a_list_of_brokers(monkeypatch: pytest.MonkeyPatch, given: str,
     assert Settings().kafka_bootstrap_servers == servers
 
 
-@pytest.mark.parametrize(
-    "bad", ["", "kafka", "kafka:", ":9092", "kafka:http", "kafka://b:9092", "a b:9092", "fd00::1:9092"]
-)
+@pytest.mark.parametrize("bad", ["", "kafka", "kafka:", ":9092", "kafka:http", "kafka://b:9", "a b:9092", "fd00::1:9"])
 @pytest.mark.parametrize("form", ["{}", "good:9092,{}", "{},good:9092"])
 def test_what_is_no_broker_is_named(form: str, bad: str) -> None:
     with pytest.raises(ValidationError, match=re.escape(f"'{bad}' is not host:port")):

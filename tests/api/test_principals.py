@@ -23,7 +23,7 @@ async def proxied(commands: ScriptedCommands, queries: ScriptedQueries) -> Async
         yield client
 
 
-def body(path: str) -> dict[str, object]:
+def body(path: str) -> object:
     return EXECUTE if path == EXECUTIONS else {}
 
 
