@@ -22,8 +22,8 @@ from bench.peers import PEER, Peers
 from bench.restart import restart
 from bench.throughput import throughput
 from bench.workload import TYPES, lives
-from service.cli.processes import available_cpus
 from service.embedded.broker import EmbeddedBroker
+from service.runtime.cpus import available_cpus
 
 FLOOR: Final = 0.7
 """Ours must reach this share of the peer's commands per second."""

@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 PREFIX: Final = "TASKEXEC_"
 DEFAULT_HTTP_PORT: Final = 8080
 DEFAULT_KAFKA_PORT: Final = 9092
+_MAX_PORT: Final = 65_535
 
 
 def _names(value: object) -> object:
@@ -26,6 +27,22 @@ def _host_name(text: str) -> str:
         if name == "*" or re.fullmatch(r"[a-z0-9._-]+", name):
             return name
     raise ValueError(f"'{text}' is not a host: give names such as api.example.org, without scheme and port; * is all")
+
+
+def bootstrap_servers(text: str) -> str:
+    """The addresses of Kafka's brokers, `host:port[,host:port…]`, without spaces.
+
+    Raises:
+        ValueError: one of them is not such an address; the message names it.
+    """
+    servers = [server.strip() for server in text.split(",")]
+    for server in servers:
+        host, _, port = server.rpartition(":")
+        if not (re.fullmatch(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]", host) and re.fullmatch(r"[0-9]{1,5}", port)):
+            raise ValueError(f"'{server}' is not host:port; give one or more, such as kafka-1:9092,kafka-2:9092")
+        if not 0 < int(port) <= _MAX_PORT:
+            raise ValueError(f"'{server}' has a port that does not exist: it must be 1 to {_MAX_PORT}")
+    return ",".join(servers)
 
 
 HostNames = Annotated[
@@ -45,9 +62,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, env_prefix=PREFIX, extra="forbid", populate_by_name=True)
 
-    kafka_bootstrap_servers: Annotated[str, Field(validation_alias="KAFKA_BOOTSTRAP_SERVERS")] = (
-        f"127.0.0.1:{DEFAULT_KAFKA_PORT}"
-    )
+    kafka_bootstrap_servers: Annotated[
+        str, AfterValidator(bootstrap_servers), Field(validation_alias="KAFKA_BOOTSTRAP_SERVERS")
+    ] = f"127.0.0.1:{DEFAULT_KAFKA_PORT}"
     clickhouse_dsn: Annotated[str, Field(validation_alias="CLICKHOUSE_DSN")] = "clickhouse://127.0.0.1:8123/default"
     partitions: Annotated[int, Field(ge=1, le=1000, description="TASKEXEC_PARTITIONS; fixed once topics exist.")] = 8
     replication_factor: Annotated[int, Field(ge=1, le=10)] = 1
@@ -57,6 +74,14 @@ class Settings(BaseSettings):
     http_port: Annotated[int, Field(ge=0, le=65_535)] = DEFAULT_HTTP_PORT
     trust_network: bool = False
     allowed_hosts: Annotated[HostNames, Field(description="Names in the header Host, besides those of loopback.")] = ()
+    principal_header: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[A-Za-z0-9-]{1,64}$",
+            description="The header in which an authenticating proxy says who calls. Whoever reaches the API must come "
+            "through that proxy, which must overwrite what clients send.",
+        ),
+    ] = None
     metrics_port: Annotated[int | None, Field(ge=0, le=65_535)] = None
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
 

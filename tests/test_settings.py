@@ -1,3 +1,4 @@
+import re
 from datetime import timedelta
 
 import pytest
@@ -65,3 +66,35 @@ def test_what_is_no_host_is_refused(monkeypatch: pytest.MonkeyPatch, given: str)
     monkeypatch.setenv("TASKEXEC_ALLOWED_HOSTS", given)
     with pytest.raises(ValidationError, match="is not a host: give names such as"):
         Settings()
+
+
+@pytest.mark.parametrize(
+    ("given", "servers"),
+    [
+        ("kafka:9092", "kafka:9092"),
+        ("kafka-1:9092, kafka_2.example.org:19092,10.0.0.1:1", "kafka-1:9092,kafka_2.example.org:19092,10.0.0.1:1"),
+        ("[fd00::1]:9092", "[fd00::1]:9092"),
+    ],
+)
+def test_kafka_is_a_list_of_brokers(monkeypatch: pytest.MonkeyPatch, given: str, servers: str) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", given)
+    assert Settings().kafka_bootstrap_servers == servers
+
+
+@pytest.mark.parametrize("bad", ["", "kafka", "kafka:", ":9092", "kafka:http", "kafka://b:9", "a b:9092", "fd00::1:9"])
+@pytest.mark.parametrize("form", ["{}", "good:9092,{}", "{},good:9092"])
+def test_what_is_no_broker_is_named(form: str, bad: str) -> None:
+    with pytest.raises(ValidationError, match=re.escape(f"'{bad}' is not host:port")):
+        Settings(kafka_bootstrap_servers=form.format(bad))
+
+
+@pytest.mark.parametrize("port", ["0", "65536"])
+def test_a_port_that_does_not_exist_is_named(port: str) -> None:
+    with pytest.raises(ValidationError, match=f"'kafka:{port}' has a port that does not exist"):
+        Settings(kafka_bootstrap_servers=f"kafka:{port}")
+
+
+@pytest.mark.parametrize("header", ["", "X-User:", "X User", "Üser"])
+def test_what_is_no_header_is_refused(header: str) -> None:
+    with pytest.raises(ValidationError):
+        Settings(principal_header=header)

@@ -35,11 +35,13 @@ The system of record for every run of every task.
 """
 
 
-def create_app(
+def create_app(  # noqa: PLR0913 - all that it is made of
     commands: CommandGateway,
     queries: Queries,
     checks: Mapping[str, Check],
     hosts: Hosts = Hosts(),  # noqa: B008 - immutable
+    *,
+    principal_header: str | None = None,
     lifespan: Lifespan | None = None,
 ) -> FastAPI:
     """The application: nothing in it is global, and nothing connects before `lifespan` is entered.
@@ -49,6 +51,7 @@ def create_app(
         queries: who answers queries.
         checks: by name, the parts that must be ready for `/readyz` to say so; more may come later.
         hosts: the names that it answers to, besides those of loopback.
+        principal_header: the request header in which a proxy says who calls, if one does.
         lifespan: opens and closes what the app needs.
     """
     app = FastAPI(
@@ -68,7 +71,7 @@ def create_app(
         responses=problems(*EVERY_REQUEST),
         lifespan=lifespan,
     )
-    app.include_router(command_routes(commands), prefix=PREFIX)
+    app.include_router(command_routes(commands, principal_header), prefix=PREFIX)
     app.include_router(query_routes(queries), prefix=PREFIX)
     app.include_router(operation_routes(checks))
     _wrap(app, hosts)

@@ -1,7 +1,7 @@
 """Commands over HTTP: each is sent to the write side, and its reply is the answer."""
 
 from http import HTTPStatus
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Header, Path, Request, Response
 from uuid_utils.compat import uuid7
@@ -10,6 +10,7 @@ from service.api.describe import command_route
 from service.api.errors import problem_response
 from service.api.names import ALL, IDEMPOTENCY_KEY, ONE, POSITION, REPLAYED
 from service.api.ports import CommandGateway
+from service.api.principals import SourceOf, principal_parameters, source_of
 from service.api.requests import NoParameters, query, read_command, trace_of
 from service.contracts.commands import (
     Command,
@@ -25,9 +26,6 @@ from service.contracts.envelope import JSON
 from service.contracts.model import ExecutionId
 from service.contracts.problems import Code, FieldError, reject
 from service.contracts.replies import CommandReply, Outcome
-
-SOURCE: Final = "/task-execution-service/api"
-"""The CloudEvents source of commands that come over HTTP: with the Idempotency-Key, their identity."""
 
 ACTIONS: Final[dict[str, type[LifecycleCommand]]] = {
     "start": StartTaskExecution,
@@ -49,32 +47,50 @@ IdempotencyKey = Annotated[
 ]
 
 
-def command_routes(commands: CommandGateway) -> APIRouter:
-    """The routes that change something."""
+def command_routes(commands: CommandGateway, principal_header: str | None = None) -> APIRouter:
+    """The routes that change something. `principal_header` is the request header that says who calls, if one does."""
+    source, parameters = source_of(principal_header), principal_parameters(principal_header)
     router = APIRouter(tags=["Commands"], dependencies=[Depends(query(NoParameters))])
 
-    @router.post(ALL, **command_route(ExecuteTask))
+    @router.post(ALL, **command_route(ExecuteTask, parameters))
     async def execute(request: Request, key: IdempotencyKey = None) -> Response:
-        reply = await _submit(commands, request, await read_command(request, ExecuteTask), key)
+        identity = _identity(request, key, source)
+        reply = await _submit(commands, request, await read_command(request, ExecuteTask), identity)
         return _answer(reply, HTTPStatus.CREATED, str(request.url.path))
 
     for action, kind in ACTIONS.items():
-        _add(router, action, kind, commands)
+        _add(router, action, kind, parameters, commands, source)
     return router
 
 
-def _add(router: APIRouter, action: str, kind: type[LifecycleCommand], commands: CommandGateway) -> None:
-    @router.post(f"{ONE}/{action}", **command_route(kind))
+def _add(  # noqa: PLR0913, PLR0917 - what a route is made of
+    router: APIRouter,
+    action: str,
+    kind: type[LifecycleCommand],
+    parameters: list[dict[str, Any]],
+    commands: CommandGateway,
+    source: SourceOf,
+) -> None:
+    @router.post(f"{ONE}/{action}", **command_route(kind, parameters))
     async def advance(request: Request, execution_id: PathId, key: IdempotencyKey = None) -> Response:
+        identity = _identity(request, key, source)
         command = await read_command(request, kind, execution_id)
-        return _answer(await _submit(commands, request, command, key), HTTPStatus.OK)
+        return _answer(await _submit(commands, request, command, identity), HTTPStatus.OK)
 
 
-async def _submit(commands: CommandGateway, request: Request, command: Command, key: str | None) -> CommandReply:
+def _identity(request: Request, key: str | None, source: SourceOf) -> tuple[str, str]:
+    """The CloudEvents id and source of the request's command."""
     if len(request.headers.getlist(IDEMPOTENCY_KEY)) > 1:
         flaw = FieldError(pointer=f"#/header/{IDEMPOTENCY_KEY}", detail="given more than once")
         raise reject(Code.INVALID_REQUEST, "The request is not valid: see errors.", (flaw,))
-    return await commands.submit(command, id_=key or str(uuid7()), source=SOURCE, trace=trace_of(request))
+    return key or str(uuid7()), source(request)
+
+
+async def _submit(
+    commands: CommandGateway, request: Request, command: Command, identity: tuple[str, str]
+) -> CommandReply:
+    id_, source = identity
+    return await commands.submit(command, id_=id_, source=source, trace=trace_of(request))
 
 
 def _answer(reply: CommandReply, accepted: HTTPStatus, collection: str | None = None) -> Response:

@@ -45,8 +45,8 @@ _CODES: Final[dict[str, tuple[Code, ...]]] = {
 }  # fmt: skip
 
 
-def command_route(kind: type[Command]) -> dict[str, Any]:
-    """FastAPI's arguments for the route of this command."""
+def command_route(kind: type[Command], parameters: list[dict[str, Any]]) -> dict[str, Any]:
+    """FastAPI's arguments for the route of this command; `parameters` are OpenAPI's, beside those of its signature."""
     name = kind.__name__
     headers = (POSITION, REPLAYED)
     links = {"links": command_links(name)}
@@ -58,14 +58,15 @@ def command_route(kind: type[Command]) -> dict[str, Any]:
         responses[HTTPStatus.CREATED] = made | links
     else:
         done["description"] = "The task execution after the command. Its inputs are not repeated: get it to see them."
+    codes = (*_CODES[name], *([Code.PRINCIPAL_REQUIRED] if parameters else ()))
     body = {"schema": {"$ref": REF.format(model=name)}, "example": examples.COMMAND_BODIES[name]}
     return {
         "operation_id": name,
         "summary": examples.SUMMARIES[name],
         "description": _meaning(kind),
         "status_code": HTTPStatus.CREATED if kind is ExecuteTask else HTTPStatus.OK,
-        "responses": responses | problems(*_CODES[name]),
-        "openapi_extra": {"requestBody": {"required": True, "content": {JSON: body}}},
+        "responses": responses | problems(*codes),
+        "openapi_extra": {"requestBody": {"required": True, "content": {JSON: body}}, "parameters": parameters},
     }
 
 

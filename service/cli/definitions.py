@@ -46,7 +46,7 @@ def publish(
     files: Files,
     *,
     bootstrap_servers: Annotated[
-        str, typer.Option(envvar="KAFKA_BOOTSTRAP_SERVERS", metavar="HOST:PORT", help="Where Kafka is.")
+        str, typer.Option(envvar="KAFKA_BOOTSTRAP_SERVERS", metavar="HOST:PORT,…", help="Where Kafka is.")
     ] = DEFAULT_SERVERS,
 ) -> None:
     """Publish definitions to Kafka. All files are checked first; if one is wrong, none is published."""
@@ -56,7 +56,12 @@ def publish(
 
     from service.cli.definition_files import read_definitions  # noqa: PLC0415 - as above
     from service.client.definitions import publish_definitions  # noqa: PLC0415 - as above
+    from service.settings import bootstrap_servers as checked  # noqa: PLC0415 - as above
 
+    try:
+        bootstrap_servers = checked(bootstrap_servers)
+    except ValueError as error:
+        raise CommandError(Exit.USAGE, f"KAFKA_BOOTSTRAP_SERVERS, or --bootstrap-servers: {error}.") from None
     definitions = read_definitions(files)
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it logs, we say better below
     try:

@@ -1,13 +1,19 @@
 """`taskexec demo`: the whole service here, under a realistic workload that comes in through Kafka."""
 
+import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.cli.exits import EXIT_CODES
-from service.cli.serve import PANEL, DataDirOption, HttpPort, KafkaPort, run
+from service.cli.exits import EXIT_CODES, CommandError, Exit
+from service.cli.output import write_json, write_note
+from service.cli.serve import PANEL, DataDirOption, HttpPort, KafkaPort, read_settings, run
+
+if TYPE_CHECKING:
+    from service.demo.runner import Played
+    from service.runtime.running import Running
 
 Executions = Annotated[int, typer.Option("--executions", "-n", min=1, max=1_000_000, help="How many to play.")]
 Seed = Annotated[int, typer.Option("--seed", help="The same seed plays the same workload.")]
@@ -35,8 +41,46 @@ def demo(  # noqa: PLR0913 - the options of a command line
     Plays as an outside service would: publishes definitions, then commands, good and bad ones and repeated ones.
     Without --data-dir everything is gone afterwards.
     """
-    from service.cli.playing import Show  # noqa: PLC0415 - loads everything
+    from service.bootstrap import running_embedded  # noqa: PLC0415 - loads everything
+    from service.demo.runner import run_demo  # noqa: PLC0415 - the same
+    from service.demo.workload import make_plan  # noqa: PLC0415 - the same
 
-    show = Show(executions, seed, stay=not exit_, as_json=json)
+    def finished(played: "Played", running: "Running") -> None:
+        _write_report(played, as_json=json)
+        if played.wrong:
+            raise CommandError(Exit.REFUSED, "The demo did not end as planned.", *played.wrong[:20])
+        if not exit_:
+            _invite(running)
+
+    plan = make_plan(executions, seed=seed, run=f"{time.time_ns() // 1_000_000:x}")
+    settings = read_settings(http_port=http_port)
     with TemporaryDirectory(prefix="taskexec-demo-") as scratch:
-        run(show.run(data_dir or Path(scratch), kafka_port, http_port), "WARNING")
+        service = running_embedded(data_dir or Path(scratch), settings, kafka_port)
+        run(run_demo(service, plan, finished, stay=not exit_), "WARNING")
+
+
+def _write_report(played: "Played", *, as_json: bool) -> None:
+    from rich.console import Console  # noqa: PLC0415 - seldom needed
+
+    from service.demo.report import report, stats_table  # noqa: PLC0415 - seldom needed
+
+    summary = played.summary
+    if as_json:
+        outcome = report(played.counts, rejected=played.rejected, duplicates=summary.duplicates, seconds=played.seconds)
+        write_json(outcome)
+        return
+    Console().print(stats_table(played.counts))
+    write_note(
+        f"{summary.sent} commands in {played.seconds:.1f} s: {summary.accepted} accepted, "
+        f"{summary.rejected} rejected, {summary.duplicates} duplicates."
+    )
+
+
+def _invite(running: "Running") -> None:
+    write_note(
+        f"\nAPI       {running.url}/api/v1/task-executions\n"
+        f"OpenAPI   {running.url}/openapi.json\n"
+        f"Metrics   {running.url}/metrics\n"
+        f"Kafka     {running.bootstrap_servers}\n"
+        "Ctrl-C stops it all."
+    )

@@ -1,6 +1,6 @@
 """The `taskexec` command line: one app, to which each module adds its commands."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -21,6 +21,14 @@ class _Group(TyperGroup):
             raise typer.Exit(error.exit_code) from None
 
 
+def _version(*, wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415 - seldom needed
+
+        typer.echo(f"taskexec {version('task-execution-service')}")
+        raise typer.Exit
+
+
 app = typer.Typer(
     name="taskexec",
     cls=_Group,
@@ -30,6 +38,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=lambda given: _version(wanted=given), is_eager=True, help="Show it.")
+    ] = False,
+) -> None:
+    """Runs tasks and keeps the record of every run."""
+
+
 serve.register(app)
 demo.register(app)
 commands.register(app)

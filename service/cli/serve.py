@@ -1,9 +1,8 @@
 """The commands that run the service: everything at once with parts of its own (`up`), or one role in production."""
 
-import asyncio
 import os
-import signal
 from collections.abc import Coroutine
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -13,7 +12,7 @@ from service.cli.exits import EXIT_CODES, CommandError, Exit
 from service.cli.output import write_note
 
 if TYPE_CHECKING:
-    from service.bootstrap import Running
+    from service.runtime.running import Running
     from service.settings import Settings
 
 PANEL: Final = "Running the service"
@@ -51,22 +50,23 @@ def up(data_dir: DataDirOption = None, kafka_port: KafkaPort = 9092, http_port: 
 
     Everything is kept in the data directory and found again at the next start.
     """
-    from service.bootstrap import run_embedded  # noqa: PLC0415 - loads everything
+    from service.bootstrap import running_embedded  # noqa: PLC0415 - loads everything
 
     settings = read_settings(http_port=http_port)
-    run(run_embedded(data_dir or default_data_dir(), settings, kafka_port, announce), settings.log_level)
+    run(_serve(running_embedded(data_dir or default_data_dir(), settings, kafka_port)), settings.log_level)
 
 
 def handler(processes: Processes = None) -> None:
     """Handle commands (KAFKA_BOOTSTRAP_SERVERS). Start as many of these as you like: they share the partitions."""
-    from service.cli.processes import available_cpus, run_processes  # noqa: PLC0415 - loads everything
+    from service.bootstrap import run_handlers  # noqa: PLC0415 - loads everything
+    from service.runtime.cpus import available_cpus  # noqa: PLC0415 - seldom needed
 
     settings = read_settings(processes=processes)
     count = settings.processes or available_cpus()
     if count == 1:
         _run_role("handler", settings)
     else:
-        run(run_processes(settings, count, announce), settings.log_level)
+        run(run_handlers(settings, count, announce), settings.log_level)
 
 
 def projector() -> None:
@@ -80,14 +80,21 @@ def api() -> None:
 
 
 def _run_role(name: str, settings: "Settings") -> None:
-    from service.bootstrap import Role, run_roles  # noqa: PLC0415 - loads everything
+    from service.bootstrap import running_service  # noqa: PLC0415 - loads everything
+    from service.runtime.running import Role  # noqa: PLC0415 - the same
 
-    run(run_roles(settings, {Role(name)}, announce), settings.log_level)
+    run(_serve(running_service(settings, {Role(name)})), settings.log_level)
 
 
-def announce(running: "Running") -> None:
+async def _serve(service: AbstractAsyncContextManager["Running"]) -> None:
+    async with service as running:
+        announce(running.summary)
+        await running.watch
+
+
+def announce(summary: str) -> None:
     """Say on stderr that everything is up, and where."""
-    write_note(f"Ready. {running.summary}")
+    write_note(f"Ready. {summary}")
 
 
 def default_data_dir() -> Path:
@@ -126,18 +133,10 @@ def run(work: Coroutine[Any, Any, None], log_level: str) -> None:
     """
     from service.bootstrap import OPERATOR_ERRORS  # noqa: PLC0415 - loaded already by whoever made the work
     from service.logs import configure_logs  # noqa: PLC0415 - the same
+    from service.runtime.signals import run_until_terminated  # noqa: PLC0415 - the same
 
     configure_logs(log_level)
-
-    async def until_terminated() -> None:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - we are one
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        await work
-
     try:
-        asyncio.run(until_terminated())
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        return
+        run_until_terminated(work)
     except OPERATOR_ERRORS as error:
         raise CommandError(Exit.UNAVAILABLE, str(error)) from None

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from uuid_utils.compat import uuid7
 
 from service.client.messages import Message, command_message, execution_id
-from service.client.replies import ClientClosedError, ReplyInbox
+from service.client.replies import ClientClosedError, PendingReplies
 from service.contracts import topics
 from service.contracts.commands import Command
 from service.contracts.envelope import CORRELATION_ID, REPLY_TO, Headers
@@ -52,7 +52,7 @@ class CommandClient:
         self._servers, self._source = bootstrap_servers, source
         self._timeout, self._start_timeout = timeout, start_timeout
         self._slots = asyncio.Semaphore(max_in_flight)
-        self._inbox = ReplyInbox()
+        self._replies = PendingReplies()
         self._producer: AIOKafkaProducer | None = None
         self._resources = AsyncExitStack()
 
@@ -74,7 +74,7 @@ class CommandClient:
     @property
     def closed(self) -> str | None:
         """Why nothing can be submitted; None while it can."""
-        return self._inbox.closed
+        return self._replies.closed
 
     async def submit(
         self,
@@ -150,8 +150,8 @@ class CommandClient:
         )
         stack.push_async_callback(_stop, consumer.stop)
         await consumer.start()
-        stack.push_async_callback(self._inbox.close)
-        await self._inbox.open(consumer)
+        stack.push_async_callback(self._replies.close)
+        await self._replies.open(consumer)
 
     def _message(
         self, command: Command, id_: str | None, source: str | None, trace: Iterable[tuple[str, bytes]]
@@ -161,7 +161,7 @@ class CommandClient:
 
     async def _ask(self, message: Message, timeout: float | None) -> CommandReply:  # noqa: ASYNC109 - as of submit
         timeout = self._timeout if timeout is None else timeout
-        with self._inbox.expecting() as (correlation_id, reply):
+        with self._replies.expecting() as (correlation_id, reply):
             asking = (REPLY_TO, topics.REPLIES_TOPIC.encode()), (CORRELATION_ID, correlation_id)
             try:
                 async with asyncio.timeout(timeout), self._slots:

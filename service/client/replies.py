@@ -1,4 +1,4 @@
-"""The inbox of a client: one consumer of the replies topic hands each reply to the one who expects it."""
+"""The replies that a client waits for: one consumer of the replies topic hands each reply to the one who expects it."""
 
 import asyncio
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ class ClientClosedError(RejectedError):
         super().__init__(problem(Code.UNAVAILABLE, why))
 
 
-class ReplyInbox:
+class PendingReplies:
     """Reads the replies topic from its end, committed transactions only; replies to others are ignored.
 
     Replies are handed out as they came, as bytes. When the reading ends, whatever the cause, all who wait get a

@@ -24,6 +24,7 @@ class Code(StrEnum):
     REQUEST_TIMEOUT = "request_timeout"
     HOST_NOT_ALLOWED = "host_not_allowed"
     CROSS_ORIGIN = "cross_origin"
+    PRINCIPAL_REQUIRED = "principal_required"
     INVALID_JSON = "invalid_json"
     INVALID_ENVELOPE = "invalid_envelope"
     PAYLOAD_TOO_LARGE = "payload_too_large"
@@ -55,6 +56,7 @@ _KINDS: Final = {
     Code.REQUEST_TIMEOUT: (HTTPStatus.REQUEST_TIMEOUT, "The request did not come in time"),
     Code.HOST_NOT_ALLOWED: (HTTPStatus.MISDIRECTED_REQUEST, "The service does not answer to this host"),
     Code.CROSS_ORIGIN: (HTTPStatus.FORBIDDEN, "Other origins may not change anything"),
+    Code.PRINCIPAL_REQUIRED: (HTTPStatus.FORBIDDEN, "The request does not say who calls"),
     Code.INVALID_JSON: (HTTPStatus.BAD_REQUEST, "The body is not strict JSON"),
     Code.INVALID_ENVELOPE: (HTTPStatus.BAD_REQUEST, "The CloudEvents envelope is not valid"),
     Code.PAYLOAD_TOO_LARGE: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The command is too large"),

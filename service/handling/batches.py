@@ -2,10 +2,9 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.producer.message_accumulator import BatchBuilder
 
 from service.contracts.envelope import Headers
 
@@ -20,6 +19,18 @@ class Outgoing(NamedTuple):
     value: bytes | None
     headers: Headers
     timestamp: int
+
+
+class BatchBuilder(Protocol):
+    """What we need of aiokafka's, which `AIOKafkaProducer.create_batch` gives."""
+
+    def append(self, *, timestamp: int, key: bytes | None, value: bytes | None, headers: Headers) -> object | None:
+        """Add a record; None if the batch is full."""
+        ...
+
+    def record_count(self) -> int:
+        """How many it has."""
+        ...
 
 
 class Batches:

@@ -18,9 +18,9 @@ from aiokafka.errors import (
     UnknownError,
 )
 
-from service.handling.producer import UnknownOutcomeError
 from service.handling.queue import MAX_BATCH_RECORDS
 from service.handling.transaction import ReplyRefusedError
+from service.kafka.internals.single_send import UnknownOutcomeError
 from service.kafka.records import Record
 
 STRIKES: Final = 3

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, timedelta
 from typing import Any
 
-from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
@@ -19,7 +18,8 @@ from service.handling.definitions_table import DefinitionsTable
 from service.handling.rebalancing import MAX_QUEUED, PartitionGroup
 from service.handling.reply_topics import ReplyTopics
 from service.handling.timeouts import Timeouts
-from service.kafka.fetching import bound_fetching
+from service.kafka.internals.fetching import bound_fetching
+from service.kafka.internals.membership import STICKY
 from service.kafka.records import Record
 
 
@@ -132,7 +132,7 @@ def _subscribed(context: HandlerContext) -> tuple[KafkaBroker, PartitionGroup]:
         fetch_max_bytes=16 << 20,
         max_partition_fetch_bytes=4 << 20,
         fetch_max_wait_ms=100,  # an opening's and a reply's questions wait behind a fetch on the same connection
-        partition_assignment_strategy=(StickyPartitionAssignor,),
+        partition_assignment_strategy=STICKY,
     )
     group.subscriber = subscriber
     subscriber(group.handle)

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from service.kafka.patient_reader import HEADER_COST
+from service.kafka.internals.patient_reader import HEADER_COST
 from service.kafka.records import Record
 
 MAX_BATCH_RECORDS: Final = 3000

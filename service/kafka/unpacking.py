@@ -1,12 +1,17 @@
 """Unpacks what clients have compressed, in parts: a MiB from the network may hold gigabytes."""
 
+import sys
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from backports.zstd import ZstdDecompressor
 from cramjam import snappy
 from lz4.frame import LZ4FrameDecompressor
+
+if sys.version_info >= (3, 14):
+    from compression.zstd import ZstdDecompressor
+else:
+    from backports.zstd import ZstdDecompressor
 
 PART_COST: Final = 4096
 """What a part costs beside its bytes: a MiB may also hold a hundred thousand empty frames."""

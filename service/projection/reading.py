@@ -8,7 +8,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from service.contracts.topics import MAX_RECORD_BYTES
-from service.kafka.fetching import bound_fetching
+from service.kafka.internals.fetching import bound_fetching
 from service.projection import metrics
 
 log = structlog.get_logger(__name__)

@@ -4,7 +4,7 @@ from uuid import UUID
 import pytest
 from httpx2 import AsyncClient
 
-from service.api.commands import SOURCE
+from service.api.principals import SOURCE
 from service.contracts.commands import ExecuteTask, FailTaskExecution, StopTaskExecution
 from service.contracts.problems import Code, problem
 from service.contracts.replies import CommandReply, CommandUnansweredError, Outcome

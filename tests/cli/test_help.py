@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 from typer.testing import CliRunner
@@ -45,3 +46,9 @@ def test_python_m_service_is_the_same_and_imports_nothing_heavy() -> None:
 
     assert "Usage: taskexec" in done.stdout
     assert done.stdout.endswith("heavy: []\n")
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    result = CliRunner().invoke(app, ["--version"])
+
+    assert (result.exit_code, result.stdout) == (0, f"taskexec {version('task-execution-service')}\n")

@@ -17,8 +17,8 @@ from service.contracts.commands import ExecuteTask, StartTaskExecution
 from service.contracts.problems import Code, RejectedError
 from service.contracts.replies import CommandReply, CommandUnansweredError, Outcome
 from service.domain.identity import command_id
-from service.kafka.fetching import BoundedFetcher, bound_fetching
-from service.kafka.partition_records import BoundedRecords
+from service.kafka.internals.fetching import BoundedFetcher, bound_fetching
+from service.kafka.internals.partition_records import BoundedRecords
 from tests.client.responder import Asked, Responder, Responding
 from tests.kafka.record_batches import a_batch, a_record
 

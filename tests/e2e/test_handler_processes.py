@@ -5,14 +5,12 @@ import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import IO
 from urllib.request import urlopen
 
 import psutil
 import pytest
 
-from service.cli.processes import available_cpus
 from service.contracts.commands import ExecuteTask
 from service.embedded.ports import free_port
 from tests.e2e.process import TASKEXEC, clean_environment, taskexec
@@ -118,12 +116,3 @@ def test_a_busy_metrics_port_is_named(world: World) -> None:
             assert ran.returncode == 3
             assert f"{port}: Address already in use. Set another port with TASKEXEC_METRICS_PORT" in ran.stderr
             assert "Traceback" not in ran.stderr
-
-
-def test_a_control_group_limits_the_cpus(tmp_path: Path) -> None:
-    quota = tmp_path / "cpu.max"
-    unlimited = available_cpus(quota)
-    assert unlimited >= 1
-    for text, cpus in {"50000 100000": 1, "100000 100000": 1, "max 100000": unlimited}.items():
-        quota.write_text(f"{text}\n", encoding="ascii")
-        assert available_cpus(quota) == cpus

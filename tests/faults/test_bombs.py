@@ -16,9 +16,9 @@ from service.contracts.topics import COMMANDS_TOPIC, DEFINITIONS_TOPIC, EVENTS_T
 from service.embedded.broker import EmbeddedBroker
 from service.handling import metrics, rebalancing
 from service.handling.queue import CommandQueue
-from service.kafka import patient_reader
-from service.kafka.fetching import TURN_BYTES, bound_fetching
-from service.kafka.partition_records import MAX_AT_ONCE_BYTES
+from service.kafka.internals import patient_reader
+from service.kafka.internals.fetching import TURN_BYTES, bound_fetching
+from service.kafka.internals.partition_records import MAX_AT_ONCE_BYTES
 from service.kafka.provisioning import ensure_topics
 from service.kafka.records import Record
 from tests.faults.test_fetching import DEFINITION, EXECUTE

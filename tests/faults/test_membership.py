@@ -1,12 +1,9 @@
-"""A handler stays a member of its group, and goes on after an error only as one."""
+"""A handler goes on with its group while partitions are opened slowly."""
 
 import asyncio
-from types import SimpleNamespace
-from typing import Any, cast
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import IllegalGenerationError, UnknownMemberIdError
+from aiokafka import AIOKafkaProducer, TopicPartition
 
 from service.contracts.topics import COMMANDS_TOPIC
 from service.handling import opened
@@ -16,30 +13,6 @@ from service.kafka.internals.membership import is_member
 from tests.handling.world import PARTITIONS, World, eventually
 
 ALL = [TopicPartition(COMMANDS_TOPIC, number) for number in range(PARTITIONS)]
-
-
-async def test_membership_is_proven_by_the_coordinator_only(world: World) -> None:
-    """A zombie's own belief counts for nothing."""
-    async with world.handler() as running:
-        consumer = (await running.all_open()).group._consumer
-        assert consumer is not None
-        real: Any = consumer._coordinator
-        answers: list[int] = []
-
-        async def send(*request: object, **options: object) -> object:
-            answer = await real._client.send(*request, **options)
-            answers.append(answer.error_code)
-            return answer
-
-        ours = SimpleNamespace(group_id=real.group_id, coordinator_id=real.coordinator_id)
-        ours.member_id, ours.generation, ours._client = "nobody", 1, SimpleNamespace(send=send)
-        zombie = cast("AIOKafkaConsumer", SimpleNamespace(_coordinator=ours))
-        assert not await is_member(zombie)
-        ours.member_id, ours.generation = real.member_id, real.generation + 1
-        assert not await is_member(zombie)
-        assert answers == [UnknownMemberIdError.errno, IllegalGenerationError.errno]
-        ours.generation = real.generation
-        assert await is_member(zombie)
 
 
 async def test_the_callback_opens_nothing_itself(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,8 @@ from aiokafka.protocol.transaction import (
 
 from service.contracts.topics import EVENTS_TOPIC
 from service.handling.partition import PartitionOwner
-from service.handling.producer import UnknownOutcomeError, send_once, start_producer, stop_producer
+from service.handling.producer import start_producer, stop_producer
+from service.kafka.internals.single_send import UnknownOutcomeError, send_once
 from tests.handling.world import QUICK, World, eventually
 
 PARTITION = 3

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.handling.bisection import STRIKES, Bisection, Verdict
-from service.handling.producer import UnknownOutcomeError
 from service.handling.queue import MAX_BATCH_RECORDS
+from service.kafka.internals.single_send import UnknownOutcomeError
 
 
 @dataclass

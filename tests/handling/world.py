@@ -34,8 +34,8 @@ from service.handling.handler import HandlerOptions, running_handler
 from service.handling.partition import PartitionOwner
 from service.handling.rebalancing import PartitionGroup
 from service.handling.timeouts import Timeouts
+from service.kafka.internals.partition_records import BoundedRecords
 from service.kafka.murmur2 import partition_of
-from service.kafka.partition_records import BoundedRecords
 from service.kafka.records import Record
 
 PARTITIONS = 4

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from aiokafka.record.util import calc_crc32c
 
-from service.kafka.patient_reader import HEADER
+from service.kafka.internals.patient_reader import HEADER
 
 HeaderPairs = Sequence[tuple[str | bytes, bytes | None]]
 

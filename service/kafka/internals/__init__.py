@@ -1,1 +1,1 @@
-"""What the service needs of aiokafka beyond its public calls, and nothing else."""
+"""Where aiokafka's internals are used, and nowhere else: each use has a test that fails when aiokafka changes it."""

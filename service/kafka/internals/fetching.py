@@ -12,7 +12,7 @@ from aiokafka.consumer import consumer, fetcher
 from aiokafka.consumer.fetcher import Fetcher, FetchResult
 from aiokafka.record.memory_records import _MemoryRecordsPy
 
-from service.kafka.partition_records import BoundedRecords, Turn
+from service.kafka.internals.partition_records import BoundedRecords, Turn
 from service.kafka.records import Record
 
 TURN_BYTES: Final = 4 << 20

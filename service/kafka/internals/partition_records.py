@@ -11,7 +11,14 @@ from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatch
 
 from service.kafka.byte_stream import STEP
-from service.kafka.patient_reader import ATTRIBUTES_AT, CODEC_MASK, HEADER, HEADER_COST, MAX_HEADERS, read_patiently
+from service.kafka.internals.patient_reader import (
+    ATTRIBUTES_AT,
+    CODEC_MASK,
+    HEADER,
+    HEADER_COST,
+    MAX_HEADERS,
+    read_patiently,
+)
 from service.kafka.records import Record
 from service.kafka.unpacking import unpack
 

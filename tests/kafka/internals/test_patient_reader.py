@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.contracts.topics import MAX_COMMAND_BYTES, MAX_RECORD_BYTES
-from service.kafka import patient_reader
-from service.kafka.patient_reader import HEADER, MAX_HEADERS, ReadRecord, read_patiently
+from service.kafka.internals import patient_reader
+from service.kafka.internals.patient_reader import HEADER, MAX_HEADERS, ReadRecord, read_patiently
 from service.kafka.records import CutValue
 from tests.kafka.record_batches import a_batch, a_record, varint
 
