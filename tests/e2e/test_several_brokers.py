@@ -10,8 +10,6 @@ from service.embedded.ports import free_port
 from tests.e2e.process import TASKEXEC, clean_environment, taskexec
 from tests.handling.world import PARTITIONS
 
-HANDLER = pytest.param("handler", marks=pytest.mark.xfail(reason="FastStream is given one string", strict=True))
-
 
 @pytest.fixture(params=["dead first", "dead last"])
 def servers(kafka: str, request: pytest.FixtureRequest) -> str:
@@ -19,7 +17,7 @@ def servers(kafka: str, request: pytest.FixtureRequest) -> str:
     return f"{dead},{kafka}" if request.param == "dead first" else f"{kafka},{dead}"
 
 
-@pytest.mark.parametrize("role", [HANDLER, "projector", "api"])
+@pytest.mark.parametrize("role", ["handler", "projector", "api"])
 def test_every_role_starts(servers: str, role: str, tmp_path: Path) -> None:
     environment = clean_environment() | {
         "KAFKA_BOOTSTRAP_SERVERS": servers,
