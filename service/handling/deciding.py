@@ -1,5 +1,6 @@
 """Stage 3, decide: a command that was read, its execution's state and what it names, in; its answer out. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar, Final
@@ -21,12 +22,26 @@ from service.domain.identity import command_hash
 from service.domain.parsing import all_errors
 from service.domain.view import describe
 from service.handling.incoming import Incoming, Readable, ReplyAddress, Unreadable, invalid_topic
-from service.handling.lookup import Known
 from service.kafka.murmur2 import partition_of
 from service.kafka.records import Record
 
 MAX_EVENT_BYTES: Final = MAX_RECORD_BYTES - 65_536
 """The largest body of an event; its headers, made from attributes of limited length, have room beside it."""
+
+
+DefinitionName = tuple[str, str]
+"""A taskId and a taskVersion."""
+
+
+class Known(Struct, frozen=True):
+    """What commands name: their definitions, as far as there are any, and why reply topics cannot be written."""
+
+    definitions: Mapping[DefinitionName, Definition | None]
+    topic_flaws: Mapping[str, str]
+
+    def definition_of(self, task: ExecuteTask | Execution) -> Definition | None:
+        """The definition that the command or the execution names; None if there is none."""
+        return self.definitions.get((task.task_id, task.task_version))
 
 
 class Accepted(Struct, frozen=True):

@@ -1,31 +1,17 @@
 """Stage 2, look up: what the commands name, fetched once, as values."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from aiokafka import AIOKafkaConsumer
-from msgspec import Struct
 
 from service.contracts.commands import ExecuteTask
 from service.domain.definitions import Definition
 from service.domain.execution import Execution
+from service.handling.deciding import DefinitionName, Known
 from service.handling.definitions_table import DefinitionsTable
 from service.handling.incoming import Incoming, Readable
 from service.handling.reply_topics import ReplyTopics
-from service.handling.states import UncommittedStates
-
-DefinitionName = tuple[str, str]
-"""A taskId and a taskVersion."""
-
-
-class Known(Struct, frozen=True):
-    """What commands name: their definitions, as far as there are any, and why reply topics cannot be written."""
-
-    definitions: Mapping[DefinitionName, Definition | None]
-    topic_flaws: Mapping[str, str]
-
-    def definition_of(self, task: ExecuteTask | Execution) -> Definition | None:
-        """The definition that the command or the execution names; None if there is none."""
-        return self.definitions.get((task.task_id, task.task_version))
+from service.handling.unit_of_work import UnitOfWork
 
 
 class Lookup:
@@ -38,9 +24,9 @@ class Lookup:
         self._definitions, self._reply_topics, self._consumer = definitions, reply_topics, consumer
         self._caught_up = self._learned = False
 
-    async def find(self, commands: Sequence[Incoming], states: UncommittedStates) -> Known:
+    async def find(self, commands: Sequence[Incoming], unit: UnitOfWork) -> Known:
         """What these commands, and the states that they are about, name."""
-        names = {name for command in commands if (name := _definition_name(command, states)) is not None}
+        names = {name for command in commands if (name := _definition_name(command, unit)) is not None}
         definitions = self._named(names)
         if not self._caught_up and any(found is None or not found.is_published for found in definitions.values()):
             self._caught_up = True
@@ -57,12 +43,12 @@ class Lookup:
         return {name: self._definitions.get(*name) for name in names}
 
 
-def _definition_name(incoming: Incoming, states: UncommittedStates) -> DefinitionName | None:
+def _definition_name(incoming: Incoming, unit: UnitOfWork) -> DefinitionName | None:
     task: ExecuteTask | Execution | None
     if not isinstance(incoming, Readable):
         task = incoming.rest
     elif isinstance(incoming.command, ExecuteTask):
         task = incoming.command
     else:
-        task = states.get(incoming.execution_id)
+        task = unit.state_of(incoming.execution_id)
     return None if task is None else (task.task_id, task.task_version)

@@ -12,12 +12,10 @@ from service.handling import metrics
 from service.handling.batches import Batches
 from service.handling.bisection import Verdict
 from service.handling.context import HandlerContext
-from service.handling.packing import Packing
 from service.handling.processing import Processing
 from service.handling.producer import start_producer, stop_producer
 from service.handling.recovery import Restored, StartOffset, restore, start_offset
 from service.handling.states import States
-from service.handling.timers import Timers
 from service.handling.transaction import ReplyRefusedError, commit
 from service.handling.unit_of_work import UnitOfWork
 from service.kafka.records import Record
@@ -54,8 +52,7 @@ class OpenedPartition:
         return self
 
     def _go_on_from(self, restored: Restored, offset: int) -> None:
-        self.states = States(restored.states)
-        self.timers = Timers(restored.states.values(), self._context.window)
+        self.states = States(restored.states, self._context.window)
         self.next_offset, self._events_end = offset, restored.events_end
 
     async def transact(self, records: Sequence[Record], due: Sequence[Timer], verdict: Verdict) -> int:
@@ -66,11 +63,11 @@ class OpenedPartition:
         """
         context = self._context
         assert self._producer is not None  # noqa: S101 - it has one since it was opened
-        packing = Packing(self._partition, context.partitions, Batches(self._producer.create_batch))
-        unit = UnitOfWork(self.states, packing, context.clock())
+        batches = Batches(self._producer.create_batch)
+        unit = UnitOfWork(self._partition, context.partitions, batches, self.states, context.clock())
         unit.ring(due, context.window)
         await self._processing.process(records, unit, verdict)
-        if not (unit.count or unit.states.changed):
+        if not (unit.count or unit.changed):
             return 0  # the timers that were due had nothing to do any more
         next_offset = records[unit.count - 1].offset + 1 if unit.count else self.next_offset
         try:
@@ -80,13 +77,12 @@ class OpenedPartition:
             raise
         # Committed: only now may the new state be seen.
         self.next_offset = next_offset
-        self.states.remember(unit.states.changed)
-        self.timers.add(unit.timers)
+        self.states.remember(unit.changed, unit.timers)
         self._count(unit, verdict)
         return unit.count
 
     def _count(self, unit: UnitOfWork, verdict: Verdict) -> None:
-        for outcome, count in unit.packing.outcomes.items():
+        for outcome, count in unit.outcomes.items():
             metrics.COMMANDS_ANSWERED.labels(outcome).inc(count)
         metrics.EXECUTIONS_KNOWN.labels(self._partition).set(len(self.states))
         if verdict is not Verdict.DECIDE:

@@ -189,12 +189,12 @@ class PartitionOwner:
     def _due(self) -> list[Timer]:
         if self.phase is Phase.PARKED or (self.queue and self._bisection.is_on):
             return []  # while the one record is searched for, nothing else may be why a batch fails
-        return self._opened.timers.take_due(self._context.clock())
+        return self._opened.states.take_due(self._context.clock())
 
     async def _wait(self) -> None:
         """Until there are records, something changes, or the next timer is due."""
         self._wake.clear()
-        left = self._opened.timers.seconds_left(self._context.clock())
+        left = self._opened.states.seconds_left(self._context.clock())
         with suppress(TimeoutError):
             async with asyncio.timeout(None if left is None else max(left, _LEAST_WAIT)):
                 await self._wake.wait()

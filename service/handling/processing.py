@@ -1,5 +1,7 @@
 """The way of a batch through the stages: read, look up, decide, pack. `partition` then commits and remembers it."""
 
+import asyncio
+import time
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -10,7 +12,6 @@ from service.handling.context import HandlerContext
 from service.handling.deciding import Decider
 from service.handling.incoming import CommandReader, Incoming, Readable, set_aside
 from service.handling.lookup import Lookup
-from service.handling.pace import Pace
 from service.handling.unit_of_work import UnitOfWork
 from service.kafka.records import Record
 
@@ -19,6 +20,12 @@ SLICE: Final = 60
 
 MAX_EVENTS_BYTES: Final = 16 << 20
 """Then a batch ends: a small command's event may be large by the defaults that its definition fills in."""
+
+TURN_SECONDS: Final = 0.02
+"""A command may be large, and its definition's patterns slow: after this long, everything else has its turn."""
+
+MAX_SECONDS: Final = 1.0
+"""Then a batch ends, however many records are left: its transaction must be over before its deadline."""
 
 
 class Processing:
@@ -39,9 +46,9 @@ class Processing:
                 commands.append(self._read(record, verdict))
                 if pace.must_rest:
                     await pace.rest()
-            known = await lookup.find(commands, unit.states)
+            known = await lookup.find(commands, unit)
             for command in commands:
-                state = unit.states.get(command.execution_id) if isinstance(command, Readable) else None
+                state = unit.state_of(command.execution_id) if isinstance(command, Readable) else None
                 unit.add(self._decider.answer(command, state, known, unit.at))
                 if unit.size > MAX_EVENTS_BYTES:
                     return
@@ -59,3 +66,25 @@ class Processing:
 
 def _slices(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
     return (records[begin : begin + SLICE] for begin in range(0, len(records), SLICE))
+
+
+class Pace:
+    """The pace of one batch, from now on."""
+
+    def __init__(self) -> None:
+        self._began = self._turn = time.monotonic()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the batch must end."""
+        return time.monotonic() - self._began > MAX_SECONDS
+
+    @property
+    def must_rest(self) -> bool:
+        """Whether others have waited for long."""
+        return time.monotonic() - self._turn > TURN_SECONDS
+
+    async def rest(self) -> None:
+        """Let everything else have its turn."""
+        await asyncio.sleep(0)
+        self._turn = time.monotonic()

@@ -57,17 +57,16 @@ async def commit(
     Raises:
         ReplyRefusedError: a reply topic cannot be written.
     """
-    packing = unit.packing
-    packing.add_states(unit.states.changed, next_offset, unit.at)
+    unit.add_states(next_offset)
     await producer.begin_transaction()
     # First: concurrently with produce requests the coordinator answers CONCURRENT_TRANSACTIONS, each a back-off.
-    source = TopicPartition(COMMANDS_TOPIC, packing.partition)
+    source = TopicPartition(COMMANDS_TOPIC, unit.partition)
     await producer.send_offsets_to_transaction({source: next_offset}, HANDLER_GROUP)
-    offsets = await packing.batches.send(producer)
-    event_offsets = offsets.get((EVENTS_TOPIC, packing.partition), [])
+    offsets = await unit.batches.send(producer)
+    event_offsets = offsets.get((EVENTS_TOPIC, unit.partition), [])
     if event_offsets:
         events_end = event_offsets[-1] + 1
-    if packing.replies:
+    if unit.replies:
         await _send_replies(producer, unit, event_offsets, events_end, reply_seconds)
     await producer.commit_transaction()
     return events_end
@@ -77,9 +76,9 @@ async def _send_replies(
     producer: AIOKafkaProducer, unit: UnitOfWork, event_offsets: list[int], events_end: int, seconds: float
 ) -> None:
     by_topic: dict[str, list[Outgoing]] = {}
-    for answer, last_event in unit.packing.replies:
+    for answer, last_event in unit.replies:
         offset = events_end - 1 if last_event is None else event_offsets[last_event]
-        position = Position(partition=unit.packing.partition, offset=max(offset, 0))
+        position = Position(partition=unit.partition, offset=max(offset, 0))
         assert answer.reply_to is not None  # noqa: S101 - else it would not be among them
         by_topic.setdefault(answer.reply_to.topic, []).append(reply_record(answer, position, unit.at))
     for topic, records in by_topic.items():

@@ -1,39 +1,96 @@
-"""What one transaction is going to do, as it is put together; nothing of it is true before the commit."""
+"""Stage 4, pack: what one transaction is going to do, as it is put together. None of it is true before the commit."""
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import timedelta
+from typing import assert_never
 
 from service.contracts.timestamps import Timestamp
+from service.contracts.topics import COMMANDS_TOPIC, EVENTS_TOPIC, REJECTIONS_TOPIC, STATE_TOPIC
 from service.domain.decision import ring
+from service.domain.execution import Execution
 from service.domain.timers import Timer
-from service.handling.deciding import Accepted, Answer
-from service.handling.packing import Packing
-from service.handling.states import States, UncommittedStates
+from service.handling.batches import Batches, Outgoing
+from service.handling.deciding import Accepted, Answer, Misplaced, Refused, Repeated
+from service.handling.records import command_records, epoch_ms, event_records, forwarded_record
+from service.handling.rejection_records import rejection_record
+from service.handling.reply_records import Replied
+from service.handling.snapshots import POSITION_KEY, encode_snapshot
+from service.handling.states import States
+from service.kafka.murmur2 import partition_of
 
 
 class UnitOfWork:
-    """The answers to a batch of commands, and what timers do.
+    """The answers to a batch of a partition's commands, and what timers do; as records, packed into `batches`.
 
-    `at` is the time of all of it; `size` how many bytes its events have; `count` how many commands are answered.
+    `at` is the time of all of it, `count` how many commands are answered, `size` how many bytes their events have.
+    `changed` are the states by now, None for one to forget. `replies` come when all else is sent, for they name
+    offsets: beside an accepted command stands which of the transaction's events is its last.
     """
 
-    def __init__(self, committed: States, packing: Packing, at: Timestamp) -> None:
-        self.at, self.packing = at, packing
-        self.states = UncommittedStates(committed)
+    def __init__(self, partition: int, partitions: int, batches: Batches, committed: States, at: Timestamp) -> None:
+        self.partition, self.batches, self.at = partition, batches, at
+        self._partitions, self._committed = partitions, committed
+        self.changed: dict[str, Execution | None] = {}
         self.timers: list[Timer] = []
-        self.size = self.count = 0
+        self.replies: list[tuple[Replied, int | None]] = []
+        self.outcomes: Counter[str] = Counter()
+        self.count = self.size = self._events = 0
+
+    def state_of(self, execution_id: str) -> Execution | None:
+        """The state of the execution by now; None if there is none."""
+        if execution_id in self.changed:
+            return self.changed[execution_id]
+        return self._committed.get(execution_id)
 
     def ring(self, due: Iterable[Timer], window: timedelta) -> None:
-        """Let timers do what they are for."""
+        """Let timers do what they are for; `window` is how long a finished execution is remembered."""
         for timer in due:
-            if ring(self.states.get(timer.execution_id), timer, window).forgets:
-                self.states.changed[timer.execution_id] = None
+            if ring(self.state_of(timer.execution_id), timer, window).forgets:
+                self.changed[timer.execution_id] = None
 
     def add(self, answer: Answer) -> None:
         """Take in the answer to the next command: those after it see what it did."""
-        self.packing.add(answer, self.at)
+        last_event = None
+        match answer:
+            case Accepted():
+                last_event = self._accept(answer)
+            case Refused():
+                self.batches.put(REJECTIONS_TOPIC, self.partition, rejection_record(answer, self.at))
+            case Misplaced():
+                self.batches.put(COMMANDS_TOPIC, answer.owner, forwarded_record(answer.record))
+            case Repeated():
+                pass
+            case _:
+                assert_never(answer)
         self.count += 1
-        if isinstance(answer, Accepted):
-            self.size += sum(map(len, answer.bodies))
-            self.states.changed[answer.state.execution_id] = answer.state
-            self.timers += answer.decision.timers
+        self.outcomes[answer.outcome] += 1
+        if not isinstance(answer, Misplaced) and answer.reply_to:
+            self.replies.append((answer, last_event))
+
+    def _accept(self, answer: Accepted) -> int | None:
+        last_event = None
+        for record in event_records(answer):
+            self.batches.put(EVENTS_TOPIC, self.partition, record)
+            last_event = self._events
+            self._events += 1
+        if answer.decision.commands:
+            for record in command_records(answer, self.at):
+                self.batches.put(COMMANDS_TOPIC, partition_of(record.key or b"", self._partitions), record)
+        self.size += sum(map(len, answer.bodies))
+        self.changed[answer.state.execution_id] = answer.state
+        self.timers += answer.decision.timers
+        return last_event
+
+    def add_states(self, next_offset: int) -> None:
+        """Last, the newest snapshot of what changed, a tombstone for what is forgotten, and the next command's offset.
+
+        The offset is what an opening compares the group's with.
+        """
+        now = epoch_ms(self.at)
+        for execution_id, state in self.changed.items():
+            self._put_state(execution_id.encode(), None if state is None else encode_snapshot(state), now)
+        self._put_state(POSITION_KEY, b"%d" % next_offset, now)
+
+    def _put_state(self, key: bytes, value: bytes | None, now: int) -> None:
+        self.batches.put(STATE_TOPIC, self.partition, Outgoing(key, value, [], now))

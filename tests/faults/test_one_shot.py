@@ -41,7 +41,7 @@ async def a_delayed_request(world: World, proxy: Proxy, monkeypatch: pytest.Monk
     send_replies, late = transaction._send_replies, asyncio.Event()
 
     async def interrupted(*arguments: Any) -> None:
-        ((answer, _),) = arguments[1].packing.replies
+        ((answer, _),) = arguments[1].replies
         if answer.record.offset == second_offset and not late.is_set():
             late.set()
             await proxy.release()

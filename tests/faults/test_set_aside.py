@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from service.contracts.topics import EVENTS_TOPIC
-from service.handling import packing, rejection_records, transaction
+from service.handling import rejection_records, transaction, unit_of_work
 from service.handling.batches import Batches
 from service.handling.deciding import Accepted, Decider
 from service.handling.incoming import CommandReader, Readable
@@ -54,14 +54,14 @@ def break_reading(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def break_events(monkeypatch: pytest.MonkeyPatch) -> None:
-    event_records = packing.event_records
+    event_records = unit_of_work.event_records
 
     def failing(answer: Any) -> Any:
         if of_planted(answer.record):
             raise PlantedError
         return event_records(answer)
 
-    monkeypatch.setattr(packing, "event_records", failing)
+    monkeypatch.setattr(unit_of_work, "event_records", failing)
 
 
 def break_replies(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,13 +78,13 @@ def break_replies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def break_sending(monkeypatch: pytest.MonkeyPatch) -> None:
     """What Kafka would refuse: an event of 5 MB."""
-    event_records = packing.event_records
+    event_records = unit_of_work.event_records
 
     def huge(answer: Any) -> Any:
         planted = of_planted(answer.record)
         return [made._replace(value=b"x" * 5_000_000) if planted else made for made in event_records(answer)]
 
-    monkeypatch.setattr(packing, "event_records", huge)
+    monkeypatch.setattr(unit_of_work, "event_records", huge)
 
 
 @pytest.mark.parametrize("broken", [break_reading, break_answering, break_events, break_replies, break_sending])
@@ -151,7 +151,7 @@ async def test_the_other_partitions_go_on_meanwhile(world: World, monkeypatch: p
 
 
 @pytest.mark.parametrize(
-    "limits", [{"pace.MAX_SECONDS": 0, "pace.TURN_SECONDS": 0}, {"processing.MAX_EVENTS_BYTES": 0}]
+    "limits", [{"processing.MAX_SECONDS": 0, "processing.TURN_SECONDS": 0}, {"processing.MAX_EVENTS_BYTES": 0}]
 )
 async def test_a_batch_ends_when_its_time_or_its_room_is_used_up_and_the_rest_follows(
     world: World, monkeypatch: pytest.MonkeyPatch, limits: dict[str, int]
