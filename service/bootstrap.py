@@ -20,11 +20,7 @@ from service.api.app import create_app, create_operations
 from service.api.commands import SOURCE
 from service.api.guard import Hosts
 from service.api.operations import ask
-from service.api.ports import Check
 from service.api.server import http_server
-from service.clickhouse.client import ClickHouse, connect
-from service.clickhouse.errors import ClickHouseSetupError, UnavailableError
-from service.clickhouse.schema import create_schema
 from service.client.commands import CommandClient
 from service.contracts.readiness import STARTING, Readiness
 from service.embedded.broker import EmbeddedBroker
@@ -34,8 +30,12 @@ from service.handling.handler import HandlerOptions, running_handler
 from service.kafka.fetching import bound_fetching
 from service.kafka.provisioning import ProvisioningError, ensure_topics
 from service.memory import give_back
+from service.ports.readiness import Check
 from service.projection.projector import Projector
 from service.queries.executions import TaskExecutionQueries
+from service.read_model.clickhouse.driver import ClickHouse, connect
+from service.read_model.clickhouse.errors import ClickHouseSetupError, UnavailableError
+from service.read_model.clickhouse.schema import create_schema
 from service.settings import Settings
 
 EMBEDDED_PARTITIONS: Final = 4

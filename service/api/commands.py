@@ -9,7 +9,6 @@ from uuid_utils.compat import uuid7
 from service.api.describe import command_route
 from service.api.errors import problem_response
 from service.api.names import ALL, IDEMPOTENCY_KEY, ONE, POSITION, REPLAYED
-from service.api.ports import CommandGateway
 from service.api.requests import NoParameters, query, read_command, trace_of
 from service.contracts.commands import (
     Command,
@@ -25,6 +24,7 @@ from service.contracts.envelope import JSON
 from service.contracts.model import ExecutionId
 from service.contracts.problems import Code, FieldError, reject
 from service.contracts.replies import CommandReply, Outcome
+from service.ports.commands import CommandGateway
 
 SOURCE: Final = "/task-execution-service/api"
 """The CloudEvents source of commands that come over HTTP: with the Idempotency-Key, their identity."""

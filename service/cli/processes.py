@@ -18,11 +18,11 @@ import structlog
 from prometheus_client import CollectorRegistry
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from service.api.ports import Check
 from service.bootstrap import Role, Running, running_service, serving_operations
 from service.cli.exits import CommandError, Exit
 from service.cli.serve import run
 from service.contracts.readiness import STARTING, Readiness
+from service.ports.readiness import Check
 from service.settings import Settings
 
 _STOP_SECONDS: Final = 20

@@ -9,13 +9,13 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from service.clickhouse.client import ClickHouse
-from service.clickhouse.errors import UnavailableError
-from service.clickhouse.positions import PartitionPosition, read_positions, write_positions
 from service.contracts.readiness import STARTING, Readiness
 from service.projection import metrics
 from service.projection.batch import TARGETS, Batch, make_batch
 from service.projection.reading import open_consumer
+from service.read_model.clickhouse.driver import ClickHouse
+from service.read_model.clickhouse.errors import UnavailableError
+from service.read_model.clickhouse.positions import PartitionPosition, read_positions, write_positions
 
 log = structlog.get_logger(__name__)
 

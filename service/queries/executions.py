@@ -7,8 +7,6 @@ from typing import Any, Final
 
 import structlog
 
-from service.clickhouse.client import ClickHouse, Row
-from service.clickhouse.errors import UnavailableError
 from service.contracts.codec import decode
 from service.contracts.problems import Code, FieldError, RejectedError, reject
 from service.contracts.replies import Position
@@ -24,6 +22,8 @@ from service.queries.freshness import Freshness, Progress
 from service.queries.payloads import fold, whole
 from service.queries.requests import Cursor, GetTaskExecution, GetTaskExecutionStats, ListTaskExecutions, check
 from service.queries.selection import count_statement, page_statements, table_for
+from service.read_model.clickhouse.driver import ClickHouse, Row
+from service.read_model.clickhouse.errors import UnavailableError
 
 log = structlog.get_logger(__name__)
 

@@ -4,11 +4,11 @@ import asyncio
 from dataclasses import dataclass
 from typing import Final
 
-from service.clickhouse.client import ClickHouse
-from service.clickhouse.positions import PartitionPosition, read_positions
 from service.contracts.problems import Code, FieldError, RejectedError, reject
 from service.contracts.timestamps import Timestamp
 from service.contracts.topics import EVENTS_TOPIC
+from service.read_model.clickhouse.driver import ClickHouse
+from service.read_model.clickhouse.positions import PartitionPosition, read_positions
 
 _POLL_SECONDS: Final = 0.05
 

@@ -5,10 +5,10 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
-from service.clickhouse.client import Row
 from service.contracts.events import read_event
 from service.contracts.executions import TaskExecution
 from service.domain.view import view
+from service.read_model.clickhouse.driver import Row
 
 MAX_PAGE_BYTES: Final = 16 << 20
 """So much of payloads, as text, is in one page; the executions after that are listed without."""

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from service.clickhouse.client import ConnectedClickHouse, connect
-from service.clickhouse.schema import create_schema
 from service.embedded.broker import EmbeddedBroker
 from service.kafka.provisioning import ensure_topics
+from service.read_model.clickhouse.driver import ConnectedClickHouse, connect
+from service.read_model.clickhouse.schema import create_schema
 from tests.projection.stage import PARTITIONS, Stage
 
 

@@ -9,8 +9,6 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from service.clickhouse.client import ClickHouse, Row
-from service.clickhouse.positions import PartitionPosition, read_positions, write_positions
 from service.contracts.envelope import Headers
 from service.contracts.events import Event
 from service.contracts.executions import TaskExecution
@@ -19,6 +17,8 @@ from service.domain.view import view
 from service.kafka.murmur2 import partition_of
 from service.projection.projector import Projector
 from service.queries.executions import TaskExecutionQueries
+from service.read_model.clickhouse.driver import ClickHouse, Row
+from service.read_model.clickhouse.positions import PartitionPosition, read_positions, write_positions
 from tests.queries.lives import body, headers
 
 PARTITIONS = 3

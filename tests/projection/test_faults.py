@@ -12,13 +12,13 @@ from aiokafka.admin.records_to_delete import RecordsToDelete
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
-from service.clickhouse.errors import UnavailableError
-from service.clickhouse.positions import PartitionPosition, write_positions
 from service.contracts.topics import EVENTS_TOPIC
 from service.embedded.broker import EmbeddedBroker
 from service.kafka.murmur2 import partition_of
 from service.projection.projector import Projector
 from service.projection.reading import ProjectionAheadError
+from service.read_model.clickhouse.errors import UnavailableError
+from service.read_model.clickhouse.positions import PartitionPosition, write_positions
 from tests.projection.stage import ALL, PARTITIONS, Delegating, Stage, until, whole
 from tests.queries.lives import life
 

@@ -4,11 +4,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from service.clickhouse.client import ConnectedClickHouse, connect
-from service.clickhouse.schema import create_schema
 from service.contracts.events import Event
 from service.projection.rows import EVENT_COLUMNS, event_row
 from service.queries.executions import TaskExecutionQueries
+from service.read_model.clickhouse.driver import ConnectedClickHouse, connect
+from service.read_model.clickhouse.schema import create_schema
 from tests.queries.lives import records
 
 PARTITIONS = 8

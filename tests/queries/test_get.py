@@ -3,8 +3,6 @@ import json
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-from service.clickhouse.client import ConnectedClickHouse, connect
-from service.clickhouse.positions import PartitionPosition, write_positions
 from service.contracts.codec import decode
 from service.contracts.problems import Code, RejectedError
 from service.contracts.replies import Position
@@ -12,6 +10,8 @@ from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp
 from service.contracts.topics import EVENTS_TOPIC, REJECTIONS_TOPIC
 from service.queries.executions import TaskExecutionQueries
+from service.read_model.clickhouse.driver import ConnectedClickHouse, connect
+from service.read_model.clickhouse.positions import PartitionPosition, write_positions
 from tests.queries.conftest import PARTITIONS, Publish
 from tests.queries.lives import SECOND, T0, body, execution_id, life
 

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from service.clickhouse.client import ConnectedClickHouse
 from service.contracts.attributes import MAX_ATTRIBUTE
 from service.contracts.events import Event
 from service.contracts.executions import TaskExecution
@@ -19,6 +18,7 @@ from service.contracts.timestamps import Timestamp
 from service.domain.view import view
 from service.queries import payloads
 from service.queries.executions import TaskExecutionQueries
+from service.read_model.clickhouse.driver import ConnectedClickHouse
 from tests.queries.conftest import Publish
 from tests.queries.lives import execution_id, life
 

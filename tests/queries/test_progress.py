@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from service.clickhouse.client import ConnectedClickHouse, Row
-from service.clickhouse.errors import UnavailableError
-from service.clickhouse.positions import PartitionPosition, write_positions
 from service.contracts.problems import Code, FieldError, RejectedError
 from service.contracts.timestamps import Timestamp
 from service.contracts.topics import EVENTS_TOPIC
 from service.queries.executions import TaskExecutionQueries
 from service.queries.freshness import Freshness, Progress
+from service.read_model.clickhouse.driver import ConnectedClickHouse, Row
+from service.read_model.clickhouse.errors import UnavailableError
+from service.read_model.clickhouse.positions import PartitionPosition, write_positions
 from tests.queries.conftest import PARTITIONS
 
 

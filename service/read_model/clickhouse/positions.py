@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from typing import Final
 
-from service.clickhouse.client import ClickHouse
+from service.read_model.clickhouse.driver import ClickHouse
 
 _COLUMNS: Final = ("topic", "partition", "offset", "endOffset", "asOf")
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 
-from service.clickhouse import client
-from service.clickhouse.client import ConnectedClickHouse, connect
-from service.clickhouse.errors import ClickHouseSetupError, UnavailableError, translated
+from service.read_model.clickhouse import driver
+from service.read_model.clickhouse.driver import ConnectedClickHouse, connect
+from service.read_model.clickhouse.errors import ClickHouseSetupError, UnavailableError, translated
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,10 @@ def test_without_chdb_the_error_says_what_to_install(tmp_path: Path, monkeypatch
 
 
 def test_chdb_is_imported_only_where_it_is_used() -> None:
-    check = "import sys, service.clickhouse.client as c; c.connect('clickhouse://h'); sys.exit('chdb' in sys.modules)"
+    check = (
+        "import sys, service.read_model.clickhouse.driver as driver\n"
+        "driver.connect('clickhouse://h'); sys.exit('chdb' in sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", check], check=True)
 
 
@@ -111,5 +114,5 @@ def test_what_killed_inserts_left_behind_is_removed(tmp_path: Path, monkeypatch:
     yesterday = time.time() - 86_400
     for file in (old, other):
         os.utime(file, (yesterday, yesterday))
-    client._remove_leftovers()
+    driver._remove_leftovers()
     assert sorted(tmp_path.iterdir()) == [fresh, other]

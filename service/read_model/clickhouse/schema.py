@@ -3,8 +3,8 @@
 from importlib.resources import files
 from typing import Final
 
-from service.clickhouse.client import ClickHouse
-from service.clickhouse.errors import ClickHouseSetupError
+from service.read_model.clickhouse.driver import ClickHouse
+from service.read_model.clickhouse.errors import ClickHouseSetupError
 
 SCHEMA_VERSION: Final = "task-execution schema 1"
 """The comment on every table; to be raised with every change in schema.sql."""
@@ -28,7 +28,7 @@ async def create_schema(clickhouse: ClickHouse) -> None:
         UnavailableError: ClickHouse cannot be reached now.
     """
     await _check(clickhouse)
-    script = (files("service.clickhouse") / "schema.sql").read_text(encoding="utf-8")
+    script = (files("service.read_model.clickhouse") / "schema.sql").read_text(encoding="utf-8")
     for statement in script.format(version=SCHEMA_VERSION).split(";\n"):
         if statement.strip():
             await clickhouse.command(statement)

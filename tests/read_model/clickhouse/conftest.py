@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest_asyncio
 
-from service.clickhouse.client import ConnectedClickHouse, connect
-from service.clickhouse.schema import create_schema
+from service.read_model.clickhouse.driver import ConnectedClickHouse, connect
+from service.read_model.clickhouse.schema import create_schema
 
 
 @pytest_asyncio.fixture

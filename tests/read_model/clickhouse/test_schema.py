@@ -1,9 +1,9 @@
 import pytest
 
-from service.clickhouse.client import ConnectedClickHouse
-from service.clickhouse.errors import ClickHouseSetupError
-from service.clickhouse.positions import PartitionPosition, read_positions, write_positions
-from service.clickhouse.schema import TABLES, create_schema
+from service.read_model.clickhouse.driver import ConnectedClickHouse
+from service.read_model.clickhouse.errors import ClickHouseSetupError
+from service.read_model.clickhouse.positions import PartitionPosition, read_positions, write_positions
+from service.read_model.clickhouse.schema import TABLES, create_schema
 
 
 async def test_creating_the_schema_again_changes_nothing(clickhouse: ConnectedClickHouse) -> None:

@@ -15,7 +15,7 @@ import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error
 
-from service.clickhouse.errors import ClickHouseSetupError, translated
+from service.read_model.clickhouse.errors import ClickHouseSetupError, translated
 
 Row = dict[str, Any]
 
