@@ -30,12 +30,15 @@ from service.handling.handler import HandlerOptions, running_handler
 from service.kafka.fetching import bound_fetching
 from service.kafka.provisioning import ProvisioningError, ensure_topics
 from service.memory import give_back
+from service.ports.errors import UnavailableError
+from service.ports.read_model import ReadModel
 from service.ports.readiness import Check
 from service.projection.projector import Projector
 from service.queries.executions import TaskExecutionQueries
-from service.read_model.clickhouse.driver import ClickHouse, connect
-from service.read_model.clickhouse.errors import ClickHouseSetupError, UnavailableError
+from service.read_model.clickhouse.connecting import connect
+from service.read_model.clickhouse.errors import ClickHouseSetupError
 from service.read_model.clickhouse.schema import create_schema
+from service.read_model.clickhouse.store import ClickHouseStore
 from service.settings import Settings
 
 EMBEDDED_PARTITIONS: Final = 4
@@ -100,16 +103,17 @@ async def running_service(
         checks: dict[str, Check] = {role: _told(lambda: STARTING) for role in roles if role is not Role.API}
         queries, url = None, None
         if Role.PROJECTOR in roles or Role.API in roles:
-            clickhouse = connect(settings.clickhouse_dsn)
-            stack.push_async_callback(clickhouse.close)
-            await create_schema(clickhouse)
-            queries = TaskExecutionQueries(clickhouse, partitions)
+            driver = connect(settings.clickhouse_dsn)
+            stack.push_async_callback(driver.close)
+            await create_schema(driver)
+            store = ClickHouseStore(driver)
+            queries = TaskExecutionQueries(store, partitions)
             if Role.PROJECTOR in roles:
-                projector = Projector(clickhouse, servers, partitions)
+                projector = Projector(store, servers, partitions)
                 parts.append(await stack.enter_async_context(_task(projector.run(), "projector")))
                 checks[Role.PROJECTOR] = _told(lambda: projector.readiness)
             if Role.API in roles:
-                task, url = await stack.enter_async_context(_serving(settings, clickhouse, queries, checks))
+                task, url = await stack.enter_async_context(_serving(settings, store, queries, checks))
                 parts.append(task)
         if settings.metrics_port is not None:
             server = serving_operations(settings, settings.metrics_port, checks)
@@ -210,7 +214,7 @@ async def _task(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[asy
 
 @asynccontextmanager
 async def _serving(
-    settings: Settings, clickhouse: ClickHouse, queries: TaskExecutionQueries, checks: dict[str, Check]
+    settings: Settings, read_model: ReadModel, queries: TaskExecutionQueries, checks: dict[str, Check]
 ) -> AsyncIterator[tuple[asyncio.Task[None], str]]:
     async with CommandClient(settings.kafka_bootstrap_servers, SOURCE) as commands:
 
@@ -218,7 +222,7 @@ async def _serving(
             return Readiness(ready=not commands.closed, detail=commands.closed or "answers")
 
         async def clickhouse_answers() -> Readiness:
-            await clickhouse.query("SELECT 1")
+            await read_model.ping()
             return Readiness(ready=True, detail="answers")
 
         checks |= {"kafka": kafka_answers, "clickhouse": clickhouse_answers}

@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from service.queries.answers import TaskExecutionAnswer, TaskExecutionHistory, TaskExecutionPage, TaskExecutionStats
+from service.queries.requests import ListTaskExecutions
 
 
 class Queries(Protocol):
@@ -22,18 +23,7 @@ class Queries(Protocol):
         """All events of an execution, in order."""
         ...
 
-    async def list(  # noqa: PLR0913 - the filters of the specification
-        self,
-        *,
-        task_id: str | None = None,
-        status: str | None = None,
-        created_by: str | None = None,
-        tag: str | None = None,
-        page_number: int | None = None,
-        page_size: int | None = None,
-        cursor: str | None = None,
-        min_position: str | None = None,
-    ) -> TaskExecutionPage:
+    async def list(self, request: ListTaskExecutions) -> TaskExecutionPage:
         """A page of executions, newest first."""
         ...
 

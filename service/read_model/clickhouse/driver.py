@@ -1,26 +1,17 @@
-"""The port to ClickHouse and its one implementation, for a server and for the engine in process (chdb) alike."""
+"""Runs SQL in ClickHouse, in a server and in the engine in process (chdb) alike."""
 
 import asyncio
-import tempfile
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
-from urllib.parse import unquote, urlsplit
+from typing import Any, Final, TypeVar
 
-import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error
 
-from service.read_model.clickhouse.errors import ClickHouseSetupError, translated
+from service.read_model.clickhouse.errors import translated
 
 Row = dict[str, Any]
-
-DEFAULT_MEMORY_BYTES: Final = 2 * 1024**3
-"""How much memory the engine in process may use before it refuses a query."""
 
 _READERS: Final = 4
 _QUERY_SETTINGS: Final = {"max_execution_time": 30, "do_not_merge_across_partitions_select_final": 1}
@@ -30,45 +21,22 @@ _INSERT_SETTINGS: Final = {
     # A rebuild reads years of events in one insert; each week is a partition.
     "max_partitions_per_insert_block": 0,
 }
-_LEFTOVER_SECONDS: Final = 3600
 
 T = TypeVar("T")
 
 
-class ClickHouse(Protocol):
-    """What the service needs of ClickHouse.
+class Driver:
+    """Runs SQL over clickhouse-connect: synchronous clients, one per thread. Only the read model speaks to it.
 
-    The implementation owns connections and threads; whoever made it calls `close`, after which nothing may be
-    called. All methods may be called concurrently. A cancelled call may still take effect.
-
-    Raises:
-        UnavailableError: by every method; try again later.
-    """
-
-    async def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
-        """The rows of a SELECT, by column name; values from outside come in as `{name:Type}` parameters only."""
-        ...
-
-    async def insert(
-        self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], token: str | None = None
-    ) -> None:
-        """Insert all rows, the views' rows included; repeated with the same token it has no further effect."""
-        ...
-
-    async def command(self, sql: str) -> None:
-        """Run a statement that returns nothing, such as DDL."""
-        ...
-
-    async def close(self) -> None:
-        """Wait for what runs, then close everything."""
-        ...
-
-
-class ConnectedClickHouse:
-    """`ClickHouse` over clickhouse-connect: synchronous clients, one per thread.
+    It owns connections and threads; whoever made it calls `close`, after which nothing may be called. All methods may
+    be called concurrently. A cancelled call may still take effect.
 
     A chdb client serialises its calls; several clients on one engine run side by side. So every thread has a client
     of its own. Inserts have their own thread: no queue of slow queries holds up the projection.
+
+    Raises:
+        UnavailableError: by every method; try again later.
+        ClickHouseSetupError: by every method; the user, password or database is not right.
     """
 
     def __init__(self, connect: Callable[[], Client]) -> None:
@@ -79,7 +47,7 @@ class ConnectedClickHouse:
         self._clients: list[Client] = []
 
     async def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
-        """See `ClickHouse`."""
+        """The rows of a SELECT, by column name; values from outside come in as `{name:Type}` parameters only."""
 
         def run(client: Client) -> list[Row]:
             bound = dict(parameters or {})
@@ -90,7 +58,7 @@ class ConnectedClickHouse:
     async def insert(
         self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], token: str | None = None
     ) -> None:
-        """See `ClickHouse`."""
+        """Insert all rows, the views' rows included; repeated with the same token it has no further effect."""
         if not rows:
             return
         settings = {**_INSERT_SETTINGS, "insert_deduplication_token": token or ""}
@@ -107,7 +75,7 @@ class ConnectedClickHouse:
         await self._run(self._writer, run)
 
     async def command(self, sql: str) -> None:
-        """See `ClickHouse`."""
+        """Run a statement that returns nothing, such as DDL."""
 
         def run(client: Client) -> None:
             client.command(sql)
@@ -115,7 +83,7 @@ class ConnectedClickHouse:
         await self._run(self._writer, run)
 
     async def close(self) -> None:
-        """See `ClickHouse`."""
+        """Wait for what runs, then close everything."""
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
@@ -142,70 +110,3 @@ class ConnectedClickHouse:
             client = self._local.client = self._connect()
             self._clients.append(client)
         return client
-
-
-def connect(dsn: str, *, memory_bytes: int = DEFAULT_MEMORY_BYTES) -> ConnectedClickHouse:
-    """Make the port for `chdb:///path/to/directory` or `clickhouse[s]://user:password@host:port/database`.
-
-    Nothing is connected before the first call. One process at a time may use a chdb directory, and a process may
-    use one directory at a time: the caller holds the lock. `memory_bytes` limits chdb; a server has limits of its own.
-
-    Raises:
-        ClickHouseSetupError: the DSN is not one of these, or chdb is not installed.
-    """
-    parts = urlsplit(dsn)
-    match parts.scheme:
-        case "chdb":
-            return ConnectedClickHouse(_chdb(Path(unquote(parts.path)), memory_bytes))
-        case "clickhouse" | "clickhouses":
-            if not parts.hostname:
-                raise ClickHouseSetupError("The ClickHouse DSN names no host: clickhouse://user:password@host:port/db.")
-            return ConnectedClickHouse(_server(dsn, secure=parts.scheme == "clickhouses"))
-        case scheme:
-            raise ClickHouseSetupError(
-                f"The ClickHouse DSN begins with {scheme!r}; allowed are chdb:///path/to/directory (in process) and "
-                "clickhouse[s]://user:password@host:port/database (a server)."
-            )
-
-
-def _server(dsn: str, *, secure: bool) -> Callable[[], Client]:
-    def open_client() -> Client:
-        return clickhouse_connect.get_client(
-            dsn=dsn,
-            secure=secure,
-            autogenerate_session_id=False,  # a session serves one request at a time
-            form_encode_query_params=True,  # a page's ids would not fit into every proxy's URLs
-            connect_timeout=5,
-            send_receive_timeout=60,
-        )
-
-    return open_client
-
-
-def _chdb(path: Path, memory_bytes: int) -> Callable[[], Client]:
-    if not path.is_absolute() or path == Path("/"):
-        raise ClickHouseSetupError(f"A chdb DSN names an absolute directory: chdb:///path/to/directory, not {path}.")
-    try:
-        import chdb  # noqa: F401, PLC0415 - optional: 100 MB that only the engine in process needs
-    except ModuleNotFoundError as error:
-        raise ClickHouseSetupError(
-            "ClickHouse in process needs the extra `embedded`: pip install 'task-execution-service[embedded]', "
-            "or point the DSN to a server: clickhouse://user:password@host:port/database."
-        ) from error
-    path.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers()
-    options = {"max_server_memory_usage": memory_bytes}
-
-    def open_client() -> Client:
-        return clickhouse_connect.get_client(interface="chdb", path=str(path), chdb_options=options)
-
-    return open_client
-
-
-def _remove_leftovers() -> None:
-    """Every chdb insert passes through a temporary file, which a killed process leaves behind for ever."""
-    oldest = time.time() - _LEFTOVER_SECONDS
-    for file in Path(tempfile.gettempdir()).glob("tmp????????.native"):
-        with suppress(OSError):  # somebody else's, or gone
-            if file.stat().st_mtime < oldest:
-                file.unlink()

@@ -3,7 +3,7 @@
 from importlib.resources import files
 from typing import Final
 
-from service.read_model.clickhouse.driver import ClickHouse
+from service.read_model.clickhouse.driver import Driver
 from service.read_model.clickhouse.errors import ClickHouseSetupError
 
 SCHEMA_VERSION: Final = "task-execution schema 1"
@@ -20,22 +20,22 @@ TABLES: Final = (
 )
 
 
-async def create_schema(clickhouse: ClickHouse) -> None:
+async def create_schema(driver: Driver) -> None:
     """Create what is missing and check the rest; may be called at every start.
 
     Raises:
         ClickHouseSetupError: a table of this name exists, but was made by another version or by somebody else.
         UnavailableError: ClickHouse cannot be reached now.
     """
-    await _check(clickhouse)
+    await _check(driver)
     script = (files("service.read_model.clickhouse") / "schema.sql").read_text(encoding="utf-8")
     for statement in script.format(version=SCHEMA_VERSION).split(";\n"):
         if statement.strip():
-            await clickhouse.command(statement)
+            await driver.command(statement)
 
 
-async def _check(clickhouse: ClickHouse) -> None:
-    found = await clickhouse.query(
+async def _check(driver: Driver) -> None:
+    found = await driver.query(
         "SELECT name, comment FROM system.tables "
         "WHERE database = currentDatabase() AND has({names:Array(String)}, name)",
         {"names": list(TABLES)},
