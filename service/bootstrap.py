@@ -105,7 +105,7 @@ async def running_service(
         if Role.PROJECTOR in roles or Role.API in roles:
             driver = connect(settings.clickhouse_dsn)
             stack.push_async_callback(driver.close)
-            await create_schema(driver)
+            await create_schema(driver, migrating=Role.PROJECTOR in roles)
             store = ClickHouseStore(driver)
             queries = TaskExecutionQueries(store, partitions)
             if Role.PROJECTOR in roles:

@@ -22,7 +22,7 @@ Publish = Callable[[Iterable[Event]], Awaitable[None]]
 async def driver(tmp_path: Path) -> AsyncIterator[Driver]:
     """A real engine with empty tables. A process can hold one at a time: so each test opens its own, and closes it."""
     driver = connect(f"chdb://{tmp_path}/clickhouse")
-    await create_schema(driver)
+    await create_schema(driver, migrating=True)
     yield driver
     await driver.close()
 

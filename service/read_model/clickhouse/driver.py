@@ -4,10 +4,11 @@ import asyncio
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error
+from pydantic.alias_generators import to_camel
 
 from service.read_model.clickhouse.errors import translated
 
@@ -23,6 +24,11 @@ _INSERT_SETTINGS: Final = {
 }
 
 T = TypeVar("T")
+
+
+def columns_of(row: type[NamedTuple]) -> list[str]:
+    """The columns that the fields of the row are stored in, in order."""
+    return [to_camel(name) for name in row._fields]
 
 
 class Driver:

@@ -1,16 +1,14 @@
 """Both sides of the read model in ClickHouse: what the projector writes, what queries ask."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
-
-from pydantic.alias_generators import to_camel
+from typing import Any, Final
 
 from service.contracts.status import Status
 from service.ports.filters import Filters
 from service.ports.positions import PartitionPosition
 from service.ports.projection_store import EventRow, RejectionRow
 from service.ports.read_model import Counts, ListedExecution, Place, StoredEvent
-from service.read_model.clickhouse.driver import Driver, Row
+from service.read_model.clickhouse.driver import Driver, Row, columns_of
 from service.read_model.clickhouse.statements import (
     COUNTS_BY_TASK,
     EVENTS,
@@ -22,14 +20,9 @@ from service.read_model.clickhouse.statements import (
     total_statement,
 )
 
-
-def _columns(row: type[NamedTuple]) -> list[str]:
-    return [to_camel(name) for name in row._fields]
-
-
-EVENT_COLUMNS: Final = _columns(EventRow)
-REJECTION_COLUMNS: Final = _columns(RejectionRow)
-POSITION_COLUMNS: Final = _columns(PartitionPosition)
+EVENT_COLUMNS: Final = columns_of(EventRow)
+REJECTION_COLUMNS: Final = columns_of(RejectionRow)
+POSITION_COLUMNS: Final = columns_of(PartitionPosition)
 
 
 class ClickHouseStore:

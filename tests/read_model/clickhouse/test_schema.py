@@ -9,7 +9,7 @@ from service.read_model.clickhouse.store import ClickHouseStore
 
 async def test_creating_the_schema_again_changes_nothing(driver: Driver, store: ClickHouseStore) -> None:
     await store.write_positions([PartitionPosition("t", 0, 4, 5, 1)])
-    await create_schema(driver)
+    await create_schema(driver, migrating=True)
     assert await store.positions() == [PartitionPosition("t", 0, 4, 5, 1)]
     tables = await driver.query("SELECT name FROM system.tables WHERE database = currentDatabase()")
     assert {table["name"] for table in tables} == set(TABLES)
@@ -17,14 +17,15 @@ async def test_creating_the_schema_again_changes_nothing(driver: Driver, store: 
 
 async def test_what_is_missing_is_made(driver: Driver) -> None:
     await driver.command("DROP TABLE task_command_rejections")
-    await create_schema(driver)
+    await create_schema(driver, migrating=True)
     assert await driver.query("SELECT count() AS n FROM task_command_rejections") == [{"n": 0}]
 
 
-async def test_tables_of_another_version_are_refused_with_what_to_do(driver: Driver) -> None:
-    await driver.command("ALTER TABLE task_executions MODIFY COMMENT 'task-execution schema 0'")
-    with pytest.raises(ClickHouseSetupError, match=r"task_executions \('task-execution schema 0'\).*drop"):
-        await create_schema(driver)
+@pytest.mark.parametrize("version", ["task-execution schema 0", "task-execution schema 3", ""])
+async def test_tables_of_another_version_are_refused_with_what_to_do(driver: Driver, version: str) -> None:
+    await driver.command(f"ALTER TABLE task_executions MODIFY COMMENT '{version}'")
+    with pytest.raises(ClickHouseSetupError, match=rf"task_executions \('{version}'\).*drop"):
+        await create_schema(driver, migrating=True)
 
 
 async def test_the_farthest_position_counts_and_its_newest_as_of(driver: Driver, store: ClickHouseStore) -> None:
