@@ -11,11 +11,7 @@ from typing import Final
 from urllib.parse import quote
 
 from service.api.app import create_app
-from service.api.ports import Check
 from service.api.principals import SOURCE
-from service.clickhouse.client import connect
-from service.clickhouse.errors import ClickHouseSetupError, UnavailableError
-from service.clickhouse.schema import create_schema
 from service.client.commands import CommandClient
 from service.contracts.readiness import STARTING, Readiness
 from service.embedded.broker import EmbeddedBroker
@@ -26,8 +22,14 @@ from service.kafka.internals.fetching import bound_fetching
 from service.kafka.provisioning import ProvisioningError, ensure_topics
 from service.logs import configure_logs
 from service.memory import give_back
+from service.ports.errors import UnavailableError
+from service.ports.readiness import Check
 from service.projection.projector import Projector
 from service.queries.executions import TaskExecutionQueries
+from service.read_model.clickhouse.connecting import connect
+from service.read_model.clickhouse.errors import ClickHouseSetupError
+from service.read_model.clickhouse.schema import create_schema
+from service.read_model.clickhouse.store import ClickHouseStore
 from service.runtime.child import Up, report, run_child
 from service.runtime.http import hosts, serving_api, serving_operations
 from service.runtime.readiness import answers, told, until_ready
@@ -66,19 +68,20 @@ async def running_service(settings: Settings, roles: Collection[Role], *also: Ta
         checks: dict[str, Check] = {role: told(lambda: STARTING) for role in roles if role is not Role.API}
         queries, url = None, None
         if Role.PROJECTOR in roles or Role.API in roles:
-            clickhouse = connect(settings.clickhouse_dsn)
-            stack.push_async_callback(clickhouse.close)
-            await create_schema(clickhouse)
-            queries = TaskExecutionQueries(clickhouse, partitions)
+            driver = connect(settings.clickhouse_dsn)
+            stack.push_async_callback(driver.close)
+            await create_schema(driver, migrating=Role.PROJECTOR in roles)
+            store = ClickHouseStore(driver)
+            queries = TaskExecutionQueries(store, partitions)
             if Role.PROJECTOR in roles:
-                projector = Projector(clickhouse, servers, partitions)
+                projector = Projector(store, servers, partitions)
                 parts.append(await enter(running_task(projector.run(), "projector")))
                 checks[Role.PROJECTOR] = told(lambda: projector.readiness)
             if Role.API in roles:
                 commands = await enter(CommandClient(servers, SOURCE))
                 checks |= {
                     "kafka": told(lambda: Readiness(not commands.closed, commands.closed or "answers")),
-                    "clickhouse": answers(lambda: clickhouse.query("SELECT 1")),
+                    "clickhouse": answers(store.ping),
                 }
                 app = create_app(commands, queries, checks, hosts(settings), principal_header=settings.principal_header)
                 task, url = await enter(serving_api(settings, app))

@@ -14,8 +14,10 @@ from service.api.errors import translate_errors
 from service.api.guard import Guard, Hosts
 from service.api.head import HeadAsGet
 from service.api.operations import operation_routes
-from service.api.ports import Check, CommandGateway, Queries
+from service.api.ports import Queries
 from service.api.queries import query_routes
+from service.ports.commands import CommandGateway
+from service.ports.readiness import Check
 
 PREFIX: Final = "/api/v1"
 

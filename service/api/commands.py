@@ -9,7 +9,6 @@ from uuid_utils.compat import uuid7
 from service.api.describe import command_route
 from service.api.errors import problem_response
 from service.api.names import ALL, IDEMPOTENCY_KEY, ONE, POSITION, REPLAYED
-from service.api.ports import CommandGateway
 from service.api.principals import SourceOf, principal_parameters, source_of
 from service.api.requests import NoParameters, query, read_command, trace_of
 from service.contracts.commands import (
@@ -26,6 +25,7 @@ from service.contracts.envelope import JSON
 from service.contracts.model import ExecutionId
 from service.contracts.problems import Code, FieldError, reject
 from service.contracts.replies import CommandReply, Outcome
+from service.ports.commands import CommandGateway
 
 ACTIONS: Final[dict[str, type[LifecycleCommand]]] = {
     "start": StartTaskExecution,

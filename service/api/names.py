@@ -1,4 +1,4 @@
-"""The names of paths, headers and query parameters, and what OpenAPI says of them."""
+"""The names of paths and headers, and what OpenAPI says of them."""
 
 from typing import Any, Final
 
@@ -31,15 +31,3 @@ RESPONSE_HEADERS: Final[dict[str, dict[str, Any]]] = {
     RETRY_AFTER: {"description": "Seconds after which to try again.", "schema": {"type": "string"}},
 }
 """Response headers as OpenAPI header objects."""
-
-PARAMETERS: Final = {
-    "taskId": "Only executions of this task.",
-    "status": "Only executions in this status.",
-    "createdBy": "Only executions that this principal asked for.",
-    "tag": "Only executions that have this tag.",
-    "pageNumber": "Counted from 1; not beside `cursor`.",
-    "pageSize": "How many executions are on a page.",
-    "cursor": "The `nextCursor` of the page before: goes on from there, equally fast however deep.",
-    "minPosition": f"Read what you wrote: the {POSITION} of a command's answer. Waits until the answer includes it.",
-}
-"""Query parameters, by name."""

@@ -8,9 +8,9 @@ from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 
 from service.api.describe import problems
-from service.api.ports import Check
 from service.contracts.problems import Code, FieldError, RejectedError, problem
 from service.contracts.readiness import Readiness
+from service.ports.readiness import Check
 
 CHECK_SECONDS = 3.0
 """How long a part may take to say that it is ready."""

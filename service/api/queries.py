@@ -14,16 +14,9 @@ from service.contracts.envelope import JSON
 from service.contracts.model import Contract
 from service.contracts.problems import Code, FieldError, Problem, RejectedError
 from service.queries.answers import TaskExecutionAnswer, TaskExecutionHistory, TaskExecutionPage, TaskExecutionStats
-from service.queries.requests import GetTaskExecutionStats, ListTaskExecutions, MinPosition
+from service.queries.requests import Fresh, GetTaskExecutionStats, ListTaskExecutions
 
-
-class Freshness(Contract):
-    """What a query of one execution takes besides its id."""
-
-    min_position: MinPosition | None = None
-
-
-Fresh = Annotated[Freshness, Depends(query(Freshness))]
+Reading = Annotated[Fresh, Depends(query(Fresh))]
 Listing = Annotated[ListTaskExecutions, Depends(query(ListTaskExecutions))]
 Counting = Annotated[GetTaskExecutionStats, Depends(query(GetTaskExecutionStats))]
 
@@ -31,28 +24,27 @@ Counting = Annotated[GetTaskExecutionStats, Depends(query(GetTaskExecutionStats)
 def query_routes(queries: Queries) -> APIRouter:
     """The routes that only read."""
     router = APIRouter(tags=["Queries"])
-    one = (Freshness, Code.EXECUTION_NOT_FOUND)
+    one = (Fresh, Code.EXECUTION_NOT_FOUND)
 
     @router.get(
         ALL,
         **query_route("ListTaskExecutions", "List, newest first", TaskExecutionPage, ListTaskExecutions),
     )
     async def list_(wanted: Listing) -> Response:
-        # only what was given, so that the defaults are those of the queries, and a cursor can do without a page number
-        return await _answer(queries.list(**{name: getattr(wanted, name) for name in wanted.model_fields_set}))
+        return await _answer(queries.list(wanted))
 
     @router.get(
         ONE,
         **query_route("GetTaskExecution", "The whole record", TaskExecutionAnswer, *one),
     )
-    async def get(execution_id: PathId, fresh: Fresh) -> Response:
+    async def get(execution_id: PathId, fresh: Reading) -> Response:
         return await _answer(queries.get(execution_id, min_position=fresh.min_position))
 
     @router.get(
         f"{ONE}/history",
         **query_route("GetTaskExecutionHistory", "Everything that happened to it", TaskExecutionHistory, *one),
     )
-    async def history(execution_id: PathId, fresh: Fresh) -> Response:
+    async def history(execution_id: PathId, fresh: Reading) -> Response:
         return await _answer(queries.history(execution_id, min_position=fresh.min_position))
 
     @router.get(

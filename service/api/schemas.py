@@ -5,7 +5,6 @@ from typing import Any, Final
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core.core_schema import NullableSchema, WithDefaultSchema
 
-from service.api.names import PARAMETERS
 from service.contracts.codec import MAX_INTEGER, MIN_INTEGER
 from service.contracts.commands import NO_NUL, Command
 from service.contracts.executions import TaskExecution
@@ -70,7 +69,7 @@ def query_parameters(model: type[Contract]) -> list[dict[str, Any]]:
             "name": name,
             "in": "query",
             "required": name in schema.get("required", ()),
-            "description": PARAMETERS[name],
+            "description": field.pop("description"),
             "schema": field,
         }
         for name, field in schema.get("properties", {}).items()

@@ -7,8 +7,10 @@ import typer
 from service.cli.options import DEFAULT_URL, AsJson, Id, Url, examples
 from service.cli.output import write_json, write_note, write_table
 from service.cli.remote import STATS, Remote, path_of
+from service.cli.request_options import accepting, parameters_of
 from service.cli.show import show_execution, show_history, show_page
 from service.contracts.status import Status
+from service.queries.requests import ListTaskExecutions
 
 _COUNTS: Final = ("total", *(status.value.lower() for status in Status))
 
@@ -41,44 +43,10 @@ def history(id_: Id, *, min_position: Position = None, url: Url = DEFAULT_URL, a
         show_history(answer)
 
 
-def list_(  # noqa: PLR0913 - every argument is an option
-    *,
-    task_id: Annotated[
-        str | None, typer.Option(metavar="TASK_ID", show_default=False, help="Only this task's.")
-    ] = None,
-    status: Annotated[
-        Status | None,
-        typer.Option(
-            metavar="STATUS", show_default=False, case_sensitive=False, help=f"Only those in it: {', '.join(Status)}."
-        ),
-    ] = None,
-    created_by: Annotated[
-        str | None, typer.Option(metavar="NAME", show_default=False, help="Only those that NAME asked for.")
-    ] = None,
-    tag: Annotated[
-        str | None, typer.Option(metavar="TAG", show_default=False, help="Only those with this tag.")
-    ] = None,
-    page_number: Annotated[int, typer.Option(min=1, help="Counted from 1.")] = 1,
-    page_size: Annotated[int, typer.Option(min=1, help="Executions on a page.")] = 20,
-    cursor: Annotated[
-        str | None, typer.Option(metavar="CURSOR", show_default=False, help="Where the page before ended.")
-    ] = None,
-    min_position: Position = None,
-    url: Url = DEFAULT_URL,
-    as_json: AsJson = False,
-) -> None:
+@accepting(ListTaskExecutions)
+def list_(*, url: Url = DEFAULT_URL, as_json: AsJson = False, **given: object) -> None:
     """List executions, newest first. Filters combine."""
-    wanted = {
-        "taskId": task_id,
-        "status": status,
-        "createdBy": created_by,
-        "tag": tag,
-        "pageNumber": None if cursor else page_number,
-        "pageSize": page_size,
-        "cursor": cursor,
-        "minPosition": min_position,
-    }
-    answer = Remote(url).get(path_of(), wanted).body
+    answer = Remote(url).get(path_of(), parameters_of(ListTaskExecutions, given)).body
     if as_json:
         write_json(answer)
         return

@@ -2,41 +2,25 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from aiokafka import TopicPartition
 
 from service.contracts.topics import EVENTS_TOPIC, REJECTIONS_TOPIC
 from service.kafka.records import Record
-from service.projection.rows import (
-    EVENT_COLUMNS,
-    REJECTION_COLUMNS,
-    Row,
-    UnreadableRecordError,
-    event_row,
-    rejection_row,
-)
+from service.ports.projection_store import EventRow, RejectionRow
+from service.projection.rows import UnreadableRecordError, event_row, rejection_row
 
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where a topic's records go, and how."""
-
-    table: str
-    columns: tuple[str, ...]
-    row: Callable[[Record], Row]
-
-
-TARGETS: Final = {
-    EVENTS_TOPIC: Target("task_execution_events", EVENT_COLUMNS, event_row),
-    REJECTIONS_TOPIC: Target("task_command_rejections", REJECTION_COLUMNS, rejection_row),
-}
+TOPICS: Final = (EVENTS_TOPIC, REJECTIONS_TOPIC)
 """Every topic that is projected."""
+
+Row = TypeVar("Row", EventRow, RejectionRow)
+Unreadable = dict[TopicPartition, tuple[int, UnreadableRecordError]]
 
 
 @dataclass
-class Insert:
-    """The rows for one table. `token` names the records they were made of: the same token, the same rows."""
+class Insert(Generic[Row]):
+    """The rows of one topic. `token` names the records they were made of: the same token, the same rows."""
 
     rows: list[Row] = field(default_factory=list)
     ranges: list[str] = field(default_factory=list)
@@ -49,27 +33,39 @@ class Insert:
 
 @dataclass
 class Batch:
-    """`inserts` by topic; `unreadable` is the first record of each partition that could not be read."""
+    """What to insert; `unreadable` is the first record of each partition that could not be read."""
 
-    inserts: dict[str, Insert] = field(default_factory=dict)
-    unreadable: dict[TopicPartition, tuple[int, UnreadableRecordError]] = field(default_factory=dict)
+    events: Insert[EventRow] = field(default_factory=Insert)
+    rejections: Insert[RejectionRow] = field(default_factory=Insert)
+    unreadable: Unreadable = field(default_factory=dict)
 
 
 def make_batch(records: Mapping[TopicPartition, Sequence[Record]]) -> Batch:
     """Turn consumed records into rows, of each partition up to the first one that cannot be read."""
     batch = Batch()
     for partition, consumed in records.items():
-        make_row = TARGETS[partition.topic].row
-        rows: list[Row] = []
-        for record in consumed:
-            try:
-                rows.append(make_row(record))
-            except UnreadableRecordError as error:
-                batch.unreadable[partition] = record.offset, error
-                break
-        if rows:
-            insert = batch.inserts.setdefault(partition.topic, Insert())
-            insert.rows += rows
-            first, last = consumed[0].offset, consumed[len(rows) - 1].offset
-            insert.ranges.append(f"{partition.topic}:{partition.partition}:{first}-{last}")
+        if partition.topic == EVENTS_TOPIC:
+            _add(batch.events, event_row, partition, consumed, batch.unreadable)
+        else:
+            _add(batch.rejections, rejection_row, partition, consumed, batch.unreadable)
     return batch
+
+
+def _add(
+    insert: Insert[Row],
+    make_row: Callable[[Record], Row],
+    partition: TopicPartition,
+    consumed: Sequence[Record],
+    unreadable: Unreadable,
+) -> None:
+    rows: list[Row] = []
+    for record in consumed:
+        try:
+            rows.append(make_row(record))
+        except UnreadableRecordError as error:
+            unreadable[partition] = record.offset, error
+            break
+    if rows:
+        insert.rows += rows
+        first, last = consumed[0].offset, consumed[len(rows) - 1].offset
+        insert.ranges.append(f"{partition.topic}:{partition.partition}:{first}-{last}")

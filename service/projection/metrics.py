@@ -13,9 +13,9 @@ INSERT_SECONDS: Final = Histogram(
 LAG: Final = Gauge(
     "taskexec_projector_lag_offsets", "Offsets in the topic that are not in ClickHouse yet.", ["topic", "partition"]
 )
-CHECKED_IN: Final = Gauge(
-    "taskexec_projector_checked_in_timestamp_seconds",
-    "When the projector last wrote its position. Alarm when it is a minute old.",
+LAST_COMMIT: Final = Gauge(
+    "taskexec_projector_last_commit_timestamp_seconds",
+    "When the projector last committed its position to ClickHouse. Alarm when it is a minute old.",
 )
 INTERRUPTIONS: Final = Counter(
     "taskexec_projector_interruptions_total",

@@ -1,7 +1,7 @@
-"""The projector: reads the topics from where ClickHouse stands, inserts, and only then moves the position."""
+"""The projector: reads the topics from where the store stands, inserts, and only then moves the position."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Final
 
 import stamina
@@ -9,18 +9,19 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from service.clickhouse.client import ClickHouse
-from service.clickhouse.errors import UnavailableError
-from service.clickhouse.positions import PartitionPosition, read_positions, write_positions
 from service.contracts.readiness import STARTING, Readiness
+from service.contracts.topics import EVENTS_TOPIC, REJECTIONS_TOPIC
+from service.ports.errors import UnavailableError
+from service.ports.positions import PartitionPosition
+from service.ports.projection_store import ProjectionStore
 from service.projection import metrics
-from service.projection.batch import TARGETS, Batch, make_batch
+from service.projection.batch import TOPICS, Batch, Insert, Row, make_batch
 from service.projection.reading import open_consumer
 
 log = structlog.get_logger(__name__)
 
 MAX_ROWS: Final = 20_000
-CHECK_IN_MS: Final = 1_000
+COMMIT_MS: Final = 1_000
 LINGER_SECONDS: Final = 0.1
 """Between inserts of few rows: each is a part that ClickHouse must merge."""
 
@@ -29,25 +30,25 @@ _LONGEST_WAIT_SECONDS: Final = 5.0
 
 
 class Projector:
-    """Keeps ClickHouse equal to the events and rejections topics.
+    """Keeps the store equal to the events and rejections topics.
 
-    It owns its consumer; the ClickHouse port and its tables (`create_schema`) are the caller's. Whatever fails, there
-    is one way on: throw the consumer away, read the position from ClickHouse and begin again from there. Rows that
-    were written already change nothing. Several projectors on one ClickHouse are safe, and wasteful.
+    It owns its consumer; the store is the caller's. Whatever fails, there is one way on: throw the consumer away, read
+    the position from the store and begin again from there. Rows that were written already change nothing. Several
+    projectors on one store are safe, and wasteful.
     """
 
-    def __init__(self, clickhouse: ClickHouse, bootstrap_servers: str, partitions: int) -> None:
-        self._clickhouse = clickhouse
+    def __init__(self, store: ProjectionStore, bootstrap_servers: str, partitions: int) -> None:
+        self._store = store
         self._bootstrap_servers = bootstrap_servers
         self.readiness = STARTING
         """As of the last batch."""
-        self._partitions = [TopicPartition(topic, number) for topic in TARGETS for number in range(partitions)]
+        self._partitions = [TopicPartition(topic, number) for topic in TOPICS for number in range(partitions)]
 
     async def run(self) -> None:
-        """Project until cancelled. While Kafka or ClickHouse is down: wait, alarm, and skip nothing.
+        """Project until cancelled. While Kafka or the store is down: wait, alarm, and skip nothing.
 
         Raises:
-            ProjectionAheadError: ClickHouse holds events that Kafka does not.
+            ProjectionAheadError: the store holds events that Kafka does not.
             Exception: what should never happen; the process must not live on without its projector.
         """
         again = stamina.retry_context(
@@ -67,7 +68,7 @@ class Projector:
             raise
 
     async def _project(self) -> None:
-        known = {TopicPartition(p.topic, p.partition): p.offset for p in await read_positions(self._clickhouse)}
+        known = {TopicPartition(p.topic, p.partition): p.offset for p in await self._store.positions()}
         next_offsets = {partition: known.get(partition, -1) + 1 for partition in self._partitions}
         async with open_consumer(self._bootstrap_servers, next_offsets) as consumer:
             live = set(self._partitions)
@@ -75,10 +76,10 @@ class Projector:
             for partition in live:
                 metrics.BLOCKED.labels(*partition).set(0)
             while True:
-                records = await consumer.getmany(timeout_ms=CHECK_IN_MS, max_records=MAX_ROWS)
+                records = await consumer.getmany(timeout_ms=COMMIT_MS, max_records=MAX_ROWS)
                 batch = await asyncio.to_thread(make_batch, records)
                 await self._insert(batch)
-                await self._check_in(consumer, live, batch)
+                await self._commit(consumer, live, batch)
                 for partition, (_, error) in batch.unreadable.items():
                     live.discard(partition)
                     consumer.pause(partition)
@@ -88,14 +89,11 @@ class Projector:
                     await asyncio.sleep(LINGER_SECONDS)
 
     async def _insert(self, batch: Batch) -> None:
-        for topic, insert in batch.inserts.items():
-            target = TARGETS[topic]
-            with metrics.INSERT_SECONDS.time():
-                await self._clickhouse.insert(target.table, target.columns, insert.rows, insert.token)
-            metrics.RECORDS.labels(topic).inc(len(insert.rows))
+        await _write(EVENTS_TOPIC, batch.events, self._store.insert_events)
+        await _write(REJECTIONS_TOPIC, batch.rejections, self._store.insert_rejections)
 
-    async def _check_in(self, consumer: AIOKafkaConsumer, live: set[TopicPartition], batch: Batch) -> None:
-        """Write how far the projection is. A blocked partition checks in no more: its `asOf` grows old."""
+    async def _commit(self, consumer: AIOKafkaConsumer, live: set[TopicPartition], batch: Batch) -> None:
+        """Write how far the projection is. A blocked partition commits no more: its `asOf` grows old."""
         positions: list[PartitionPosition] = []
         for partition in live:
             fetched_at = consumer.last_poll_timestamp(partition)
@@ -105,11 +103,11 @@ class Projector:
             if partition in batch.unreadable:
                 next_offset = batch.unreadable[partition][0]
             end = max(next_offset, consumer.last_stable_offset(partition))
-            position = PartitionPosition(*partition, offset=next_offset - 1, end=end, as_of=fetched_at)
+            position = PartitionPosition(*partition, offset=next_offset - 1, end_offset=end, as_of=fetched_at)
             metrics.LAG.labels(*partition).set(position.lag)
             positions.append(position)
-        await write_positions(self._clickhouse, positions)
-        metrics.CHECKED_IN.set_to_current_time()
+        await self._store.write_positions(positions)
+        metrics.LAST_COMMIT.set_to_current_time()
         self._report(live - batch.unreadable.keys(), sum(position.lag for position in positions))
 
     def _report(self, live: Collection[TopicPartition], lag: int | None = None) -> None:
@@ -120,3 +118,10 @@ class Projector:
         if blocked:
             detail += f"; stopped before a record that this version cannot read: {', '.join(blocked)}"
         self.readiness = Readiness(not blocked, detail)
+
+
+async def _write(topic: str, insert: Insert[Row], write: Callable[[Sequence[Row], str], Awaitable[None]]) -> None:
+    if insert.rows:
+        with metrics.INSERT_SECONDS.time():
+            await write(insert.rows, insert.token)
+        metrics.RECORDS.labels(topic).inc(len(insert.rows))

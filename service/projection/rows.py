@@ -1,4 +1,4 @@
-"""Consumed records to ClickHouse rows. Pure.
+"""Consumed records to rows of the read model. Pure.
 
 An event of a later version is kept whole, as far as this one understands what all events share. A record that it cannot
 read as the event or rejection it must be makes its partition stop before it: `UnreadableRecordError`. Only our own
@@ -22,16 +22,7 @@ from service.contracts.events import read_event
 from service.contracts.problems import field_errors
 from service.contracts.rejections import REJECTION_TYPE, CommandRejected, OriginalRecord
 from service.kafka.records import Record
-
-Row = tuple[Any, ...]
-
-EVENT_COLUMNS: Final = (
-    "executionId", "sequence", "type", "status", "eventTime", "taskId", "taskVersion", "createdAt", "startedAt",
-    "completedAt", "createdBy", "tags", "payload", "topic", "partition", "offset",
-)  # fmt: skip
-REJECTION_COLUMNS: Final = (
-    "topic", "partition", "offset", "time", "code", "detail", "executionId", "commandType", "commandSource", "problem",
-)  # fmt: skip
+from service.ports.projection_store import EventRow, RejectionRow
 
 _EVENT_NAME: Final = re.compile(r"TaskExecution[A-Z][A-Za-z]*")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -46,8 +37,8 @@ class UnreadableRecordError(Exception):
         self.flaw = flaw
 
 
-def event_row(record: Record) -> Row:
-    """The row of `task_execution_events`; the payload is the body as it was published.
+def event_row(record: Record) -> EventRow:
+    """The event as it is stored; the payload is the body as it was published.
 
     Raises:
         UnreadableRecordError: see above.
@@ -58,30 +49,30 @@ def event_row(record: Record) -> Row:
     try:
         body = record.value or b""
         event = read_event(type_, body)
-        return (
-            UUID(event.execution_id),
-            event.sequence,
-            type_,
-            event.status.value,
-            _epoch_ms(event.occurred_at),
-            event.task_id,
-            event.task_version,
-            _epoch_ms(event.created_at),
-            event.started_at and _epoch_ms(event.started_at),
-            event.completed_at and _epoch_ms(event.completed_at),
-            event.created_by,
-            list(event.tags),
-            body.decode(),
-            record.topic,
-            record.partition,
-            record.offset,
+        return EventRow(
+            execution_id=UUID(event.execution_id),
+            sequence=event.sequence,
+            type=type_,
+            status=event.status.value,
+            event_time=_epoch_ms(event.occurred_at),
+            task_id=event.task_id,
+            task_version=event.task_version,
+            created_at=_epoch_ms(event.created_at),
+            started_at=_epoch_ms(event.started_at) if event.started_at else None,
+            completed_at=_epoch_ms(event.completed_at) if event.completed_at else None,
+            created_by=event.created_by,
+            tags=list(event.tags),
+            payload=body.decode(),
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
         )
     except ValueError as error:
         raise UnreadableRecordError(record, _flaw(error)) from error
 
 
-def rejection_row(record: Record) -> Row:
-    """The row of `task_command_rejections`; of the refused command, what can be read.
+def rejection_row(record: Record) -> RejectionRow:
+    """The rejection as it is stored; of the refused command, what can be read.
 
     Raises:
         UnreadableRecordError: see above.
@@ -95,10 +86,19 @@ def rejection_row(record: Record) -> Row:
     except ValueError as error:
         raise UnreadableRecordError(record, _flaw(error)) from error
     problem = rejected.problem
-    return (
-        record.topic, record.partition, record.offset, record.timestamp, problem.code.value, problem.detail, *command,
-        problem.model_dump_json(exclude_none=True),
-    )  # fmt: skip
+    execution_id, command_type, command_source = command
+    return RejectionRow(
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        time=record.timestamp,
+        code=problem.code.value,
+        detail=problem.detail,
+        execution_id=execution_id,
+        command_type=command_type,
+        command_source=command_source,
+        problem=problem.model_dump_json(exclude_none=True),
+    )
 
 
 def _decode_rejection(body: bytes) -> Any:  # noqa: ANN401 - JSON is any

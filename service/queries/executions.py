@@ -1,18 +1,20 @@
 """The queries on task executions (spec, Queries). All exact; each says how fresh it is."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
-from service.clickhouse.client import ClickHouse, Row
-from service.clickhouse.errors import UnavailableError
 from service.contracts.codec import decode
-from service.contracts.problems import Code, FieldError, RejectedError, reject
+from service.contracts.problems import Code, FieldError, reject
 from service.contracts.replies import Position
+from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp
+from service.ports.errors import UnavailableError
+from service.ports.read_model import Counts, ListedExecution, ReadModel, StoredEvent
 from service.queries.answers import (
     RecordedEvent,
     TaskExecutionAnswer,
@@ -22,95 +24,77 @@ from service.queries.answers import (
 )
 from service.queries.freshness import Freshness, Progress
 from service.queries.payloads import fold, whole
-from service.queries.requests import Cursor, GetTaskExecution, GetTaskExecutionStats, ListTaskExecutions, check
-from service.queries.selection import count_statement, page_statements, table_for
+from service.queries.requests import (
+    GetTaskExecution,
+    GetTaskExecutionStats,
+    ListTaskExecutions,
+    check,
+    read_cursor,
+    write_cursor,
+)
 
 log = structlog.get_logger(__name__)
 
 PATIENCE_SECONDS: Final = 10.0
 """How long a query waits for its `min_position`."""
 
-_EVENTS_OF_ONE: Final = (
-    "SELECT type, status, toUnixTimestamp64Milli(eventTime) AS time, payload, partition, offset "
-    "FROM task_execution_events WHERE executionId = {id:UUID} ORDER BY sequence LIMIT 1 BY sequence"
-)
-_COUNTS: Final = (
-    "count() AS total, countIf(status = 'PENDING') AS pending, countIf(status = 'RUNNING') AS running, "
-    "countIf(status = 'SUCCESS') AS success, countIf(status = 'FAILURE') AS failure, "
-    "countIf(status = 'STOPPED') AS stopped, countIf(status = 'SKIPPED') AS skipped"
-)
-
 
 class TaskExecutionQueries:
-    """Answers from ClickHouse alone. The port and its tables (`create_schema`) are the caller's.
+    """Answers from the read model alone.
 
     `partitions`: how many the events topic has. `patience`: how many seconds a query waits for its `min_position`.
     Arguments may be what came over the wire: texts, numbers. `min_position`: see `contracts.replies.Position`.
 
     Raises:
         RejectedError: by every query. INVALID_REQUEST with what is wrong; EXECUTION_NOT_FOUND; PROJECTION_BEHIND,
-            `min_position` was not reached in time; UNAVAILABLE, ClickHouse did not answer.
+            `min_position` was not reached in time; UNAVAILABLE, the read model did not answer.
     """
 
-    def __init__(self, clickhouse: ClickHouse, partitions: int, patience: float = PATIENCE_SECONDS) -> None:
-        self._clickhouse = clickhouse
-        self._progress = Progress(clickhouse, partitions, patience)
+    def __init__(self, read_model: ReadModel, partitions: int, patience: float = PATIENCE_SECONDS) -> None:
+        self._read_model = read_model
+        self._progress = Progress(read_model, partitions, patience)
 
     async def get(self, execution_id: str, min_position: Position | str | None = None) -> TaskExecutionAnswer:
         """The whole record (spec, GetTaskExecution)."""
         request = check(GetTaskExecution, execution_id=execution_id, min_position=min_position)
-        rows, fresh = await self._events(request)
-        return TaskExecutionAnswer(**dict(await asyncio.to_thread(fold, rows)), **asdict(fresh))
+        events, fresh = await self._events(request)
+        return TaskExecutionAnswer(**dict(await asyncio.to_thread(fold, events)), **asdict(fresh))
 
     async def history(self, execution_id: str, min_position: Position | str | None = None) -> TaskExecutionHistory:
         """Everything that happened to it, in order."""
         request = check(GetTaskExecution, execution_id=execution_id, min_position=min_position)
-        rows, fresh = await self._events(request)
+        events, fresh = await self._events(request)
         items = tuple(
             RecordedEvent(
-                type=row["type"],
-                time=Timestamp.from_epoch_ms(row["time"]),
-                status=row["status"],
-                position=Position(partition=row["partition"], offset=row["offset"]),
-                data=decode(row["payload"].encode()),
+                type=event.type,
+                time=Timestamp.from_epoch_ms(event.time),
+                status=Status(event.status),
+                position=Position(partition=event.partition, offset=event.offset),
+                data=decode(event.payload.encode()),
             )
-            for row in rows
+            for event in events
         )
         return TaskExecutionHistory(execution_id=request.execution_id, items=items, **asdict(fresh))
 
-    async def list(  # noqa: PLR0913 - the filters of the specification, by name
-        self,
-        *,
-        task_id: str | None = None,
-        status: str | None = None,
-        created_by: str | None = None,
-        tag: str | None = None,
-        page_number: int | str | None = None,
-        page_size: int | str | None = None,
-        cursor: str | None = None,
-        min_position: Position | str | None = None,
-    ) -> TaskExecutionPage:
+    async def list(self, request: ListTaskExecutions) -> TaskExecutionPage:
         """Newest first by (createdAt, executionId); filters combine (spec, ListTaskExecutions).
 
         An item is as it was when it was found to fit the filters, even if it has changed since.
         """
-        request = check(
-            ListTaskExecutions, task_id=task_id, status=status, created_by=created_by, tag=tag,
-            page_number=page_number, page_size=page_size, cursor=cursor, min_position=min_position,
-        )  # fmt: skip
         if request.cursor is not None and request.page_number != 1:
             error = FieldError(pointer="#/pageNumber", detail="not allowed beside cursor, which says where to go on")
             raise reject(Code.INVALID_REQUEST, "Give either pageNumber or cursor.", (error,))
         fresh = await self._fresh(request.min_position)
-        total, found = await asyncio.gather(self._total(request), self._page(request))
-        listed = found[: request.page_size]
-        more = Cursor(listed[-1]["created_ms"], str(listed[-1]["executionId"])) if len(found) > len(listed) else None
+        with _refusing_outages():
+            total, found = await asyncio.gather(self._read_model.total(request), self._page(request))
+            listed = found[: request.page_size]
+            items = tuple(await whole(listed, self._read_model))
         return TaskExecutionPage(
-            items=tuple(await whole(listed, self._query)),
+            items=items,
             total=total,
             page_number=request.page_number if request.cursor is None else None,
             page_size=request.page_size,
-            next_cursor=str(more) if more else None,
+            next_cursor=write_cursor(listed[-1].place) if len(found) > len(listed) else None,
             **asdict(fresh),
         )
 
@@ -118,60 +102,55 @@ class TaskExecutionQueries:
         """Counts by status, of one task or of all (spec, GetTaskExecutionStats)."""
         request = check(GetTaskExecutionStats, task_id=task_id, min_position=min_position)
         fresh = await self._fresh(request.min_position)
-        task = request.task_id
-        where, parameters = ("true", {}) if task is None else ("taskId = {task_id:String}", {"task_id": task})
-        sql = f"SELECT {_COUNTS} FROM {table_for(task)} FINAL WHERE {where}"  # noqa: S608 - our own words only
-        (counts,) = await self._query(sql, parameters)
-        return TaskExecutionStats(task_id=task, **counts, **asdict(fresh))
+        with _refusing_outages():
+            return _stats(request.task_id, await self._read_model.counts(request.task_id), fresh)
 
     async def stats_by_task(self) -> Sequence[TaskExecutionStats]:
         """The counts of every task that was ever executed, by its id."""
         fresh = await self._fresh(None)
-        sql = f"SELECT taskId AS task_id, {_COUNTS} FROM task_executions_by_task FINAL GROUP BY taskId ORDER BY taskId"  # noqa: S608 - our own words only
-        return [TaskExecutionStats(**row, **asdict(fresh)) for row in await self._query(sql)]
+        with _refusing_outages():
+            by_task = await self._read_model.counts_by_task()
+        return [_stats(task_id, counts, fresh) for task_id, counts in by_task.items()]
 
     async def rejections_count(self) -> int:
         """How many commands were ever refused."""
-        (row,) = await self._query("SELECT count() AS total FROM task_command_rejections FINAL")
-        return int(row["total"])
+        with _refusing_outages():
+            return await self._read_model.rejections_total()
 
-    async def _events(self, request: GetTaskExecution) -> tuple[Sequence[Row], Freshness]:
+    async def _events(self, request: GetTaskExecution) -> tuple[Sequence[StoredEvent], Freshness]:
         fresh = await self._fresh(request.min_position)
-        rows = await self._query(_EVENTS_OF_ONE, {"id": request.execution_id})
-        if not rows:
+        with _refusing_outages():
+            events = await self._read_model.events([request.execution_id])
+        if not events:
             raise reject(
                 Code.EXECUTION_NOT_FOUND,
                 f"There is no task execution {request.execution_id} as of {fresh.as_of} ({fresh.lag} events behind). "
                 "If it was made just now, ask with the position in the reply to its command as minPosition.",
             )
-        return rows, fresh
+        return events, fresh
 
-    async def _total(self, request: ListTaskExecutions) -> int:
-        statement = count_statement(request)
-        (row,) = await self._query(statement.sql, statement.parameters)
-        return int(row["total"])
-
-    async def _page(self, request: ListTaskExecutions) -> Sequence[Row]:
-        rows: Sequence[Row] = []
-        for statement in page_statements(request):
-            rows = await self._query(statement.sql, statement.parameters)
-            if len(rows) > request.page_size:
-                break
-        return rows
+    async def _page(self, request: ListTaskExecutions) -> Sequence[ListedExecution]:
+        """The executions of the page, and one more if there are more."""
+        limit = request.page_size + 1
+        if request.cursor is not None:
+            return await self._read_model.page(request, limit, after=read_cursor(request.cursor))
+        return await self._read_model.page(request, limit, offset=(request.page_number - 1) * request.page_size)
 
     async def _fresh(self, min_position: str | None) -> Freshness:
-        try:
+        with _refusing_outages():
             return await self._progress.freshness(min_position)
-        except UnavailableError as error:
-            raise _unavailable(error) from error
-
-    async def _query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Sequence[Row]:
-        try:
-            return await self._clickhouse.query(sql, parameters)
-        except UnavailableError as error:
-            raise _unavailable(error) from error
 
 
-def _unavailable(error: UnavailableError) -> RejectedError:
-    log.warning("clickhouse_unavailable", error=str(error))
-    return reject(Code.UNAVAILABLE, "The read side does not answer now. Ask again in a few seconds.")
+def _stats(task_id: str | None, counts: Counts, fresh: Freshness) -> TaskExecutionStats:
+    by_status = {status.lower(): count for status, count in counts.items()}
+    return TaskExecutionStats(task_id=task_id, total=sum(counts.values()), **by_status, **asdict(fresh))
+
+
+@contextmanager
+def _refusing_outages() -> Iterator[None]:
+    try:
+        yield
+    except UnavailableError as error:
+        log.warning("read_model_unavailable", error=str(error))
+        detail = "The read side does not answer now. Ask again in a few seconds."
+        raise reject(Code.UNAVAILABLE, detail) from error

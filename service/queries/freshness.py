@@ -1,14 +1,14 @@
-"""How fresh ClickHouse is, and waiting until it is fresh enough."""
+"""How fresh the read model is, and waiting until it is fresh enough."""
 
 import asyncio
 from dataclasses import dataclass
 from typing import Final
 
-from service.clickhouse.client import ClickHouse
-from service.clickhouse.positions import PartitionPosition, read_positions
 from service.contracts.problems import Code, FieldError, RejectedError, reject
 from service.contracts.timestamps import Timestamp
 from service.contracts.topics import EVENTS_TOPIC
+from service.ports.positions import PartitionPosition
+from service.ports.read_model import ReadModel
 
 _POLL_SECONDS: Final = 0.05
 
@@ -27,13 +27,13 @@ class Progress:
     """How far the read side has come. All that wait for it share one query at a time.
 
     Args:
-        clickhouse: who is asked.
+        read_model: who is asked.
         partitions: how many partitions the events topic has.
         patience: how many seconds a query waits at most.
     """
 
-    def __init__(self, clickhouse: ClickHouse, partitions: int, patience: float) -> None:
-        self._clickhouse, self._partitions, self._patience = clickhouse, partitions, patience
+    def __init__(self, read_model: ReadModel, partitions: int, patience: float) -> None:
+        self._read_model, self._partitions, self._patience = read_model, partitions, patience
         self._polling = asyncio.Lock()
         self._next: asyncio.Task[Positions] | None = None
 
@@ -42,7 +42,7 @@ class Progress:
 
         Raises:
             RejectedError: INVALID_REQUEST, there is no such partition; PROJECTION_BEHIND, it did not come in time.
-            UnavailableError: ClickHouse cannot be reached now.
+            UnavailableError: the read model cannot be reached now.
         """
         if min_position is None:
             return _summary(await self._read())
@@ -74,7 +74,7 @@ class Progress:
         return task
 
     async def _read(self) -> Positions:
-        return [position for position in await read_positions(self._clickhouse) if position.topic == EVENTS_TOPIC]
+        return [position for position in await self._read_model.positions() if position.topic == EVENTS_TOPIC]
 
 
 def _summary(positions: Positions) -> Freshness:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, Final
 
-from service.api.ports import Check
+from service.ports.readiness import Check
 from service.runtime.signals import run_until_terminated
 
 _REPORT_SECONDS: Final = 0.5

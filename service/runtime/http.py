@@ -12,8 +12,8 @@ from prometheus_client import REGISTRY, CollectorRegistry
 
 from service.api.app import create_operations
 from service.api.guard import Hosts
-from service.api.ports import Check
 from service.api.server import http_server
+from service.ports.readiness import Check
 from service.runtime.tasks import running_task
 from service.settings import Settings
 

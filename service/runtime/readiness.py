@@ -7,8 +7,8 @@ from typing import Final
 import structlog
 
 from service.api.operations import ask
-from service.api.ports import Check
 from service.contracts.readiness import Readiness
+from service.ports.readiness import Check
 
 _POLL_SECONDS: Final = 0.05
 _PATIENCE_SECONDS: Final = 10.0

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from service.api.ports import Check
+from service.ports.readiness import Check
 from service.queries.executions import TaskExecutionQueries
 
 

@@ -5,7 +5,7 @@ import pytest
 from fastapi import FastAPI
 
 from service.api.app import create_app
-from service.api.ports import Check
+from service.ports.readiness import Check
 from tests.api.scripted import ScriptedCommands, ScriptedQueries
 
 

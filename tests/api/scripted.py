@@ -14,6 +14,7 @@ from service.queries.answers import (
     TaskExecutionPage,
     TaskExecutionStats,
 )
+from service.queries.requests import ListTaskExecutions
 
 ID = "0f2c1d9e-7b0a-5a64-9c3b-2f6b1c0d9e11"
 METADATA = {"createdAt": "2026-03-02T04:00:00.125Z", "createdBy": "anna", "tags": ["nightly"]}
@@ -95,8 +96,8 @@ class ScriptedQueries:
         items = [recorded("Created", "PENDING", created), *self.events]
         return TaskExecutionHistory.model_validate({"executionId": execution_id, "items": items} | FRESH)
 
-    async def list(self, **given: object) -> TaskExecutionPage:
-        self._ask(**given)
+    async def list(self, request: ListTaskExecutions) -> TaskExecutionPage:
+        self._ask(**request.model_dump(exclude_unset=True, by_alias=False))
         page = {"items": [FAILURE, PENDING], "total": 7, "pageNumber": 1, "pageSize": 2, "nextCursor": "bmV4dA"}
         return TaskExecutionPage.model_validate(page | FRESH)
 

@@ -4,8 +4,8 @@ import pytest
 from httpx2 import AsyncClient
 
 from service.api import operations
-from service.api.ports import Check
 from service.contracts.readiness import Readiness
+from service.ports.readiness import Check
 
 
 async def fine() -> Readiness:

@@ -34,7 +34,7 @@ HANDLERS: Final = ("handler-a", "handler-b", "handler-c")
 _SETTLE_SECONDS: Final = 60.0
 _BURST_SECONDS: Final = 4.0
 _RECOVERY_WINDOW: Final = 1.0
-_CHECK_INS: Final = 2.0
+_COMMITS: Final = 2.0
 """The projector may know the end of a partition as it was a little earlier."""
 
 
@@ -135,8 +135,8 @@ def _projected(metrics_port: int, since: float) -> bool:
         text = response.read().decode()
     families = {family.name: family.samples for family in text_string_to_metric_families(text)}
     lags = [sample.value for sample in families["taskexec_projector_lag_offsets"]]
-    (checked_in,) = [sample.value for sample in families["taskexec_projector_checked_in_timestamp_seconds"]]
-    return checked_in > since + _CHECK_INS and len(lags) == 2 * PARTITIONS and not any(lags)
+    (committed,) = [sample.value for sample in families["taskexec_projector_last_commit_timestamp_seconds"]]
+    return committed > since + _COMMITS and len(lags) == 2 * PARTITIONS and not any(lags)
 
 
 def _describe(summary: Summary, written: Written, faults: list[tuple[str, float]]) -> None:

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from service.clickhouse.client import ConnectedClickHouse, connect
-from service.clickhouse.schema import create_schema
 from service.embedded.broker import EmbeddedBroker
 from service.kafka.provisioning import ensure_topics
+from service.read_model.clickhouse.connecting import connect
+from service.read_model.clickhouse.driver import Driver
+from service.read_model.clickhouse.schema import create_schema
 from tests.projection.stage import PARTITIONS, Stage
 
 
@@ -21,15 +22,15 @@ async def broker(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Embe
 
 
 @pytest_asyncio.fixture
-async def clickhouse(tmp_path: Path) -> AsyncIterator[ConnectedClickHouse]:
+async def driver(tmp_path: Path) -> AsyncIterator[Driver]:
     """A real engine with empty tables. A process can hold one at a time: so each test opens its own, and closes it."""
-    port = connect(f"chdb://{tmp_path}/clickhouse")
-    await create_schema(port)
-    yield port
-    await port.close()
+    driver = connect(f"chdb://{tmp_path}/clickhouse")
+    await create_schema(driver, migrating=True)
+    yield driver
+    await driver.close()
 
 
 @pytest_asyncio.fixture
-async def stage(broker: EmbeddedBroker, clickhouse: ConnectedClickHouse) -> AsyncIterator[Stage]:
-    async with Stage.prepared(broker.bootstrap_servers, clickhouse) as stage:
+async def stage(broker: EmbeddedBroker, driver: Driver) -> AsyncIterator[Stage]:
+    async with Stage.prepared(broker.bootstrap_servers, driver) as stage:
         yield stage

@@ -5,21 +5,22 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from service.clickhouse.client import ClickHouse, Row
-from service.clickhouse.positions import PartitionPosition, read_positions, write_positions
 from service.contracts.envelope import Headers
 from service.contracts.events import Event
 from service.contracts.executions import TaskExecution
 from service.contracts.topics import EVENTS_TOPIC, REJECTIONS_TOPIC
 from service.domain.view import view
 from service.kafka.murmur2 import partition_of
+from service.ports.positions import PartitionPosition
+from service.ports.projection_store import EventRow, ProjectionStore, RejectionRow
 from service.projection.projector import Projector
 from service.queries.executions import TaskExecutionQueries
-from tests.queries.lives import body, headers
+from service.read_model.clickhouse.driver import Driver
+from service.read_model.clickhouse.store import ClickHouseStore
+from tests.queries.lives import asked, body, headers
 
 PARTITIONS = 3
 ALL = [TopicPartition(topic, number) for topic in (EVENTS_TOPIC, REJECTIONS_TOPIC) for number in range(PARTITIONS)]
@@ -30,16 +31,17 @@ class Stage:
     """`published` has the offsets of all committed events, by partition."""
 
     bootstrap_servers: str
-    clickhouse: ClickHouse
+    driver: Driver
+    store: ClickHouseStore
     producer: AIOKafkaProducer
     published: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
 
     @classmethod
     @asynccontextmanager
-    async def prepared(cls, bootstrap_servers: str, clickhouse: ClickHouse) -> AsyncIterator["Stage"]:
+    async def prepared(cls, bootstrap_servers: str, driver: Driver) -> AsyncIterator["Stage"]:
         producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers, transactional_id="tests", linger_ms=5)
         await producer.start()
-        stage = cls(bootstrap_servers, clickhouse, producer)
+        stage = cls(bootstrap_servers, driver, ClickHouseStore(driver), producer)
         await stage.forget()
         try:
             yield stage
@@ -49,8 +51,8 @@ class Stage:
     async def forget(self) -> None:
         """Let the projection begin at the topics' ends."""
         ends = await self.ends()
-        here = [PartitionPosition(*partition, offset=end - 1, end=end, as_of=0) for partition, end in ends.items()]
-        await write_positions(self.clickhouse, here)
+        here = [PartitionPosition(*place, offset=end - 1, end_offset=end, as_of=0) for place, end in ends.items()]
+        await self.store.write_positions(here)
 
     async def publish(self, events: Iterable[Event], *, commit: bool = True) -> None:
         """Write the events in one transaction, which is then committed or aborted."""
@@ -94,9 +96,9 @@ class Stage:
         )
 
     @asynccontextmanager
-    async def projecting(self, clickhouse: ClickHouse | None = None) -> AsyncIterator[asyncio.Task[None]]:
+    async def projecting(self, store: ProjectionStore | None = None) -> AsyncIterator[asyncio.Task[None]]:
         """A projector runs; it must not end by itself."""
-        projector = Projector(clickhouse or self.clickhouse, self.bootstrap_servers, PARTITIONS)
+        projector = Projector(store or self.store, self.bootstrap_servers, PARTITIONS)
         task = asyncio.create_task(projector.run())
         try:
             yield task
@@ -107,7 +109,7 @@ class Stage:
                 await task
 
     async def positions(self) -> dict[TopicPartition, PartitionPosition]:
-        return {TopicPartition(p.topic, p.partition): p for p in await read_positions(self.clickhouse)}
+        return {TopicPartition(p.topic, p.partition): p for p in await self.store.positions()}
 
     async def caught_up(self, partitions: Sequence[TopicPartition] = ALL) -> None:
         """Return when the position of each of the partitions is at its end, beyond all that was published."""
@@ -122,11 +124,11 @@ class Stage:
 
     async def projected(self) -> dict[str, TaskExecution]:
         """Everything that the read side lists; Get and the counts are checked to say the same."""
-        queries = TaskExecutionQueries(self.clickhouse, PARTITIONS)
-        page = await queries.list(page_size=1000)
+        queries = TaskExecutionQueries(self.store, PARTITIONS)
+        page = await queries.list(asked(page_size=1000))
         found = list(page.items)
         while page.next_cursor:
-            page = await queries.list(page_size=1000, cursor=page.next_cursor)
+            page = await queries.list(asked(page_size=1000, cursor=page.next_cursor))
             found += page.items
         stats = await queries.stats()
         assert page.total == stats.total == len(found) == len({item.id for item in found})
@@ -134,8 +136,13 @@ class Stage:
         assert sum(counts) == stats.total == sum(one.total for one in await queries.stats_by_task())
         return {item.id: item for item in found}
 
+    async def places_stored(self) -> set[tuple[int, int]]:
+        """The partition and offset of every event that is stored; each event counts once."""
+        rows = await self.driver.query("SELECT partition, offset FROM task_execution_events FINAL")
+        return {(row["partition"], row["offset"]) for row in rows}
+
     async def events_stored(self) -> int:
-        (row,) = await self.clickhouse.query("SELECT count() AS n FROM task_execution_events FINAL")
+        (row,) = await self.driver.query("SELECT count() AS n FROM task_execution_events FINAL")
         return int(row["n"])
 
 
@@ -152,21 +159,19 @@ async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 30) -
 
 
 class Delegating:
-    """A port to the real ClickHouse that a test can watch or disturb."""
+    """The real store, which a test can watch or disturb."""
 
-    def __init__(self, real: ClickHouse) -> None:
+    def __init__(self, real: ProjectionStore) -> None:
         self.real = real
 
-    async def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
-        return await self.real.query(sql, parameters)
+    async def positions(self) -> Sequence[PartitionPosition]:
+        return await self.real.positions()
 
-    async def insert(
-        self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], token: str | None = None
-    ) -> None:
-        await self.real.insert(table, columns, rows, token)
+    async def insert_events(self, rows: Sequence[EventRow], token: str) -> None:
+        await self.real.insert_events(rows, token)
 
-    async def command(self, sql: str) -> None:
-        await self.real.command(sql)
+    async def insert_rejections(self, rows: Sequence[RejectionRow], token: str) -> None:
+        await self.real.insert_rejections(rows, token)
 
-    async def close(self) -> None:
-        await self.real.close()
+    async def write_positions(self, positions: Sequence[PartitionPosition]) -> None:
+        await self.real.write_positions(positions)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import pytest
@@ -12,11 +12,12 @@ from aiokafka.admin.records_to_delete import RecordsToDelete
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
-from service.clickhouse.errors import UnavailableError
-from service.clickhouse.positions import PartitionPosition, write_positions
 from service.contracts.topics import EVENTS_TOPIC
 from service.embedded.broker import EmbeddedBroker
 from service.kafka.murmur2 import partition_of
+from service.ports.errors import UnavailableError
+from service.ports.positions import PartitionPosition
+from service.ports.projection_store import EventRow
 from service.projection.projector import Projector
 from service.projection.reading import ProjectionAheadError
 from tests.projection.stage import ALL, PARTITIONS, Delegating, Stage, until, whole
@@ -32,21 +33,27 @@ class Failing(Delegating):
 
     failures = 0
 
-    async def insert(
-        self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], token: str | None = None
-    ) -> None:
-        if self.failures < 4 and (table == "task_execution_events") == (self.failures % 2 == 0):
+    async def insert_events(self, rows: Sequence[EventRow], token: str) -> None:
+        await self._disturbed(0, super().insert_events(rows, token))
+
+    async def write_positions(self, positions: Sequence[PartitionPosition]) -> None:
+        await self._disturbed(1, super().write_positions(positions))
+
+    async def _disturbed(self, turn: int, insert: Coroutine[Any, Any, None]) -> None:
+        if self.failures < 4 and self.failures % 2 == turn:
             self.failures += 1
             if self.failures > 2:
-                await super().insert(table, columns, rows, token)
+                await insert
+            else:
+                insert.close()
             raise UnavailableError("down")
-        await super().insert(table, columns, rows, token)
+        await insert
 
 
 async def test_while_clickhouse_is_down_it_alarms_and_afterwards_nothing_is_missing(stage: Stage) -> None:
     lives = [life(number) for number in range(50)]
     await stage.publish(event for events in lives for event in events)
-    failing = Failing(stage.clickhouse)
+    failing = Failing(stage.store)
     before = metric("taskexec_projector_interruptions_total", error="UnavailableError")
     with capture_logs() as logs:
         async with stage.projecting(failing):
@@ -67,14 +74,14 @@ async def test_while_kafka_is_down_answers_grow_old_and_afterwards_nothing_is_mi
         await broker.kill()
         killed = time.time()
 
-        async def checked_in_twice_since() -> bool:
-            return metric("taskexec_projector_checked_in_timestamp_seconds") > killed + 1.5
+        async def committed_twice_since() -> bool:
+            return metric("taskexec_projector_last_commit_timestamp_seconds") > killed + 1.5
 
-        await until(checked_in_twice_since)
+        await until(committed_twice_since)
         assert max(position.as_of for position in (await stage.positions()).values()) <= killed * 1000
         await broker.start()
         await stage.producer.stop()
-        async with Stage.prepared(broker.bootstrap_servers, stage.clickhouse) as again:
+        async with Stage.prepared(broker.bootstrap_servers, stage.driver) as again:
             await again.publish(second[0])
         await stage.caught_up()
     assert await stage.projected() == whole(first + second)
@@ -154,6 +161,6 @@ async def test_a_record_that_cannot_be_read_stops_its_partition_loudly_and_no_ot
 
 
 async def test_clickhouse_ahead_of_kafka_is_refused(stage: Stage) -> None:
-    await write_positions(stage.clickhouse, [PartitionPosition(EVENTS_TOPIC, 1, 10**9, 10**9 + 1, 0)])
+    await stage.store.write_positions([PartitionPosition(EVENTS_TOPIC, 1, 10**9, 10**9 + 1, 0)])
     with pytest.raises(ProjectionAheadError, match="drop the ClickHouse tables"):
-        await asyncio.wait_for(Projector(stage.clickhouse, stage.bootstrap_servers, PARTITIONS).run(), 30)
+        await asyncio.wait_for(Projector(stage.store, stage.bootstrap_servers, PARTITIONS).run(), 30)

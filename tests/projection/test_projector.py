@@ -3,7 +3,6 @@
 import asyncio
 import random
 from collections.abc import Sequence
-from typing import Any
 
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
@@ -15,6 +14,8 @@ from service.contracts.problems import Code, problem
 from service.contracts.rejections import REJECTION_TYPE, CommandRejected, OriginalRecord
 from service.contracts.status import Status
 from service.contracts.topics import EVENTS_TOPIC, REJECTIONS_TOPIC
+from service.ports.positions import PartitionPosition
+from service.ports.projection_store import EventRow
 from service.projection import projector
 from service.queries.executions import TaskExecutionQueries
 from tests.projection.stage import ALL, PARTITIONS, Delegating, Stage, until, whole
@@ -44,13 +45,13 @@ async def test_everything_committed_is_projected_and_the_lag_goes_to_zero(stage:
         await publish_mixed(stage, lives)
         # The last offsets are markers, of aborted transactions even: no record will ever stand there.
         await stage.caught_up()
-        stats = await TaskExecutionQueries(stage.clickhouse, PARTITIONS).stats()
+        stats = await TaskExecutionQueries(stage.store, PARTITIONS).stats()
     assert stats.lag == 0
     assert await stage.projected() == whole(lives)
     assert await stage.events_stored() == sum(map(len, lives))
 
 
-async def test_check_ins_go_on_while_nothing_happens(stage: Stage) -> None:
+async def test_commits_go_on_while_nothing_happens(stage: Stage) -> None:
     async with stage.projecting():
         await stage.caught_up()
         before = await stage.positions()
@@ -63,26 +64,24 @@ async def test_check_ins_go_on_while_nothing_happens(stage: Stage) -> None:
 
 
 class Watching(Delegating):
-    """Checks, before every check-in, that what it says is true; counts the event inserts."""
+    """Checks, before every commit, that what it says is true; counts the event inserts."""
 
     def __init__(self, stage: Stage) -> None:
-        super().__init__(stage.clickhouse)
+        super().__init__(stage.store)
         self.stage = stage
         self.inserts = 0
 
-    async def insert(
-        self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], token: str | None = None
-    ) -> None:
-        if table == "projector_position":
-            sql = "SELECT partition, offset FROM task_execution_events FINAL"
-            there = {(row["partition"], row["offset"]) for row in await self.real.query(sql)}
-            for topic, partition, offset, *_ in rows:
-                said = {
-                    (partition, o) for o in self.stage.published[partition] if o <= offset and topic == EVENTS_TOPIC
-                }
+    async def insert_events(self, rows: Sequence[EventRow], token: str) -> None:
+        await super().insert_events(rows, token)
+        self.inserts += 1
+
+    async def write_positions(self, positions: Sequence[PartitionPosition]) -> None:
+        there = await self.stage.places_stored()
+        for topic, partition, offset, *_ in positions:
+            if topic == EVENTS_TOPIC:
+                said = {(partition, o) for o in self.stage.published[partition] if o <= offset}
                 assert said <= there, f"{topic}/{partition} is ahead"
-        await super().insert(table, columns, rows, token)
-        self.inserts += table == "task_execution_events"
+        await super().write_positions(positions)
 
 
 async def test_stopped_in_the_middle_again_and_again_it_is_exact_and_never_ahead(
@@ -114,12 +113,8 @@ async def test_a_replay_changes_nothing_with_the_same_or_other_batches(
     await publish_mixed(stage, lives)
     async with stage.projecting():
         await stage.caught_up()
-    await stage.clickhouse.command("TRUNCATE TABLE projector_position")
-    await stage.clickhouse.insert(
-        "projector_position",
-        ["topic", "partition", "offset", "endOffset", "asOf"],
-        [(p.topic, p.partition, p.offset, p.end, 0) for p in start],
-    )
+    await stage.driver.command("TRUNCATE TABLE projector_position")
+    await stage.store.write_positions(start)
     monkeypatch.setattr(projector, "MAX_ROWS", rows_per_insert)
     monkeypatch.setattr(projector, "LINGER_SECONDS", 0.0)
     async with stage.projecting():
@@ -133,14 +128,14 @@ async def test_a_replay_changes_nothing_with_the_same_or_other_batches(
 async def test_an_insert_that_fails_between_events_and_views_surfaces_and_is_repaired(stage: Stage) -> None:
     lives = some_lives(60)
     before = await stage.positions()
-    await stage.clickhouse.command("ALTER TABLE task_executions_by_task ADD CONSTRAINT broken CHECK sequence < 3")
+    await stage.driver.command("ALTER TABLE task_executions_by_task ADD CONSTRAINT broken CHECK sequence < 3")
     await publish_mixed(stage, lives)
-    run = projector.Projector(stage.clickhouse, stage.bootstrap_servers, 3).run()
+    run = projector.Projector(stage.store, stage.bootstrap_servers, 3).run()
     with pytest.raises(DatabaseError, match="VIOLATED_CONSTRAINT"):
         await asyncio.wait_for(run, 30)
     assert await stage.events_stored() > 0
     assert {tp: p.offset for tp, p in before.items()} == {tp: p.offset for tp, p in (await stage.positions()).items()}
-    await stage.clickhouse.command("ALTER TABLE task_executions_by_task DROP CONSTRAINT broken")
+    await stage.driver.command("ALTER TABLE task_executions_by_task DROP CONSTRAINT broken")
     async with stage.projecting():
         await stage.caught_up()
     assert await stage.projected() == whole(lives)
@@ -163,7 +158,7 @@ async def test_refused_commands_can_be_counted(stage: Stage) -> None:
     offset = await stage.publish_raw(REJECTIONS_TOPIC, value, envelope_headers(REJECTION_TYPE, "id", "id", T0), 1)
     async with stage.projecting():
         await stage.caught_up()
-    assert await TaskExecutionQueries(stage.clickhouse, PARTITIONS).rejections_count() == 1
-    found = await stage.clickhouse.query("SELECT partition, offset, code, problem FROM task_command_rejections")
+    assert await TaskExecutionQueries(stage.store, PARTITIONS).rejections_count() == 1
+    found = await stage.driver.query("SELECT partition, offset, code, problem FROM task_command_rejections")
     assert found[0].pop("problem").startswith('{"type":"urn:')
     assert found == [{"partition": 1, "offset": offset, "code": "invalid_json"}]

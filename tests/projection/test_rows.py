@@ -13,10 +13,8 @@ from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp
 from service.contracts.topics import EVENTS_TOPIC, REJECTIONS_TOPIC
 from service.kafka.records import Record
-from service.projection.batch import make_batch
+from service.projection.batch import Batch, Insert, make_batch
 from service.projection.rows import (
-    EVENT_COLUMNS,
-    REJECTION_COLUMNS,
     UnreadableRecordError,
     event_row,
     rejection_row,
@@ -28,15 +26,15 @@ T0_MS = 1_772_443_800_000
 
 def test_a_row_repeats_the_small_fields_and_keeps_the_body_as_it_was() -> None:
     created, _, failed = life("a", Status.FAILURE, tags=("x", "ü"), inputs={"a": None})
-    row = dict(zip(EVENT_COLUMNS, event_row(record(failed, 8, partition=3)), strict=True))
+    row = event_row(record(failed, 8, partition=3))._asdict()
     assert row == {
-        "executionId": UUID(execution_id("a")), "sequence": 3, "type": "TaskExecutionFailed", "status": "FAILURE",
-        "eventTime": T0_MS + 3000, "taskId": "etl:load", "taskVersion": "1.0.0", "createdAt": T0_MS,
-        "startedAt": T0_MS + 1000, "completedAt": T0_MS + 3000, "createdBy": "ana", "tags": ["x", "ü"],
+        "execution_id": UUID(execution_id("a")), "sequence": 3, "type": "TaskExecutionFailed", "status": "FAILURE",
+        "event_time": T0_MS + 3000, "task_id": "etl:load", "task_version": "1.0.0", "created_at": T0_MS,
+        "started_at": T0_MS + 1000, "completed_at": T0_MS + 3000, "created_by": "ana", "tags": ["x", "ü"],
         "payload": body(failed).decode(), "topic": EVENTS_TOPIC, "partition": 3, "offset": 8,
     }  # fmt: skip
-    first = dict(zip(EVENT_COLUMNS, event_row(record(created, 0)), strict=True))
-    assert (first["startedAt"], first["completedAt"], first["eventTime"]) == (None, None, T0_MS)
+    first = event_row(record(created, 0))._asdict()
+    assert (first["started_at"], first["completed_at"], first["event_time"]) == (None, None, T0_MS)
 
 
 (CREATED,) = life("a", Status.PENDING)
@@ -68,10 +66,8 @@ def test_what_is_no_event_is_unreadable_and_named(value: bytes | None, sent: Hea
 def test_an_event_of_a_later_version_is_kept_whole() -> None:
     later = GOOD.replace(b"{", b'{"progress":0.5,', 1)
     for type_ in ("TaskExecutionCreated", "TaskExecutionProgressed"):
-        row = dict(
-            zip(EVENT_COLUMNS, event_row(raw_record(EVENTS_TOPIC, later, [("ce_type", type_.encode())])), strict=True)
-        )
-        assert (row["type"], row["payload"], row["status"]) == (type_, later.decode(), "PENDING")
+        row = event_row(raw_record(EVENTS_TOPIC, later, [("ce_type", type_.encode())]))
+        assert (row.type, row.payload, row.status) == (type_, later.decode(), "PENDING")
 
 
 def rejection(value: bytes | None, *sent: tuple[str, bytes]) -> Record:
@@ -106,8 +102,8 @@ WHOLE = b'{"type":"FailTaskExecution","source":"/airflow","data":' + COMMAND + b
 def test_a_rejection_tells_of_the_command_what_can_be_read(
     value: bytes | None, sent: list[tuple[str, bytes]], expected: tuple[object, ...]
 ) -> None:
-    row = dict(zip(REJECTION_COLUMNS, rejection_row(rejection(value, *sent)), strict=True))
-    assert (row["executionId"], row["commandType"], row["commandSource"]) == expected
+    row = rejection_row(rejection(value, *sent))._asdict()
+    assert (row["execution_id"], row["command_type"], row["command_source"]) == expected
     assert (row["partition"], row["offset"], row["code"], row["detail"]) == (1, 9, "invalid_transition", "not possible")
     assert '"title"' in row["problem"]
 
@@ -117,8 +113,8 @@ def test_a_rejection_that_an_earlier_version_wrote_with_a_nul_is_read() -> None:
     old = raw_record(
         REJECTIONS_TOPIC, (written.value or b"").replace(b"a?b", b"a\\u0000b"), list(written.headers), 9, 1
     )
-    row = dict(zip(REJECTION_COLUMNS, rejection_row(old), strict=True))
-    assert (row["executionId"], row["commandType"]) == (UUID(ID), "FailTaskExecution")
+    row = rejection_row(old)._asdict()
+    assert (row["execution_id"], row["command_type"]) == (UUID(ID), "FailTaskExecution")
 
 
 def test_what_is_no_rejection_is_unreadable() -> None:
@@ -139,21 +135,21 @@ def test_a_batch_stops_each_partition_before_what_it_cannot_read() -> None:
             TopicPartition(REJECTIONS_TOPIC, 1): [rejection(None)],
         }
     )
-    assert len(batch.inserts[EVENTS_TOPIC].rows) == 5
-    assert batch.inserts[EVENTS_TOPIC].token == "task-execution.events:0:0-2,task-execution.events:1:0-1"  # noqa: S105 - of a batch
-    assert batch.inserts[REJECTIONS_TOPIC].token == "task-execution.rejections:1:9-9"  # noqa: S105 - of a batch
+    assert len(batch.events.rows) == 5
+    assert batch.events.token == "task-execution.events:0:0-2,task-execution.events:1:0-1"  # noqa: S105 - of a batch
+    assert batch.rejections.token == "task-execution.rejections:1:9-9"  # noqa: S105 - of a batch
     assert {partition: offset for partition, (offset, _) in batch.unreadable.items()} == {
         TopicPartition(EVENTS_TOPIC, 1): 2
     }
 
 
 def test_a_batch_of_nothing_inserts_nothing() -> None:
-    assert make_batch({}).inserts == {}
+    assert make_batch({}) == Batch()
     bad = raw_record(EVENTS_TOPIC, b"{", TYPED, offset=2)
-    assert make_batch({TopicPartition(EVENTS_TOPIC, 0): [bad]}).inserts == {}
+    assert make_batch({TopicPartition(EVENTS_TOPIC, 0): [bad]}).events == Insert()
 
 
 def test_times_keep_their_milliseconds() -> None:
     at = Timestamp(2026, 3, 2, 9, 30, 0, 123_000, tzinfo=UTC)
-    row = dict(zip(EVENT_COLUMNS, event_row(record(life("a", at=at)[0], 0)), strict=True))
-    assert row["createdAt"] == T0_MS + 123
+    row = event_row(record(life("a", at=at)[0], 0))._asdict()
+    assert row["created_at"] == T0_MS + 123

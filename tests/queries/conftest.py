@@ -4,11 +4,13 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from service.clickhouse.client import ConnectedClickHouse, connect
-from service.clickhouse.schema import create_schema
 from service.contracts.events import Event
-from service.projection.rows import EVENT_COLUMNS, event_row
+from service.projection.rows import event_row
 from service.queries.executions import TaskExecutionQueries
+from service.read_model.clickhouse.connecting import connect
+from service.read_model.clickhouse.driver import Driver
+from service.read_model.clickhouse.schema import create_schema
+from service.read_model.clickhouse.store import ClickHouseStore
 from tests.queries.lives import records
 
 PARTITIONS = 8
@@ -17,24 +19,36 @@ Publish = Callable[[Iterable[Event]], Awaitable[None]]
 
 
 @pytest_asyncio.fixture
-async def clickhouse(tmp_path: Path) -> AsyncIterator[ConnectedClickHouse]:
+async def driver(tmp_path: Path) -> AsyncIterator[Driver]:
     """A real engine with empty tables. A process can hold one at a time: so each test opens its own, and closes it."""
-    port = connect(f"chdb://{tmp_path}/clickhouse")
-    await create_schema(port)
-    yield port
-    await port.close()
+    driver = connect(f"chdb://{tmp_path}/clickhouse")
+    await create_schema(driver, migrating=True)
+    yield driver
+    await driver.close()
 
 
 @pytest.fixture
-def queries(clickhouse: ConnectedClickHouse) -> TaskExecutionQueries:
-    return TaskExecutionQueries(clickhouse, PARTITIONS, patience=0.3)
+def store(driver: Driver) -> ClickHouseStore:
+    return ClickHouseStore(driver)
+
+
+@pytest_asyncio.fixture
+async def without_merges(driver: Driver) -> None:
+    """Every insert stays a part of its own: what reads must put them together."""
+    for table in ("task_execution_events", "task_executions", "task_executions_by_task"):
+        await driver.command(f"SYSTEM STOP MERGES {table}")
 
 
 @pytest.fixture
-def publish(clickhouse: ConnectedClickHouse) -> Publish:
+def queries(store: ClickHouseStore) -> TaskExecutionQueries:
+    return TaskExecutionQueries(store, PARTITIONS, patience=0.3)
+
+
+@pytest.fixture
+def publish(store: ClickHouseStore) -> Publish:
     """Write the events as the projector does, in one insert."""
 
     async def insert(events: Iterable[Event]) -> None:
-        await clickhouse.insert("task_execution_events", EVENT_COLUMNS, [event_row(r) for r in records(events)])
+        await store.insert_events([event_row(record) for record in records(events)], "")
 
     return insert

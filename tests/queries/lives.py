@@ -22,6 +22,7 @@ from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp
 from service.contracts.topics import EVENTS_TOPIC
 from service.kafka.records import Record
+from service.queries.requests import ListTaskExecutions, check
 
 T0 = Timestamp(2026, 3, 2, 9, 30, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -99,3 +100,8 @@ def raw_record(
 
 def records(events: Iterable[Event], partition: int = 0) -> Iterator[Record]:
     return (record(event, offset, partition) for offset, event in enumerate(events))
+
+
+def asked(**given: Any) -> ListTaskExecutions:
+    """The request for a list, as whoever asks from outside makes it."""
+    return check(ListTaskExecutions, **given)

@@ -1,19 +1,19 @@
 import json
 
 import pytest
-from clickhouse_connect.driver.exceptions import DatabaseError
 
-from service.clickhouse.client import ConnectedClickHouse, connect
-from service.clickhouse.positions import PartitionPosition, write_positions
 from service.contracts.codec import decode
 from service.contracts.problems import Code, RejectedError
 from service.contracts.replies import Position
 from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp
 from service.contracts.topics import EVENTS_TOPIC, REJECTIONS_TOPIC
+from service.ports.positions import PartitionPosition
 from service.queries.executions import TaskExecutionQueries
+from service.read_model.clickhouse.connecting import connect
+from service.read_model.clickhouse.store import ClickHouseStore
 from tests.queries.conftest import PARTITIONS, Publish
-from tests.queries.lives import SECOND, T0, body, execution_id, life
+from tests.queries.lives import SECOND, T0, asked, body, execution_id, life
 
 ALWAYS = {"id", "taskId", "taskVersion", "status", "resolvedInputs", "metadata"}
 PRESENT = {
@@ -33,7 +33,7 @@ async def test_the_fields_that_are_present_depend_on_the_status(
 ) -> None:
     await publish(life("a", status, started=started))
     answer = await queries.get(execution_id("a"))
-    (listed,) = (await queries.list()).items
+    (listed,) = (await queries.list(asked())).items
     assert set(answer.model_dump(mode="json", exclude_none=True)) == PRESENT[status, started]
     assert listed.model_dump() == answer.model_dump(exclude={"as_of", "lag"})
 
@@ -100,25 +100,23 @@ async def test_before_the_projector_ever_ran_freshness_is_unknown(
     assert (answer.as_of, answer.lag) == (None, None)
 
 
-async def test_freshness_is_the_oldest_check_in_and_the_sum_of_what_is_missing(
-    queries: TaskExecutionQueries, clickhouse: ConnectedClickHouse
+async def test_freshness_is_the_oldest_commit_and_the_sum_of_what_is_missing(
+    queries: TaskExecutionQueries, store: ClickHouseStore
 ) -> None:
-    check_ins = [
+    commits = [
         (EVENTS_TOPIC, 0, 9, 10, 5000),
         (EVENTS_TOPIC, 1, 4, 8, 4000),
         (EVENTS_TOPIC, 2, -1, 2, 6000),
         (REJECTIONS_TOPIC, 0, 0, 9, 1),
     ]
-    await write_positions(clickhouse, [PartitionPosition(*check_in) for check_in in check_ins])
+    await store.write_positions([PartitionPosition(*commit) for commit in commits])
     stats = await queries.stats()
     assert (stats.as_of, stats.lag) == (Timestamp.from_epoch_ms(4000), 0 + 3 + 2)
 
 
-async def test_min_position_waits_until_it_is_passed(
-    queries: TaskExecutionQueries, clickhouse: ConnectedClickHouse
-) -> None:
-    await write_positions(
-        clickhouse, [PartitionPosition(EVENTS_TOPIC, 1, 4, 5, 1), PartitionPosition(REJECTIONS_TOPIC, 1, 9, 9, 1)]
+async def test_min_position_waits_until_it_is_passed(queries: TaskExecutionQueries, store: ClickHouseStore) -> None:
+    await store.write_positions(
+        [PartitionPosition(EVENTS_TOPIC, 1, 4, 5, 1), PartitionPosition(REJECTIONS_TOPIC, 1, 9, 9, 1)]
     )
     assert (await queries.stats(min_position="1:4")).total == 0
     for beyond in (Position(partition=1, offset=5), "7:0"):
@@ -128,15 +126,9 @@ async def test_min_position_waits_until_it_is_passed(
 
 
 async def test_unavailable_is_a_problem_and_a_mistake_is_not() -> None:
-    port = connect("clickhouse://127.0.0.1:9")
+    driver = connect("clickhouse://127.0.0.1:9")
     with pytest.raises(RejectedError) as caught:
-        await TaskExecutionQueries(port, PARTITIONS).get(execution_id("a"))
+        await TaskExecutionQueries(ClickHouseStore(driver), PARTITIONS).get(execution_id("a"))
     assert caught.value.problem.code is Code.UNAVAILABLE
     assert "127.0.0.1" not in caught.value.problem.detail
-    await port.close()
-
-
-async def test_missing_tables_are_a_mistake(queries: TaskExecutionQueries, clickhouse: ConnectedClickHouse) -> None:
-    await clickhouse.command("DROP TABLE task_execution_events")
-    with pytest.raises(DatabaseError, match="UNKNOWN_TABLE"):
-        await queries.get(execution_id("a"))
+    await driver.close()

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from service.clickhouse.client import ConnectedClickHouse
 from service.contracts.attributes import MAX_ATTRIBUTE
 from service.contracts.events import Event
 from service.contracts.executions import TaskExecution
@@ -17,10 +16,12 @@ from service.contracts.problems import Code, RejectedError
 from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp
 from service.domain.view import view
+from service.ports.read_model import ListedExecution
 from service.queries import payloads
 from service.queries.executions import TaskExecutionQueries
-from tests.queries.conftest import Publish
-from tests.queries.lives import execution_id, life
+from service.read_model.clickhouse.store import ClickHouseStore
+from tests.queries.conftest import PARTITIONS, Publish
+from tests.queries.lives import asked, execution_id, life
 
 NOW = Timestamp.now(UTC).replace(microsecond=0)
 TASKS = ["etl:load", "ml:train", "sql:report"]
@@ -68,10 +69,8 @@ def same(found: Sequence[TaskExecution], wanted: Sequence[TaskExecution]) -> boo
 
 
 @pytest_asyncio.fixture
-async def known(publish: Publish, clickhouse: ConnectedClickHouse) -> list[list[Event]]:
+async def known(publish: Publish, without_merges: None) -> list[list[Event]]:
     """300 executions, their events in an order and in inserts of no plan, some of them twice."""
-    for table in ("task_execution_events", "task_executions", "task_executions_by_task"):
-        await clickhouse.command(f"SYSTEM STOP MERGES {table}")
     known = lives(1, 300)
     events = [event for one in known for event in one]
     rng = random.Random(2)  # noqa: S311 - a seeded model
@@ -100,7 +99,7 @@ async def test_every_combination_of_filters_gives_what_the_model_gives(
     queries: TaskExecutionQueries, known: list[list[Event]]
 ) -> None:
     for filters in FILTERS:
-        page = await queries.list(**filters, page_size=1000)
+        page = await queries.list(asked(**filters, page_size=1000))
         wanted = expected(known, **filters)
         assert page.total == len(wanted), filters
         assert same(page.items, wanted), filters
@@ -117,47 +116,67 @@ async def test_pages_by_number_and_by_cursor_give_every_execution_once(
     by_cursor: list[TaskExecution] = []
     cursor = None
     for number in range(1, -(-len(wanted) // page_size) + 1):
-        page = await queries.list(**filters, page_number=number, page_size=page_size)
+        page = await queries.list(asked(**filters, page_number=number, page_size=page_size))
         assert (page.total, page.page_number, page.page_size) == (len(wanted), number, page_size)
         by_number += page.items
-        page = await queries.list(**filters, page_size=page_size, cursor=cursor)
+        page = await queries.list(asked(**filters, page_size=page_size, cursor=cursor))
         assert (page.total, page.page_number) == (len(wanted), None if cursor else 1)
         by_cursor += page.items
         cursor = page.next_cursor
     assert cursor is None
     assert by_number == by_cursor
     assert same(by_number, wanted)
-    beyond = await queries.list(**filters, page_number=10**9, page_size=1000)
+    beyond = await queries.list(asked(**filters, page_number=10**9, page_size=1000))
     assert (beyond.items, beyond.total) == ((), len(wanted))
+
+
+@pytest.mark.parametrize("older", [1, 40])
+async def test_a_window_that_holds_exactly_a_page_hides_no_older_one(
+    queries: TaskExecutionQueries, publish: Publish, older: int
+) -> None:
+    newest = [life(("new", number), at=NOW - timedelta(minutes=number)) for number in range(5)]
+    oldest = [life(("old", number), at=NOW - timedelta(days=30 + number)) for number in range(older)]
+    await publish(event for events in newest + oldest for event in events)
+    first = await queries.list(asked(page_size=5))
+    assert first.next_cursor is not None
+    second = await queries.list(asked(page_size=older, cursor=first.next_cursor))
+    assert [item.id for item in first.items + second.items] == [events[0].execution_id for events in newest + oldest]
+    assert second.next_cursor is None
 
 
 async def test_a_cursor_is_stable_while_newer_executions_come(
     queries: TaskExecutionQueries, known: list[list[Event]], publish: Publish
 ) -> None:
-    first = await queries.list(page_size=100)
+    first = await queries.list(asked(page_size=100))
     await publish(event for number in range(30) for event in life(("new", number), at=NOW + timedelta(days=1)))
-    second = await queries.list(page_size=1000, cursor=first.next_cursor)
+    second = await queries.list(asked(page_size=1000, cursor=first.next_cursor))
     assert same([*first.items, *second.items], expected(known))
 
 
-async def test_a_listed_item_never_contradicts_its_filter(
-    queries: TaskExecutionQueries, publish: Publish, clickhouse: ConnectedClickHouse
-) -> None:
+async def test_a_listed_item_never_contradicts_its_filter(publish: Publish, store: ClickHouseStore) -> None:
     events = life("a", Status.SUCCESS)
     await publish(events[:2])
-    # The events are one step ahead of the list, as in the moment between a page's two reads.
-    await clickhouse.command("DROP VIEW task_executions_filler")
-    await publish(events[2:])
-    (item,) = (await queries.list(status="RUNNING")).items
+
+    class Overtaken:
+        """Between a page's two reads, the execution comes to its end."""
+
+        async def page(self, *args: Any, **given: Any) -> Sequence[ListedExecution]:
+            found = await store.page(*args, **given)
+            await publish(events[2:])
+            return found
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(store, name)
+
+    queries = TaskExecutionQueries(Overtaken(), PARTITIONS)
+    (item,) = (await queries.list(asked(status="RUNNING"))).items
     assert (item.status, item.outputs, item.completed_at) == (Status.RUNNING, None, None)
     assert (await queries.get(execution_id("a"))).status is Status.SUCCESS
 
 
 async def test_an_index_never_brings_back_a_status_that_is_over(
-    queries: TaskExecutionQueries, publish: Publish, clickhouse: ConnectedClickHouse
+    queries: TaskExecutionQueries, publish: Publish, without_merges: None
 ) -> None:
-    for table in ("task_executions", "task_executions_by_task"):
-        await clickhouse.command(f"SYSTEM STOP MERGES {table}")
     # Several granules: where none of the newer ones holds PENDING, an index could hide what replaced the older ones.
     lives = [life(number, at=NOW - timedelta(seconds=number), tags=("x",)) for number in range(2000)]
     for step in range(3):
@@ -165,8 +184,8 @@ async def test_an_index_never_brings_back_a_status_that_is_over(
     (waiting,) = life("waiting", Status.PENDING, at=NOW)
     await publish([waiting])
     for task_id in (None, "etl:load"):
-        assert (await queries.list(task_id=task_id, status="PENDING")).total == 1
-        assert (await queries.list(task_id=task_id, status="RUNNING", tag="x")).total == 0
+        assert (await queries.list(asked(task_id=task_id, status="PENDING"))).total == 1
+        assert (await queries.list(asked(task_id=task_id, status="RUNNING", tag="x"))).total == 0
         stats = await queries.stats(task_id)
         assert (stats.total, stats.pending, stats.running, stats.success) == (2001, 1, 0, 2000)
 
@@ -203,21 +222,21 @@ async def test_all_that_is_wrong_with_a_request_is_said_at_once(
     queries: TaskExecutionQueries, given: dict[str, Any], pointers: set[str]
 ) -> None:
     with pytest.raises(RejectedError) as caught:
-        await queries.list(**given)
+        await queries.list(asked(**given))
     assert caught.value.problem.code is Code.INVALID_REQUEST
     assert {error.pointer for error in caught.value.problem.errors} == pointers
 
 
 async def test_a_page_number_beside_a_cursor_is_refused(queries: TaskExecutionQueries, publish: Publish) -> None:
     await publish(event for number in range(3) for event in life(number))
-    cursor = (await queries.list(page_size=2)).next_cursor
+    cursor = (await queries.list(asked(page_size=2))).next_cursor
     with pytest.raises(RejectedError, match="either pageNumber or cursor"):
-        await queries.list(page_number=2, cursor=cursor)
+        await queries.list(asked(page_number=2, cursor=cursor))
 
 
 async def test_numbers_may_come_as_text(queries: TaskExecutionQueries, publish: Publish) -> None:
     await publish(event for number in range(3) for event in life(number))
-    page = await queries.list(page_number="2", page_size="2")
+    page = await queries.list(asked(page_number="2", page_size="2"))
     assert (len(page.items), page.page_number, page.page_size, page.total) == (1, 2, 2, 3)
 
 
@@ -225,7 +244,8 @@ async def test_no_text_means_something_else_to_clickhouse(queries: TaskExecution
     names = ["\\N", "\\", "\\'", "{x:String}", "%s", "$1", "NULL", "--", "\u2028", "\ufffe", "\U0010ffff"]
     await publish(event for name in names for event in life(name, created_by=name, tags=(name,)))
     for name in names:
-        assert [item.id for item in (await queries.list(created_by=name, tag=name)).items] == [execution_id(name)]
+        found = (await queries.list(asked(created_by=name, tag=name))).items
+        assert [item.id for item in found] == [execution_id(name)]
 
 
 async def test_whoever_can_have_asked_for_an_execution_can_be_looked_for(
@@ -233,9 +253,9 @@ async def test_whoever_can_have_asked_for_an_execution_can_be_looked_for(
 ) -> None:
     longest = "ü" * MAX_ATTRIBUTE  # where a command names nobody, its CloudEvents source asked for it
     await publish(life("a", created_by=longest))
-    assert (await queries.list(created_by=longest)).total == 1
+    assert (await queries.list(asked(created_by=longest))).total == 1
     with pytest.raises(RejectedError):
-        await queries.list(created_by=longest + "ü")
+        await queries.list(asked(created_by=longest + "ü"))
 
 
 async def test_a_page_holds_so_much_of_payloads_and_every_execution(
@@ -247,11 +267,11 @@ async def test_a_page_holds_so_much_of_payloads_and_every_execution(
         for number in range(30)
     ]
     await publish([event for events in known for event in events])
-    whole = (await queries.list(task_id="large:one", page_size=50)).items
+    whole = (await queries.list(asked(task_id="large:one", page_size=50))).items
     assert list(whole) == [view(events) for events in known]
     monkeypatch.setattr(payloads, "MAX_PAGE_BYTES", 25_000)
     monkeypatch.setattr(payloads, "_FIRST", 2)
-    cut = (await queries.list(task_id="large:one", page_size=50)).items
+    cut = (await queries.list(asked(task_id="large:one", page_size=50))).items
     full = [item for item in cut if item.resolved_inputs is not None]
     assert 5 < len(full) < 25
     assert list(whole)[: len(full)] == full

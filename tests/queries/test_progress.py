@@ -1,38 +1,38 @@
 """Waiting for `min_position`: cheap for all, and nobody's trouble is another's."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from service.clickhouse.client import ConnectedClickHouse, Row
-from service.clickhouse.errors import UnavailableError
-from service.clickhouse.positions import PartitionPosition, write_positions
 from service.contracts.problems import Code, FieldError, RejectedError
 from service.contracts.timestamps import Timestamp
 from service.contracts.topics import EVENTS_TOPIC
+from service.ports.errors import UnavailableError
+from service.ports.positions import PartitionPosition
 from service.queries.executions import TaskExecutionQueries
 from service.queries.freshness import Freshness, Progress
+from service.read_model.clickhouse.store import ClickHouseStore
 from tests.queries.conftest import PARTITIONS
 
 
 class Counted:
-    """A real port that counts its queries; `outage` is raised instead of the next answers."""
+    """A real read model that counts its looks at the positions; `outage` is raised instead of the next answers."""
 
-    def __init__(self, port: ConnectedClickHouse) -> None:
-        self._port = port
+    def __init__(self, store: ClickHouseStore) -> None:
+        self._store = store
         self.queries, self.running, self.most = 0, 0, 0
         self.outage: Exception | None = None
 
-    async def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
+    async def positions(self) -> Sequence[PartitionPosition]:
         self.queries += 1
         self.running += 1
         self.most = max(self.most, self.running)
         try:
             if self.outage:
                 raise self.outage
-            return await self._port.query(sql, parameters)
+            return await self._store.positions()
         finally:
             self.running -= 1
 
@@ -44,12 +44,12 @@ class Counted:
                 await asyncio.sleep(0.01)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._port, name)
+        return getattr(self._store, name)
 
 
 @pytest.fixture
-def counted(clickhouse: ConnectedClickHouse) -> Counted:
-    return Counted(clickhouse)
+def counted(store: ClickHouseStore) -> Counted:
+    return Counted(store)
 
 
 @pytest.fixture
@@ -57,8 +57,8 @@ def progress(counted: Counted) -> Progress:
     return Progress(counted, PARTITIONS, patience=30)
 
 
-async def come_to(clickhouse: ConnectedClickHouse, offset: int) -> None:
-    await write_positions(clickhouse, [PartitionPosition(EVENTS_TOPIC, 1, offset, offset + 1, 5000)])
+async def come_to(store: ClickHouseStore, offset: int) -> None:
+    await store.write_positions([PartitionPosition(EVENTS_TOPIC, 1, offset, offset + 1, 5000)])
 
 
 async def waiters(counted: Counted, progress: Progress, count: int) -> list[asyncio.Task[Freshness]]:
@@ -69,15 +69,15 @@ async def waiters(counted: Counted, progress: Progress, count: int) -> list[asyn
 
 
 async def test_all_that_wait_share_one_query_at_a_time(
-    clickhouse: ConnectedClickHouse, counted: Counted, progress: Progress
+    store: ClickHouseStore, counted: Counted, progress: Progress
 ) -> None:
-    await come_to(clickhouse, 6)
+    await come_to(store, 6)
     waiting = await waiters(counted, progress, 50)
     counted.queries = counted.most = 0
     await counted.after(5)
     assert counted.most == 1
     assert not any(task.done() for task in waiting)
-    await come_to(clickhouse, 7)
+    await come_to(store, 7)
     assert await asyncio.gather(*waiting) == [Freshness(Timestamp.from_epoch_ms(5000), 0)] * 50
     assert counted.queries < 50  # as many for all of them as one alone would have made
     assert not [task for task in asyncio.all_tasks() if task.get_name() == "min-position"]  # it ends with the last
@@ -90,7 +90,7 @@ async def test_when_clickhouse_fails_all_that_wait_are_told(counted: Counted, pr
 
 
 async def test_after_a_failure_waiting_works_again(
-    clickhouse: ConnectedClickHouse, counted: Counted, progress: Progress
+    store: ClickHouseStore, counted: Counted, progress: Progress
 ) -> None:
     counted.outage = UnavailableError("gone")
     with pytest.raises(UnavailableError):
@@ -101,19 +101,19 @@ async def test_after_a_failure_waiting_works_again(
     await asyncio.wait(waiting)
     counted.outage = None
     again = await waiters(counted, progress, 2)
-    await come_to(clickhouse, 7)
+    await come_to(store, 7)
     assert await asyncio.gather(*again) == [Freshness(Timestamp.from_epoch_ms(5000), 0)] * 2
     assert [type(task.exception()) for task in waiting] == [UnavailableError] * 2
 
 
 @pytest.mark.parametrize("whom", [0, 1, 2])
 async def test_one_that_goes_away_harms_nobody(
-    clickhouse: ConnectedClickHouse, counted: Counted, progress: Progress, whom: int
+    store: ClickHouseStore, counted: Counted, progress: Progress, whom: int
 ) -> None:
     waiting = await waiters(counted, progress, 3)
     waiting.pop(whom).cancel()
     await counted.after(2)
-    await come_to(clickhouse, 7)
+    await come_to(store, 7)
     assert await asyncio.gather(*waiting) == [Freshness(Timestamp.from_epoch_ms(5000), 0)] * 2
 
 

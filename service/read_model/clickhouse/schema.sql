@@ -3,7 +3,7 @@
 
 CREATE TABLE IF NOT EXISTS task_execution_events (
     executionId UUID,
-    sequence UInt8,
+    sequence UInt32,
     type LowCardinality(String),
     status Enum8('PENDING' = 1, 'RUNNING' = 2, 'SUCCESS' = 3, 'FAILURE' = 4, 'STOPPED' = 5, 'SKIPPED' = 6),
     eventTime DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),
@@ -29,7 +29,7 @@ COMMENT '{version}';
 -- One row per execution, by time: its newest event without the payload.
 CREATE TABLE IF NOT EXISTS task_executions (
     executionId UUID,
-    sequence UInt8,
+    sequence UInt32,
     status Enum8('PENDING' = 1, 'RUNNING' = 2, 'SUCCESS' = 3, 'FAILURE' = 4, 'STOPPED' = 5, 'SKIPPED' = 6),
     taskId LowCardinality(String),
     taskVersion LowCardinality(String),
@@ -54,7 +54,7 @@ COMMENT '{version}';
 -- The same rows, by task.
 CREATE TABLE IF NOT EXISTS task_executions_by_task (
     executionId UUID,
-    sequence UInt8,
+    sequence UInt32,
     status Enum8('PENDING' = 1, 'RUNNING' = 2, 'SUCCESS' = 3, 'FAILURE' = 4, 'STOPPED' = 5, 'SKIPPED' = 6),
     taskId LowCardinality(String),
     taskVersion LowCardinality(String),

@@ -4,14 +4,7 @@ from typing import Final
 
 from clickhouse_connect.driver.exceptions import DatabaseError, Error, OperationalError
 
-__all__ = ["ClickHouseSetupError", "UnavailableError", "translated"]
-
-
-class UnavailableError(Exception):
-    """ClickHouse did not answer, or cannot now (down, overloaded, disk full). The action: try again later.
-
-    An insert that ended so may or may not have happened; the same insert with the same token can be repeated.
-    """
+from service.ports.errors import UnavailableError
 
 
 class ClickHouseSetupError(Exception):

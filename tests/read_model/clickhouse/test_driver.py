@@ -8,47 +8,47 @@ from pathlib import Path
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 
-from service.clickhouse import client
-from service.clickhouse.client import ConnectedClickHouse, connect
-from service.clickhouse.errors import ClickHouseSetupError, UnavailableError, translated
+from service.ports.errors import UnavailableError
+from service.read_model.clickhouse import connecting
+from service.read_model.clickhouse.connecting import connect
+from service.read_model.clickhouse.driver import Driver
+from service.read_model.clickhouse.errors import ClickHouseSetupError, translated
 
 
 @pytest.mark.parametrize(
     "text", ["it's", "back\\slash", "tab\tnewline\n", "ünïcode 🎈", "{x:String}", "%s", "'; DROP", ""]
 )
-async def test_values_from_outside_are_bound_not_pasted(clickhouse: ConnectedClickHouse, text: str) -> None:
+async def test_values_from_outside_are_bound_not_pasted(driver: Driver, text: str) -> None:
     sql = "SELECT {one:String} AS one, {many:Array(String)} AS many"
-    assert await clickhouse.query(sql, {"one": text, "many": [text, "b"]}) == [{"one": text, "many": [text, "b"]}]
+    assert await driver.query(sql, {"one": text, "many": [text, "b"]}) == [{"one": text, "many": [text, "b"]}]
 
 
-async def test_queries_run_beside_each_other_and_beside_inserts(clickhouse: ConnectedClickHouse) -> None:
-    await clickhouse.command("CREATE TABLE numbers (n UInt64) ENGINE = MergeTree ORDER BY n")
-    inserts = [clickhouse.insert("numbers", ["n"], [(number,)], f"token {number}") for number in range(20)]
-    queries = [clickhouse.query("SELECT sum(number) AS s FROM numbers(1000000)") for _ in range(20)]
+async def test_queries_run_beside_each_other_and_beside_inserts(driver: Driver) -> None:
+    await driver.command("CREATE TABLE numbers (n UInt64) ENGINE = MergeTree ORDER BY n")
+    inserts = [driver.insert("numbers", ["n"], [(number,)], f"token {number}") for number in range(20)]
+    queries = [driver.query("SELECT sum(number) AS s FROM numbers(1000000)") for _ in range(20)]
     answers = await asyncio.gather(*inserts, *queries)
     assert answers[20:] == [[{"s": 499999500000}]] * 20
-    assert await clickhouse.query("SELECT sum(n) AS s FROM numbers") == [{"s": 190}]
+    assert await driver.query("SELECT sum(n) AS s FROM numbers") == [{"s": 190}]
 
 
-async def test_an_insert_repeated_with_its_token_has_no_further_effect(clickhouse: ConnectedClickHouse) -> None:
-    await clickhouse.command(
+async def test_an_insert_repeated_with_its_token_has_no_further_effect(driver: Driver) -> None:
+    await driver.command(
         "CREATE TABLE numbers (n UInt64) ENGINE = MergeTree ORDER BY n SETTINGS non_replicated_deduplication_window = 9"
     )
     for _ in range(2):
-        await clickhouse.insert("numbers", ["n"], [(1,), (2,)], "same")
-    assert await clickhouse.query("SELECT n FROM numbers ORDER BY n") == [{"n": 1}, {"n": 2}]
+        await driver.insert("numbers", ["n"], [(1,), (2,)], "same")
+    assert await driver.query("SELECT n FROM numbers ORDER BY n") == [{"n": 1}, {"n": 2}]
 
 
-async def test_a_mistake_in_sql_is_not_called_unavailable(clickhouse: ConnectedClickHouse) -> None:
+async def test_a_mistake_in_sql_is_not_called_unavailable(driver: Driver) -> None:
     with pytest.raises(DatabaseError, match="UNKNOWN_TABLE"):
-        await clickhouse.query("SELECT * FROM nowhere")
+        await driver.query("SELECT * FROM nowhere")
 
 
-async def test_too_little_memory_is_unavailable(clickhouse: ConnectedClickHouse) -> None:
+async def test_too_little_memory_is_unavailable(driver: Driver) -> None:
     with pytest.raises(UnavailableError, match="MEMORY_LIMIT_EXCEEDED"):
-        await clickhouse.query(
-            "SELECT number FROM numbers(10000000) ORDER BY rand() SETTINGS max_memory_usage = 1000000"
-        )
+        await driver.query("SELECT number FROM numbers(10000000) ORDER BY rand() SETTINGS max_memory_usage = 1000000")
 
 
 async def test_the_engine_refuses_to_use_more_memory_than_it_may(tmp_path: Path) -> None:
@@ -81,9 +81,9 @@ def test_errors_are_sorted_by_what_to_do(error: DatabaseError, expected: type[Ex
     assert type(translated(error)) is expected
 
 
-async def test_a_database_that_does_not_exist_is_a_matter_of_setup(clickhouse: ConnectedClickHouse) -> None:
+async def test_a_database_that_does_not_exist_is_a_matter_of_setup(driver: Driver) -> None:
     with pytest.raises(ClickHouseSetupError, match="Check the user, password and database"):
-        await clickhouse.query("SELECT * FROM nowhere.at_all")
+        await driver.query("SELECT * FROM nowhere.at_all")
 
 
 @pytest.mark.parametrize("dsn", ["postgres://db", "chdb://", "chdb:relative/path", "clickhouse:///db", "nonsense"])
@@ -99,7 +99,10 @@ def test_without_chdb_the_error_says_what_to_install(tmp_path: Path, monkeypatch
 
 
 def test_chdb_is_imported_only_where_it_is_used() -> None:
-    check = "import sys, service.clickhouse.client as c; c.connect('clickhouse://h'); sys.exit('chdb' in sys.modules)"
+    check = (
+        "import sys, service.read_model.clickhouse.connecting as connecting\n"
+        "connecting.connect('clickhouse://h'); sys.exit('chdb' in sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", check], check=True)
 
 
@@ -111,5 +114,5 @@ def test_what_killed_inserts_left_behind_is_removed(tmp_path: Path, monkeypatch:
     yesterday = time.time() - 86_400
     for file in (old, other):
         os.utime(file, (yesterday, yesterday))
-    client._remove_leftovers()
+    connecting._remove_leftovers()
     assert sorted(tmp_path.iterdir()) == [fresh, other]

@@ -1,0 +1,8 @@
+"""What can go wrong at a port, by the action it asks for."""
+
+
+class UnavailableError(Exception):
+    """The store did not answer, or cannot now (down, overloaded, disk full). The action: try again later.
+
+    An insert that ended so may or may not have happened; the same insert with the same token can be repeated.
+    """

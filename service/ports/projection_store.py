@@ -1,0 +1,72 @@
+"""Where the projector writes. Times are epoch milliseconds: a store converts columns of integers fastest."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+from uuid import UUID
+
+from service.ports.positions import PartitionPosition
+
+
+class EventRow(NamedTuple):
+    """An event as it is stored: its small fields, its body as it was published, and its place in the topic."""
+
+    execution_id: UUID
+    sequence: int
+    type: str
+    status: str
+    event_time: int
+    task_id: str
+    task_version: str
+    created_at: int
+    started_at: int | None
+    completed_at: int | None
+    created_by: str
+    tags: list[str]
+    payload: str
+    topic: str
+    partition: int
+    offset: int
+
+
+class RejectionRow(NamedTuple):
+    """A refused command as it is stored; of the command, what could be read."""
+
+    topic: str
+    partition: int
+    offset: int
+    time: int
+    code: str
+    detail: str
+    execution_id: UUID | None
+    command_type: str
+    command_source: str
+    problem: str
+
+
+class ProjectionStore(Protocol):
+    """Keeps what the projector makes of the topics; rows written again replace themselves.
+
+    A `token` names the rows of an insert: repeated with the same token, it has no further effect.
+
+    Raises:
+        UnavailableError: by every method; try again later.
+    """
+
+    async def positions(self) -> Sequence[PartitionPosition]:
+        """The farthest position of every partition that was ever written, with the newest `as_of`."""
+        ...
+
+    async def insert_events(self, rows: Sequence[EventRow], token: str) -> None:
+        """Store events, and what lists and counts read of them."""
+        ...
+
+    async def insert_rejections(self, rows: Sequence[RejectionRow], token: str) -> None:
+        """Store refused commands."""
+        ...
+
+    async def write_positions(self, positions: Sequence[PartitionPosition]) -> None:
+        """Commit. Only after the insert of everything up to these offsets was acknowledged: never before or with it.
+
+        Several projectors may write: the farthest counts, and what it has acknowledged is there.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""The read model's stores: each implements the ports `ReadModel` and `ProjectionStore`."""

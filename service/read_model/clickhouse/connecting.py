@@ -1,0 +1,87 @@
+"""Makes the driver for what a DSN names: a server, or the engine in process (chdb)."""
+
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+import clickhouse_connect
+from clickhouse_connect.driver.client import Client
+
+from service.read_model.clickhouse.driver import Driver
+from service.read_model.clickhouse.errors import ClickHouseSetupError
+
+DEFAULT_MEMORY_BYTES: Final = 2 * 1024**3
+"""How much memory the engine in process may use before it refuses a query."""
+
+_LEFTOVER_SECONDS: Final = 3600
+
+
+def connect(dsn: str, *, memory_bytes: int = DEFAULT_MEMORY_BYTES) -> Driver:
+    """Make the driver for `chdb:///path/to/directory` or `clickhouse[s]://user:password@host:port/database`.
+
+    Nothing is connected before the first call. One process at a time may use a chdb directory, and a process may
+    use one directory at a time: the caller holds the lock. `memory_bytes` limits chdb; a server has limits of its own.
+
+    Raises:
+        ClickHouseSetupError: the DSN is not one of these, or chdb is not installed.
+    """
+    parts = urlsplit(dsn)
+    match parts.scheme:
+        case "chdb":
+            return Driver(_chdb(Path(unquote(parts.path)), memory_bytes))
+        case "clickhouse" | "clickhouses":
+            if not parts.hostname:
+                raise ClickHouseSetupError("The ClickHouse DSN names no host: clickhouse://user:password@host:port/db.")
+            return Driver(_server(dsn, secure=parts.scheme == "clickhouses"))
+        case scheme:
+            raise ClickHouseSetupError(
+                f"The ClickHouse DSN begins with {scheme!r}; allowed are chdb:///path/to/directory (in process) and "
+                "clickhouse[s]://user:password@host:port/database (a server)."
+            )
+
+
+def _server(dsn: str, *, secure: bool) -> Callable[[], Client]:
+    def open_client() -> Client:
+        return clickhouse_connect.get_client(
+            dsn=dsn,
+            secure=secure,
+            autogenerate_session_id=False,  # a session serves one request at a time
+            form_encode_query_params=True,  # a page's ids would not fit into every proxy's URLs
+            connect_timeout=5,
+            send_receive_timeout=60,
+        )
+
+    return open_client
+
+
+def _chdb(path: Path, memory_bytes: int) -> Callable[[], Client]:
+    if not path.is_absolute() or path == Path("/"):
+        raise ClickHouseSetupError(f"A chdb DSN names an absolute directory: chdb:///path/to/directory, not {path}.")
+    try:
+        import chdb  # noqa: F401, PLC0415 - optional: 100 MB that only the engine in process needs
+    except ModuleNotFoundError as error:
+        raise ClickHouseSetupError(
+            "ClickHouse in process needs the extra `embedded`: pip install 'task-execution-service[embedded]', "
+            "or point the DSN to a server: clickhouse://user:password@host:port/database."
+        ) from error
+    path.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers()
+    options = {"max_server_memory_usage": memory_bytes}
+
+    def open_client() -> Client:
+        return clickhouse_connect.get_client(interface="chdb", path=str(path), chdb_options=options)
+
+    return open_client
+
+
+def _remove_leftovers() -> None:
+    """Every chdb insert passes through a temporary file, which a killed process leaves behind for ever."""
+    oldest = time.time() - _LEFTOVER_SECONDS
+    for file in Path(tempfile.gettempdir()).glob("tmp????????.native"):
+        with suppress(OSError):  # somebody else's, or gone
+            if file.stat().st_mtime < oldest:
+                file.unlink()

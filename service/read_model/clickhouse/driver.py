@@ -1,0 +1,118 @@
+"""Runs SQL in ClickHouse, in a server and in the engine in process (chdb) alike."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, NamedTuple, TypeVar
+
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import Error
+from pydantic.alias_generators import to_camel
+
+from service.read_model.clickhouse.errors import translated
+
+Row = dict[str, Any]
+
+_READERS: Final = 4
+_QUERY_SETTINGS: Final = {"max_execution_time": 30, "do_not_merge_across_partitions_select_final": 1}
+_INSERT_SETTINGS: Final = {
+    # A retry must reach a view that failed the first time, and must not double the one that succeeded.
+    "deduplicate_blocks_in_dependent_materialized_views": 1,
+    # A rebuild reads years of events in one insert; each week is a partition.
+    "max_partitions_per_insert_block": 0,
+}
+
+T = TypeVar("T")
+
+
+def columns_of(row: type[NamedTuple]) -> list[str]:
+    """The columns that the fields of the row are stored in, in order."""
+    return [to_camel(name) for name in row._fields]
+
+
+class Driver:
+    """Runs SQL over clickhouse-connect: synchronous clients, one per thread. Only the read model speaks to it.
+
+    It owns connections and threads; whoever made it calls `close`, after which nothing may be called. All methods may
+    be called concurrently. A cancelled call may still take effect.
+
+    A chdb client serialises its calls; several clients on one engine run side by side. So every thread has a client
+    of its own. Inserts have their own thread: no queue of slow queries holds up the projection.
+
+    Raises:
+        UnavailableError: by every method; try again later.
+        ClickHouseSetupError: by every method; the user, password or database is not right.
+    """
+
+    def __init__(self, connect: Callable[[], Client]) -> None:
+        self._connect = connect
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="clickhouse-read")
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="clickhouse-write")
+        self._local = threading.local()
+        self._clients: list[Client] = []
+
+    async def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
+        """The rows of a SELECT, by column name; values from outside come in as `{name:Type}` parameters only."""
+
+        def run(client: Client) -> list[Row]:
+            bound = dict(parameters or {})
+            return list(client.query(sql, parameters=bound, settings=dict(_QUERY_SETTINGS)).named_results())
+
+        return await self._run(self._readers, run)
+
+    async def insert(
+        self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], token: str | None = None
+    ) -> None:
+        """Insert all rows, the views' rows included; repeated with the same token it has no further effect."""
+        if not rows:
+            return
+        settings = {**_INSERT_SETTINGS, "insert_deduplication_token": token or ""}
+
+        def run(client: Client) -> None:
+            client.insert(
+                table,
+                list(zip(*rows, strict=True)),
+                column_names=list(columns),
+                column_oriented=True,
+                settings=settings,
+            )
+
+        await self._run(self._writer, run)
+
+    async def command(self, sql: str) -> None:
+        """Run a statement that returns nothing, such as DDL."""
+
+        def run(client: Client) -> None:
+            client.command(sql)
+
+        await self._run(self._writer, run)
+
+    async def close(self) -> None:
+        """Wait for what runs, then close everything."""
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        for threads in (self._readers, self._writer):
+            threads.shutdown(wait=True, cancel_futures=True)
+        while self._clients:
+            self._clients.pop().close()
+
+    async def _run(self, threads: ThreadPoolExecutor, call: Callable[[Client], T]) -> T:
+        def in_thread() -> T:
+            try:
+                return call(self._client())
+            except (Error, OSError) as error:
+                ours = translated(error)
+                if ours is error:
+                    raise
+                raise ours from error
+
+        return await asyncio.get_running_loop().run_in_executor(threads, in_thread)
+
+    def _client(self) -> Client:
+        client: Client | None = getattr(self._local, "client", None)
+        if client is None:
+            client = self._local.client = self._connect()
+            self._clients.append(client)
+        return client

@@ -1,0 +1,63 @@
+"""The tables (schema.sql): made where they are missing, brought up to date, and refused where they are not ours."""
+
+from importlib.resources import files
+from typing import Final
+
+from service.read_model.clickhouse.driver import Driver
+from service.read_model.clickhouse.errors import ClickHouseSetupError
+from service.read_model.clickhouse.migrations import UPGRADABLE, migrate, needs_migration, table_comments
+
+SCHEMA_VERSION: Final = "task-execution schema 2"
+"""The comment on every table; to be raised with every change in schema.sql."""
+
+TABLES: Final = (
+    "task_execution_events",
+    "task_executions",
+    "task_executions_by_task",
+    "task_command_rejections",
+    "projector_position",
+    "task_executions_filler",
+    "task_executions_by_task_filler",
+)
+
+
+async def create_schema(driver: Driver, *, migrating: bool) -> None:
+    """Create what is missing and check the rest; may be called at every start.
+
+    With `migrating`, tables of an older version are brought to ours. One process does it, the projector: until it has
+    ended, the others are told so.
+
+    Raises:
+        ClickHouseSetupError: a table of this name was made by a newer version or by somebody else, or by an older one
+            and may not be migrated here.
+        UnavailableError: ClickHouse cannot be reached now, or another process migrates the tables.
+    """
+    comments = await table_comments(driver)
+    _refuse_foreign(comments)
+    statements = _statements()
+    if needs_migration(comments):
+        if not migrating:
+            raise ClickHouseSetupError(
+                f"The ClickHouse tables are older than {SCHEMA_VERSION!r}. Start the projector first: it brings them "
+                "up to date. Then start this again."
+            )
+        await migrate(driver, statements, SCHEMA_VERSION)
+    for statement in statements:
+        await driver.command(statement)
+
+
+def _statements() -> list[str]:
+    script = (files("service.read_model.clickhouse") / "schema.sql").read_text(encoding="utf-8")
+    return [statement for statement in script.format(version=SCHEMA_VERSION).split(";\n") if statement.strip()]
+
+
+def _refuse_foreign(comments: dict[str, str]) -> None:
+    ours = {SCHEMA_VERSION, *UPGRADABLE}
+    foreign = sorted(
+        f"{name} ({comments[name]!r})" for name in TABLES if comments.get(name, SCHEMA_VERSION) not in ours
+    )
+    if foreign:
+        raise ClickHouseSetupError(
+            f"These ClickHouse tables are not of {SCHEMA_VERSION!r}: {', '.join(foreign)}. Use another database, or "
+            f"drop {', '.join(TABLES)}: the projector fills them again from Kafka."
+        )

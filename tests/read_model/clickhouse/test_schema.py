@@ -1,0 +1,39 @@
+import pytest
+
+from service.ports.positions import PartitionPosition
+from service.read_model.clickhouse.driver import Driver
+from service.read_model.clickhouse.errors import ClickHouseSetupError
+from service.read_model.clickhouse.schema import TABLES, create_schema
+from service.read_model.clickhouse.store import ClickHouseStore
+
+
+async def test_creating_the_schema_again_changes_nothing(driver: Driver, store: ClickHouseStore) -> None:
+    await store.write_positions([PartitionPosition("t", 0, 4, 5, 1)])
+    await create_schema(driver, migrating=True)
+    assert await store.positions() == [PartitionPosition("t", 0, 4, 5, 1)]
+    tables = await driver.query("SELECT name FROM system.tables WHERE database = currentDatabase()")
+    assert {table["name"] for table in tables} == set(TABLES)
+
+
+async def test_what_is_missing_is_made(driver: Driver) -> None:
+    await driver.command("DROP TABLE task_command_rejections")
+    await create_schema(driver, migrating=True)
+    assert await driver.query("SELECT count() AS n FROM task_command_rejections") == [{"n": 0}]
+
+
+@pytest.mark.parametrize("version", ["task-execution schema 0", "task-execution schema 3", ""])
+async def test_tables_of_another_version_are_refused_with_what_to_do(driver: Driver, version: str) -> None:
+    await driver.command(f"ALTER TABLE task_executions MODIFY COMMENT '{version}'")
+    with pytest.raises(ClickHouseSetupError, match=rf"task_executions \('{version}'\).*drop"):
+        await create_schema(driver, migrating=True)
+
+
+async def test_the_farthest_position_counts_and_its_newest_as_of(driver: Driver, store: ClickHouseStore) -> None:
+    for offset, end, as_of in [(-1, 0, 10), (7, 9, 20), (7, 12, 30), (5, 9, 25)]:
+        await store.write_positions([PartitionPosition("t", 3, offset, end, as_of)])
+    await store.write_positions([PartitionPosition("t", 4, -1, 0, 5)])
+    found = {position.partition: position for position in await store.positions()}
+    assert found == {3: PartitionPosition("t", 3, 7, 12, 30), 4: PartitionPosition("t", 4, -1, 0, 5)}
+    assert (found[3].lag, found[4].lag) == (4, 0)
+    await driver.command("OPTIMIZE TABLE projector_position FINAL")
+    assert {position.partition: position for position in await store.positions()} == found

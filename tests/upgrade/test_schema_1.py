@@ -1,0 +1,146 @@
+"""Tables that schema 1 made are brought to ours, wherever the process that does it dies."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import pytest_asyncio
+from aiokafka import ConsumerRecord
+
+from service.ports.positions import PartitionPosition
+from service.projection.rows import event_row, rejection_row
+from service.queries.executions import TaskExecutionQueries
+from service.read_model.clickhouse.connecting import connect
+from service.read_model.clickhouse.driver import Driver
+from service.read_model.clickhouse.errors import ClickHouseSetupError
+from service.read_model.clickhouse.schema import SCHEMA_VERSION, TABLES, create_schema
+from service.read_model.clickhouse.store import ClickHouseStore
+from tests.queries.lives import asked
+
+RECORDED: Final = Path(__file__).parent / "version_1"
+POSITION: Final = PartitionPosition("task-execution.events", 0, 9, 10, 5)
+
+
+def recorded(name: str) -> Iterator[ConsumerRecord[bytes, bytes]]:
+    for line in (RECORDED / name).read_text(encoding="utf-8").splitlines():
+        record = json.loads(line)
+        yield ConsumerRecord(
+            topic=record["topic"], partition=record["partition"], offset=record["offset"],
+            timestamp=record["timestamp"], timestamp_type=0, key=record["key"].encode(),
+            value=record["value"].encode(), checksum=None, serialized_key_size=0, serialized_value_size=0,
+            headers=tuple((header, value.encode()) for header, value in record["headers"]),
+        )  # fmt: skip
+
+
+@pytest_asyncio.fixture
+async def driver(tmp_path: Path) -> AsyncIterator[Driver]:
+    """A real engine with the tables of schema 1, full."""
+    driver = connect(f"chdb://{tmp_path}/clickhouse")
+    await make_version_1(driver)
+    yield driver
+    await driver.close()
+
+
+async def make_version_1(driver: Driver) -> None:
+    script = (RECORDED / "schema.sql").read_text(encoding="utf-8").format(version="task-execution schema 1")
+    for name in reversed([*TABLES, "task_execution_events_1"]):
+        await driver.command(f"DROP TABLE IF EXISTS {name} SYNC")
+    for statement in filter(str.strip, script.split(";\n")):
+        await driver.command(statement)
+    store = ClickHouseStore(driver)
+    await store.insert_events([event_row(record) for record in recorded("events.jsonl")], "")
+    await store.insert_rejections([rejection_row(record) for record in recorded("rejections.jsonl")], "")
+    await store.write_positions([POSITION])
+
+
+async def assert_whole(driver: Driver) -> None:
+    """Every answer is as it was recorded, nothing is twice or left over, and there is room for more events."""
+    queries = TaskExecutionQueries(ClickHouseStore(driver), partitions=1)
+    answers: dict[str, Any] = json.loads((RECORDED / "answers.json").read_text(encoding="utf-8"))
+    for answer in answers.values():
+        found = await queries.get(answer["id"])
+        assert found.model_dump(mode="json", exclude_none=True, exclude={"as_of", "lag"}) == answer
+    page = await queries.list(asked(page_size=100))
+    assert {item.id for item in page.items} == {answer["id"] for answer in answers.values()}
+    assert page.total == len(answers) == sum(stats.total for stats in await queries.stats_by_task())
+    assert await queries.rejections_count() == 1
+    assert await ClickHouseStore(driver).positions() == [POSITION]
+    tables = await driver.query("SELECT name, comment FROM system.tables WHERE database = currentDatabase()")
+    assert {table["name"]: table["comment"] for table in tables} == dict.fromkeys(TABLES, SCHEMA_VERSION)
+    types = await driver.query(
+        "SELECT DISTINCT type FROM system.columns WHERE database = currentDatabase() AND name = 'sequence'"
+    )
+    assert types == [{"type": "UInt32"}]
+
+
+async def test_every_answer_is_the_same_after_the_upgrade(driver: Driver) -> None:
+    await create_schema(driver, migrating=True)
+    await assert_whole(driver)
+    await create_schema(driver, migrating=False)
+
+
+async def test_only_the_projector_migrates(driver: Driver) -> None:
+    with pytest.raises(ClickHouseSetupError, match="Start the projector first"):
+        await create_schema(driver, migrating=False)
+
+
+class Killed(Exception):  # noqa: N818 - what happens to a process
+    """The process died."""
+
+
+def dying(driver: Driver, monkeypatch: pytest.MonkeyPatch, before: int) -> Callable[[], int]:
+    """Let the driver die before so many statements; tells how many there were."""
+    real, count = driver.command, 0
+
+    async def command(sql: str) -> None:
+        nonlocal count
+        if count == before:
+            raise Killed
+        count += 1
+        await real(sql)
+
+    monkeypatch.setattr(driver, "command", command)
+    return lambda: count
+
+
+async def test_killed_before_any_statement_it_is_begun_again(driver: Driver) -> None:
+    died = True
+    before = 0
+    while died:
+        with pytest.MonkeyPatch.context() as patch:
+            dying(driver, patch, before)
+            try:
+                await create_schema(driver, migrating=True)
+                died = False
+            except Killed:
+                died = True
+        if died:
+            with pytest.MonkeyPatch.context() as patch:  # an API that starts now changes nothing
+                dying(driver, patch, 0)
+                with pytest.raises((ClickHouseSetupError, Killed)):
+                    await create_schema(driver, migrating=False)
+        await create_schema(driver, migrating=True)
+        await assert_whole(driver)
+        await make_version_1(driver)
+        before += 1
+    assert before > 15
+
+
+async def test_two_that_migrate_at_once_lose_nothing(driver: Driver) -> None:
+    both = (create_schema(driver, migrating=True) for _ in range(2))
+    await asyncio.gather(*both, return_exceptions=True)
+    await create_schema(driver, migrating=True)
+    await assert_whole(driver)
+
+
+async def test_an_execution_can_have_more_than_255_events(driver: Driver) -> None:
+    await create_schema(driver, migrating=True)
+    store = ClickHouseStore(driver)
+    row = event_row(next(recorded("events.jsonl")))
+    await store.insert_events([row._replace(sequence=sequence) for sequence in (255, 256, 70_000)], "")
+    (listed,) = (one for one in await store.page(asked(), 100) if one.execution_id == str(row.execution_id))
+    assert listed.sequence == 70_000
+    assert [event.sequence for event in await store.events([str(row.execution_id)])][-3:] == [255, 256, 70_000]
