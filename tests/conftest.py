@@ -13,6 +13,7 @@ import pytest_asyncio
 from service.embedded.broker import EmbeddedBroker
 from service.embedded.ports import free_port
 from service.kafka.provisioning import ensure_topics
+from tests.clickhouse_server import running_server
 
 hypothesis.settings.register_profile("untimed", hypothesis.settings(), deadline=None)  # machines are shared
 hypothesis.settings.load_profile("untimed")
@@ -37,6 +38,13 @@ async def kafka(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
         async with EmbeddedBroker(tmp_path_factory.mktemp("kafka"), port=0) as broker:
             await ensure_topics(broker.bootstrap_servers, PARTITIONS)
             yield broker.bootstrap_servers
+
+
+@pytest.fixture(scope="session")
+def clickhouse_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The DSN, without a database, of ClickHouse over HTTP."""
+    with running_server(tmp_path_factory.mktemp("clickhouse-server")) as dsn:
+        yield dsn
 
 
 def _docker_has_the_image() -> bool:

@@ -8,9 +8,8 @@ import pytest_asyncio
 
 from service.embedded.broker import EmbeddedBroker
 from service.kafka.provisioning import ensure_topics
-from service.read_model.clickhouse.connecting import connect
 from service.read_model.clickhouse.driver import Driver
-from service.read_model.clickhouse.schema import create_schema
+from tests.engines import empty_tables
 from tests.projection.stage import PARTITIONS, Stage
 
 
@@ -22,12 +21,11 @@ async def broker(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Embe
 
 
 @pytest_asyncio.fixture
-async def driver(tmp_path: Path) -> AsyncIterator[Driver]:
-    """A real engine with empty tables. A process can hold one at a time: so each test opens its own, and closes it."""
-    driver = connect(f"chdb://{tmp_path}/clickhouse")
-    await create_schema(driver, migrating=True)
-    yield driver
-    await driver.close()
+async def driver(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Driver]:
+    """Empty tables of the engine in process; of a server where a test asks for it by `indirect`."""
+    engine = getattr(request, "param", "chdb")
+    async with empty_tables(engine, tmp_path, lambda: request.getfixturevalue("clickhouse_server")) as driver:
+        yield driver
 
 
 @pytest_asyncio.fixture

@@ -18,6 +18,7 @@ from service.ports.positions import PartitionPosition
 from service.ports.projection_store import EventRow
 from service.projection import projector
 from service.queries.executions import TaskExecutionQueries
+from tests.engines import ENGINES
 from tests.projection.stage import ALL, PARTITIONS, Delegating, Stage, until, whole
 from tests.queries.lives import T0, life
 
@@ -39,6 +40,7 @@ async def publish_mixed(stage: Stage, lives: Sequence[Sequence[Event]]) -> None:
         await stage.publish([event for events in some_lives(5, seed=99) for event in events], commit=False)
 
 
+@pytest.mark.parametrize("driver", ENGINES, indirect=True)
 async def test_everything_committed_is_projected_and_the_lag_goes_to_zero(stage: Stage) -> None:
     lives = some_lives(250)
     async with stage.projecting():
@@ -125,6 +127,7 @@ async def test_a_replay_changes_nothing_with_the_same_or_other_batches(
     assert await stage.events_stored() == sum(map(len, lives))
 
 
+@pytest.mark.parametrize("driver", ENGINES, indirect=True)
 async def test_an_insert_that_fails_between_events_and_views_surfaces_and_is_repaired(stage: Stage) -> None:
     lives = some_lives(60)
     before = await stage.positions()
@@ -141,6 +144,7 @@ async def test_an_insert_that_fails_between_events_and_views_surfaces_and_is_rep
     assert await stage.projected() == whole(lives)
 
 
+@pytest.mark.parametrize("driver", ENGINES, indirect=True)
 async def test_one_insert_can_hold_events_of_many_years(stage: Stage) -> None:
     lives = [life(number, at=T0.replace(year=2010 + number // 12, month=1 + number % 12)) for number in range(120)]
     await stage.publish(event for events in lives for event in events)

@@ -7,10 +7,9 @@ import pytest_asyncio
 from service.contracts.events import Event
 from service.projection.rows import event_row
 from service.queries.executions import TaskExecutionQueries
-from service.read_model.clickhouse.connecting import connect
 from service.read_model.clickhouse.driver import Driver
-from service.read_model.clickhouse.schema import create_schema
 from service.read_model.clickhouse.store import ClickHouseStore
+from tests.engines import ENGINES, empty_tables
 from tests.queries.lives import records
 
 PARTITIONS = 8
@@ -18,13 +17,11 @@ PARTITIONS = 8
 Publish = Callable[[Iterable[Event]], Awaitable[None]]
 
 
-@pytest_asyncio.fixture
-async def driver(tmp_path: Path) -> AsyncIterator[Driver]:
-    """A real engine with empty tables. A process can hold one at a time: so each test opens its own, and closes it."""
-    driver = connect(f"chdb://{tmp_path}/clickhouse")
-    await create_schema(driver, migrating=True)
-    yield driver
-    await driver.close()
+@pytest_asyncio.fixture(params=ENGINES)
+async def driver(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Driver]:
+    """Empty tables, of the engine in process and of a server."""
+    async with empty_tables(request.param, tmp_path, lambda: request.getfixturevalue("clickhouse_server")) as driver:
+        yield driver
 
 
 @pytest.fixture

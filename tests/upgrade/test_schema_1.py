@@ -13,11 +13,11 @@ from aiokafka import ConsumerRecord
 from service.ports.positions import PartitionPosition
 from service.projection.rows import event_row, rejection_row
 from service.queries.executions import TaskExecutionQueries
-from service.read_model.clickhouse.connecting import connect
 from service.read_model.clickhouse.driver import Driver
 from service.read_model.clickhouse.errors import ClickHouseSetupError
 from service.read_model.clickhouse.schema import SCHEMA_VERSION, TABLES, create_schema
 from service.read_model.clickhouse.store import ClickHouseStore
+from tests.engines import ENGINES, empty_database
 from tests.queries.lives import asked
 
 RECORDED: Final = Path(__file__).parent / "version_1"
@@ -35,13 +35,12 @@ def recorded(name: str) -> Iterator[ConsumerRecord[bytes, bytes]]:
         )  # fmt: skip
 
 
-@pytest_asyncio.fixture
-async def driver(tmp_path: Path) -> AsyncIterator[Driver]:
-    """A real engine with the tables of schema 1, full."""
-    driver = connect(f"chdb://{tmp_path}/clickhouse")
-    await make_version_1(driver)
-    yield driver
-    await driver.close()
+@pytest_asyncio.fixture(params=ENGINES)
+async def driver(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Driver]:
+    """The tables of schema 1, full, of the engine in process and of a server."""
+    async with empty_database(request.param, tmp_path, lambda: request.getfixturevalue("clickhouse_server")) as driver:
+        await make_version_1(driver)
+        yield driver
 
 
 async def make_version_1(driver: Driver) -> None:
@@ -106,6 +105,7 @@ def dying(driver: Driver, monkeypatch: pytest.MonkeyPatch, before: int) -> Calla
     return lambda: count
 
 
+@pytest.mark.parametrize("driver", ["chdb"], indirect=True)  # the order of the steps is the same over HTTP
 async def test_killed_before_any_statement_it_is_begun_again(driver: Driver) -> None:
     died = True
     before = 0
