@@ -7,6 +7,7 @@ BIN := .venv/bin
 ARGS ?=
 SECONDS ?= 60
 SEED ?= 1
+COUNT ?= 200
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
@@ -69,6 +70,10 @@ chaos: setup ## The chaos run for longer, or with another seed: SECONDS=600 SEED
 .PHONY: fuzz
 fuzz: setup ## The fuzzer for longer, or with another seed: SECONDS=1800 SEED=7; ARGS="--round 12" for one round alone
 	$(BIN)/python -m bench.fuzz --seconds $(SECONDS) --seed $(SEED) $(ARGS)
+
+.PHONY: mutants
+mutants: setup ## A sample of small faults, to see whether the tests notice them: COUNT=500 SEED=7; ARGS="--only service/domain --seconds 600"
+	$(BIN)/python -m bench.mutants --count $(COUNT) --seed $(SEED) $(ARGS)
 
 .PHONY: bench
 bench: setup ## Commands per second and latency; ARGS="--peers DIR" measures the peers beside it

@@ -15,7 +15,7 @@ MAX_ENUM_VALUES: Final = 10_000
 """How many values the enums in one list of variables have at most, together."""
 
 _NO_LIMITS: Final = Validation()
-_EXACT: Final = 2**53  # beyond, a 64-bit float no longer holds every integer
+_EXACT: Final = 2**53  # what is greater than this may have become this, as a 64-bit float
 _SHOWN: Final = 500  # characters of an enum in an error
 
 Flaw = tuple[tuple[str, ...], str]
@@ -99,7 +99,7 @@ def _schema(type_: VariableType, limits: Validation) -> core_schema.CoreSchema:
 
 
 def _number_schema(least: float | None, most: float | None) -> core_schema.CoreSchema:
-    if any(isinstance(limit, int) and abs(limit) > _EXACT for limit in (least, most)):
+    if any(limit is not None and abs(limit) >= _EXACT for limit in (least, most)):
         return core_schema.no_info_plain_validator_function(_exactly_within(least, most))
     return core_schema.float_schema(strict=True, ge=least, le=most)
 

@@ -30,7 +30,7 @@ JSON = st.recursive(
         b"", b" ", b"{", b"{}x", b"[1,]", b"{'a':1}", b"01", b"1.", b".5", b"+1", b"tru", b"// c\n1",
         b'{"a":1,"a":1}', b'[{"x":{"a":1,"b":2,"a":3}}]', b'{"a":1,"\\u0061":2}',
         b"NaN", b"[Infinity]", b"-Infinity", b"1e400", b"-1E+0400", b"[1e99999]", b"1" * 310 + b".5",
-        b"1" * 30, b"-" + b"9" * 20, b"9223372036854775808", b"1" * 5000,
+        b"1" * 30, b"-" + b"9" * 20, b"9223372036854775808", b"-9223372036854775809", b"1" * 5000,
         b'"a\\u0000"', b'{"\\u0000":1}', b'"\x00"', b'"a\nb"', b"\x00",
         b'"\\ud800"', b'"\\udc00"', b'"\\ud800\\ud800"', b'"\\ud800a"', b'"\xed\xa0\x80"',
         b'"\xff"', b'"\xc0\x80"', b'"\xe2\x82"', b"\xff\xfe1\x00", b"\xef\xbb\xbf{}",
@@ -73,6 +73,13 @@ def test_the_error_says_where(raw: bytes, where: str) -> None:
     with pytest.raises(MalformedJsonError) as refusal:
         decode(raw)
     assert refusal.value.pointer == where
+
+
+@pytest.mark.parametrize("raw", [b"[1,]", b"1e400", b"[" * 201 + b"]" * 201])
+def test_the_error_is_written_as_its_detail(raw: bytes) -> None:
+    with pytest.raises(MalformedJsonError) as refusal:
+        decode(raw)
+    assert str(refusal.value) == refusal.value.detail
 
 
 @pytest.mark.parametrize("opening", ["[", '{"a":'])

@@ -117,6 +117,16 @@ def test_repeated_headers_are_counted_once_over() -> None:
     assert Name.compared < 10_000
 
 
+def test_an_attribute_has_up_to_1024_characters() -> None:
+    assert read_envelope(binary(ce_id="é".encode() * 1024)).id == "é" * 1024
+    assert read_envelope(binary(ce_id=b"i" * 1024, ce_type=b"t" * 1024)).type == "t" * 1024
+
+
+def test_a_trace_header_has_up_to_1024_bytes() -> None:
+    longest = b"x" * 1024
+    assert read_envelope(binary(tracestate=longest)).trace == (("tracestate", longest),)
+
+
 def test_a_trace_header_that_is_too_long_is_left_out() -> None:
     assert read_envelope(binary(traceparent=b"00-1", tracestate=b"x" * 1025)).trace == (("traceparent", b"00-1"),)
 

@@ -80,6 +80,17 @@ def test_programs_and_texts_of_patterns_are_bounded() -> None:
         definition("a" * (MAX_LENGTH + 1))
 
 
+def test_a_pattern_at_the_bounds_is_usable() -> None:
+    longest = "a{0}" * (MAX_LENGTH // 4)
+    assert len(longest) == MAX_LENGTH
+    assert errors(definition(longest), "b") == ()
+    largest = "a" * (MAX_PROGRAM - Pattern("").size)
+    (error,) = errors(definition(largest), "b")
+    assert error.detail.startswith("must match pattern 'aaa")
+    with pytest.raises(InvalidDefinitionError, match=f"has {MAX_PROGRAM + 1} instructions"):
+        definition(largest + "a")
+
+
 @pytest.mark.parametrize("unit", [".{1,1000}", r"(?:\pL\pL){0}" * 100, r"\pL{1,1000}"])
 def test_patterns_are_bounded_together(unit: str) -> None:
     with pytest.raises(InvalidDefinitionError, match="too large together"):
