@@ -95,6 +95,7 @@ FILTERS = [
 ]
 
 
+@pytest.mark.parametrize("driver", ["chdb"], indirect=True)  # hundreds of queries, which are the same over HTTP
 async def test_every_combination_of_filters_gives_what_the_model_gives(
     queries: TaskExecutionQueries, known: list[list[Event]]
 ) -> None:
@@ -106,6 +107,7 @@ async def test_every_combination_of_filters_gives_what_the_model_gives(
         assert page.next_cursor is None
 
 
+@pytest.mark.parametrize("driver", ["chdb"], indirect=True)  # hundreds of queries, which are the same over HTTP
 @pytest.mark.parametrize("page_size", [13, 100, 300])
 async def test_pages_by_number_and_by_cursor_give_every_execution_once(
     queries: TaskExecutionQueries, known: list[list[Event]], page_size: int
