@@ -10,6 +10,7 @@ from service.contracts.timestamps import Timestamp
 from service.contracts.topics import COMMANDS_TOPIC
 from service.domain.definitions import Definition
 from service.domain.execution import Execution
+from service.domain.identity import command_id
 from service.handling.deciding import Accepted, Answer, Decider, Known
 from service.handling.incoming import CommandReader
 from service.kafka.records import Record
@@ -93,3 +94,27 @@ def accepted(record: Record, state: Execution | None = None, using: Known = REPO
     found = answer(record, state, using, at)
     assert isinstance(found, Accepted), found
     return found
+
+
+EXECUTION = command_id("/tests", "1")
+
+
+def lifecycle(type_: str, *, id_: str = "2", **body: Any) -> Record:
+    """A command to the execution that `EXECUTE` makes."""
+    return command_record(type_, {"executionId": EXECUTION, **body}, id_=id_)
+
+
+EXECUTE = command_record("ExecuteTask", TASK)
+START = lifecycle("StartTaskExecution")
+SUCCEED = lifecycle("SucceedTaskExecution", id_="3", outputs={"rows": 3})
+FAIL = lifecycle("FailTaskExecution", id_="3", errorMessage="disk full")
+STOP = lifecycle("StopTaskExecution", id_="3", reason="not needed")
+SKIP = lifecycle("SkipTaskExecution", reason="upstream_failed", node="collect")
+
+
+def state_after(*records: Record) -> Execution | None:
+    """The execution after these commands, of which one came each minute."""
+    state = None
+    for number, record in enumerate(records):
+        state = accepted(record, state, at=AT + timedelta(minutes=number)).state
+    return state
