@@ -155,6 +155,12 @@ def test_both_trace_headers_are_passed_on_and_no_other() -> None:
     assert trace_of(raw_record(b"", [("x", b"1"), *TRACE, ("ce_id", b"1")])) == TRACE
 
 
+def test_the_case_of_a_trace_headers_name_makes_no_difference() -> None:
+    record = command_record("ExecuteTask", TASK, headers=[("TraceParent", b"00-1")])
+    (event,) = event_records(accepted(record))
+    assert trace_of(record) == TRACE[:1] == [pair for pair in event.headers if pair[0] == "traceparent"]
+
+
 @pytest.mark.parametrize("count", [2, 1000])
 def test_of_many_trace_headers_one_each_is_passed_on(count: int) -> None:
     headers = [(name, b"%d" % number) for number in range(count) for name in ("tracestate", "traceparent")]
@@ -164,7 +170,9 @@ def test_of_many_trace_headers_one_each_is_passed_on(count: int) -> None:
 @pytest.mark.parametrize(("value", "kept"), [(MAX_ATTRIBUTE, 1), (MAX_ATTRIBUTE + 1, 0), (1, 1), (0, 0), (None, 0)])
 def test_a_trace_header_has_some_bytes_and_not_too_many(value: int | None, kept: int) -> None:
     headers = [("traceparent", None if value is None else b"t" * value)]
-    assert trace_of(raw_record(b"", headers)) == headers * kept
+    record = command_record("ExecuteTask", TASK, headers=headers)
+    (event,) = event_records(accepted(record))
+    assert trace_of(record) == headers * kept == [pair for pair in event.headers if pair[0] == "traceparent"]
 
 
 @pytest.mark.parametrize(
