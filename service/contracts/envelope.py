@@ -161,7 +161,5 @@ def _trace(headers: dict[str, bytes | None]) -> tuple[tuple[str, bytes], ...]:
         return ()
     # What is longer is no trace context, and could make what we write too large for the broker.
     return tuple(
-        (name, content)
-        for name in TRACE_HEADERS
-        if (content := headers.get(name)) is not None and len(content) <= MAX_ATTRIBUTE
+        (name, content) for name in TRACE_HEADERS if (content := headers.get(name)) and len(content) <= MAX_ATTRIBUTE
     )

@@ -47,7 +47,7 @@ def forwarded_record(record: Record) -> Outgoing:
 def trace_of(record: Record) -> Headers:
     """The trace headers of a record, to be passed on."""
     # One of each, and no longer than a trace context is: any number of any length may have come.
-    given = {name: value for name, value in record.headers if name in TRACE_HEADERS}
+    given = {lower: value for name, value in record.headers if (lower := name.lower()) in TRACE_HEADERS}
     return [(name, value) for name, value in given.items() if 0 < len(value or b"") <= MAX_ATTRIBUTE]
 
 
