@@ -93,15 +93,17 @@ def try_all(root: Path, chosen: Sequence[Mutant], limit: float, ends: float) -> 
         yield from (tried for tried in pool.map(one, chosen) if tried)
 
 
+def show(mutant: Mutant) -> None:
+    """Print a survivor: where it is, what stands there, and what was put in its place."""
+    change = mutant.mutation
+    console.print(f"{mutant.file}:{change.line}", style="bold")
+    console.print(f"  {change.source}\n- {change.before}\n+ {change.after}", markup=False)
+
+
 def report(tried: Sequence[tuple[Mutant, Outcome]], equivalents: set[tuple[str, str, str]], took: float) -> bool:
-    """Print the figures and every survivor; True if enough were noticed."""
+    """Print the figures; True if enough were noticed."""
     survivors = [m for m, outcome in tried if outcome is Outcome.SURVIVED and m.identity not in equivalents]
     equivalent = sum(m.identity in equivalents for m, outcome in tried if outcome is Outcome.SURVIVED)
-    for mutant in survivors:
-        console.print(f"{mutant.file}:{mutant.mutation.line}", style="bold")
-        console.print(
-            f"  {mutant.mutation.source}\n- {mutant.mutation.before}\n+ {mutant.mutation.after}", markup=False
-        )
     table = Table("package", "sampled", *Outcome, "equivalent")
     for package in sorted({mutant.package for mutant, _ in tried}):
         of_it: Counter[str] = Counter(outcome for mutant, outcome in tried if mutant.package == package)
@@ -124,8 +126,12 @@ def main(
 ) -> None:
     """Run, print the figures and each survivor, and exit with 1 if too many survived."""
     settings: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mutants"]
-    listed = tomllib.loads(EQUIVALENTS.read_text()).get("equivalent", [])
-    everything = [m for m in mutants_of(ROOT, settings["tests"], settings["excluded"]) if m.file.startswith(only)]
+    listed = tomllib.loads(EQUIVALENTS.read_text())["equivalent"]
+    equivalents = {(entry["file"], entry["line"], entry["mutation"]) for entry in listed}
+    everything = mutants_of(ROOT, settings["tests"], settings["excluded"])
+    if stale := equivalents - {mutant.identity for mutant in everything}:
+        sys.exit(f"{EQUIVALENTS.name} lists what is no mutant any more: {stale}")
+    everything = [mutant for mutant in everything if mutant.file.startswith(only)]
     began = time.monotonic()
     for tests in {m.package: m.tests for m in everything}.values():
         if attempt(ROOT, "none.py", "", tests, settings["seconds"]) is not Outcome.SURVIVED:
@@ -135,10 +141,9 @@ def main(
     tried = []
     for mutant, outcome in try_all(ROOT, chosen, settings["seconds"], began + seconds):
         tried.append((mutant, outcome))
-        console.print("." if outcome is Outcome.KILLED else outcome[0].upper(), end="")
-    console.print()
-    known = {(e["file"], e["line"], e["mutation"]) for e in listed}
-    sys.exit(not report(tried, known, time.monotonic() - began))
+        if outcome is Outcome.SURVIVED and mutant.identity not in equivalents:
+            show(mutant)
+    sys.exit(not report(tried, equivalents, time.monotonic() - began))
 
 
 if __name__ == "__main__":

@@ -78,6 +78,8 @@ def _changes(node: ast.AST, *, types: bool) -> Iterator[tuple[_Node, str]]:
     """Nodes, each with what may stand in its place. `types`: inside of an annotation, where only calls do anything."""
     if isinstance(node, ast.JoinedStr) or _is_documentation(node):
         return
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "cast":
+        node = node.args[1]
     if not types and isinstance(node, ast.expr | ast.stmt):
         yield from ((node, after) for after in _replacements(node))
     for name, value in ast.iter_fields(node):
@@ -93,7 +95,9 @@ def _is_documentation(node: ast.AST) -> bool:
     match node:
         case ast.Expr(value=ast.Constant()) | ast.Assign(targets=[ast.Name(id="__all__")]):
             return True
-        case ast.If(test=ast.Name(id="TYPE_CHECKING")):
+        case ast.If(test=ast.Name(id="TYPE_CHECKING")) | ast.Call(func=ast.Name(id="TypeVar")):
+            return True
+        case ast.Expr(value=ast.Call(func=ast.Name(id="assert_never"))):
             return True
         case _:
             return False

@@ -145,6 +145,8 @@ def test_a_trace_header_that_is_too_long_is_left_out() -> None:
           "#/headers/ce_id": "must have at most 1024 characters"}),
         (binary(ce_type=b"\xff", **{"ce_x y": b"\xff"}),
          {"#/headers/ce_type": "the header is not UTF-8", "#/headers/ce_x%20y": "the header is not UTF-8"}),
+        (binary(ce_id=b"\xff", ce_source=None),
+         {"#/headers/ce_id": "the header is not UTF-8", "#/headers/ce_source": "must not be empty"}),
         (Record(headers=[*GOOD.items(), ("CE_ID", b"43"), ("x", b""), ("x", b"")]),
          {"#/headers/ce_id": "the header is given more than once"}),
         (structured(specversion=1.0, type="", id=7, source=None),

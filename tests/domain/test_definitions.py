@@ -150,6 +150,11 @@ def test_pointers_are_escaped() -> None:
         ("array", {"enum": [[1]]}, [1], [2], "must be one of [[1]]"),
         ("object", {"enum": [{"a": 1}]}, {"a": 1}, {}, 'must be one of [{"a":1}]'),
         ("boolean", {"enum": [True]}, True, False, "must be one of [true]"),
+        ("string", {"enum": ["ab", "b"], "pattern": "^a"}, "ab", "b", "must match pattern '^a'"),
+        ("number", {"enum": [2**53 + 1], "minValue": 2**53}, 2**53 + 1, 2**53, f"must be one of [{2**53 + 1}]"),
+        ("number", {"maxValue": 1000.0}, 1000, 1001, "must be less than or equal to 1000"),
+        ("string", {"minLength": 2, "maxLength": 2}, "ab", "a", "must have at least 2 characters"),
+        ("number", {"minValue": 2, "maxValue": 2}, 2, 3, "must be less than or equal to 2"),
     ],
 )
 def test_limits(type_: str, validation: dict[str, Json], good: Json, bad: Json, detail: str) -> None:
@@ -162,6 +167,22 @@ def test_limits(type_: str, validation: dict[str, Json], good: Json, bad: Json, 
 @pytest.mark.parametrize(("type_", "value"), [("number", 7), ("boolean", True), ("object", {}), ("array", [])])
 def test_a_limit_that_does_not_concern_the_type_has_no_effect(type_: str, value: Json) -> None:
     assert errors({"x": value}, variable(type_, validation={"pattern": "^a$"})) == []
+
+
+def test_a_long_enum_is_shown_in_part() -> None:
+    whole, longer = "x" * 496, "x" * 497  # with quotes and brackets, 500 and 501 characters
+    assert errors({"x": ""}, variable(validation={"enum": [whole]})) == [("#/inputs/x", f'must be one of ["{whole}"]')]
+    assert errors({"x": ""}, variable(validation={"enum": [longer]})) == [
+        ("#/inputs/x", f'must be one of ["{longer}"… (1 values)')
+    ]
+
+
+def test_the_enums_of_all_variables_have_up_to_10000_values_together() -> None:
+    half = variable(validation={"enum": ["a"] * 5_000})
+    other, more = ({**half, "name": "y", "validation": {"enum": ["a"] * count}} for count in (5_000, 5_001))
+    assert errors({"x": "a", "y": "a"}, half, other) == []
+    with pytest.raises(InvalidDefinitionError, match="all enums may have 10000 values together"):
+        definition(half, more)
 
 
 DEFAULT = "#/inputVariables/0/defaultValue: x: "

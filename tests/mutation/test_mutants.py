@@ -44,6 +44,7 @@ def project(tmp_path: Path) -> Path:
         ("x = not a", {"not a -> (a)"}),
         ("x = 'ü', 'name'", {"'ü' -> 'üX'", "'name' -> 'nameX'"}),
         ("def f(a: int = 1) -> int:\n  return a", {"1 -> 2", "return a -> return None"}),
+        ("x = cast('T', f(1))\nT = TypeVar('T')", {"1 -> 2"}),
         ("x: Annotated[str, Field(max_length=9)]", {"9 -> 10"}),
         (
             "@cache(9)\ndef f() -> 'T':\n  'name'\n  raise ValueError('some words')",
