@@ -1,13 +1,10 @@
-"""What the stages of the write side pass on to each other, and stand-ins for what they talk to."""
+"""What the stages of the write side pass on to each other, as values."""
 
-import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, cast
 
-from aiokafka import ConsumerRecord, TopicPartition
-from aiokafka.structs import RecordMetadata
+from aiokafka import ConsumerRecord
 
 from service.contracts.commands import Command
 from service.contracts.envelope import Envelope, Headers
@@ -19,7 +16,7 @@ from service.contracts.topics import COMMANDS_TOPIC, REPLIES_TOPIC
 from service.domain.decision import Decision
 from service.domain.execution import Execution, folded
 from service.domain.timers import Timer, timers_of
-from service.handling.batches import Batches, Outgoing, Place
+from service.handling.batches import Batches, Outgoing
 from service.handling.deciding import Accepted, Refused
 from service.handling.incoming import ReplyAddress
 from service.handling.states import States
@@ -28,6 +25,7 @@ from service.kafka.records import Record
 
 AT = Timestamp.parse("2026-03-01T12:00:00.123Z")
 WINDOW = timedelta(hours=1)
+EXECUTE = b'{"taskId":"a:task","taskVersion":"1.0.0","inputs":{}}'
 REPLY_TO = ReplyAddress(REPLIES_TOPIC, b"re")
 
 
@@ -40,6 +38,13 @@ def a_record(
         offset=offset, value=value, headers=tuple(headers), checksum=None,
         serialized_key_size=0, serialized_value_size=0, **place,
     )  # fmt: skip
+
+
+def execute(offset: int, id_: str | None = None) -> Record:
+    """A command to execute the task, which asks for a reply."""
+    headers = {"ce_specversion": "1.0", "ce_type": "ExecuteTask", "ce_source": "/tests", "ce_id": id_ or str(offset),
+               "reply_to": "task-execution.replies"}  # fmt: skip
+    return a_record(offset, EXECUTE, [(name, text.encode()) for name, text in headers.items()], key=b"k")
 
 
 def created(execution_id: str, at: Timestamp = AT) -> TaskExecutionCreated:
@@ -128,43 +133,3 @@ class Unit(UnitOfWork):
             for record in cast("Builder", builder).records
             if name == topic
         ]
-
-
-@dataclass
-class StandInProducer:
-    """Gives offsets as a broker does; `calls` are those that a transaction is made of, with what they were given.
-
-    `ends` are the next offsets by place, `partitions` how many a topic has; sending to a topic in `errors` fails.
-    """
-
-    ends: dict[Place, int] = field(default_factory=dict)
-    partitions: int = 1
-    errors: dict[str, BaseException] = field(default_factory=dict)
-    calls: list[tuple[Any, ...]] = field(default_factory=list)
-    sent: dict[Place, list[Outgoing]] = field(default_factory=dict)
-
-    create_batch = Builder
-
-    async def begin_transaction(self) -> None:
-        self.calls.append(("begin",))
-
-    async def send_offsets_to_transaction(self, offsets: Any, group: str) -> None:
-        self.calls.append(("offsets", offsets, group))
-
-    async def send_batch(self, builder: Builder, topic: str, *, partition: int) -> asyncio.Future[RecordMetadata]:
-        self.calls.append(("send", topic))
-        done: asyncio.Future[RecordMetadata] = asyncio.get_running_loop().create_future()
-        tp, base = TopicPartition(topic, partition), self.ends.get((topic, partition), 0)
-        if topic in self.errors:
-            done.set_exception(self.errors[topic])
-        else:
-            done.set_result(RecordMetadata(topic, partition, tp, base, None, 0, 0))
-            self.ends[topic, partition] = base + len(builder.records)
-            self.sent.setdefault((topic, partition), []).extend(builder.records)
-        return done
-
-    async def partitions_for(self, topic: str) -> set[int]:
-        return set(range(self.partitions))
-
-    async def commit_transaction(self) -> None:
-        self.calls.append(("commit",))
