@@ -97,6 +97,13 @@ def test_patterns_are_bounded_together(unit: str) -> None:
         definition(*(f"{unit}{number}" for number in range(100)))
 
 
+@pytest.mark.parametrize("letters", [r"\pL", r"\PL"])
+def test_a_class_of_characters_costs_more_than_its_text(letters: str) -> None:
+    assert errors(definition("(?:aaa){0}" * 1000), "a") == ()
+    with pytest.raises(InvalidDefinitionError, match="too large together"):
+        definition(f"(?:{letters}){{0}}" * 1000)
+
+
 def test_the_same_pattern_costs_once() -> None:
     assert errors(definition(*[".{1,1000}"] * 1000), "a") == ()
     assert errors(definition(*(rf"^\d{{4}}-{number}$" for number in range(1000))), "2026-0") == ()
@@ -110,6 +117,13 @@ def test_a_value_that_would_cost_too_much_is_refused_by_its_length() -> None:
     assert f"at most {most} bytes are left for it" in error.detail
     (error,) = errors(definition(SLOW), "é" * (most // 2 + 1))  # bytes, not characters
     assert "too long to be matched" in error.detail
+
+
+def test_the_whole_budget_can_be_spent() -> None:
+    whole = "a" * (MAX_STEPS // Pattern("").size)
+    assert len(whole) * Pattern("").size == MAX_STEPS
+    assert errors(definition(""), whole) == ()
+    assert len(errors(definition(""), whole + "a")) == 1
 
 
 def test_all_values_of_a_command_share_one_budget() -> None:
