@@ -30,7 +30,7 @@ _OPPOSITES: dict[type[ast.AST], tuple[type[ast.AST], ...]] = {
     ast.Pow: (ast.Mult,),
 }
 _NAMES = {"min": "max", "max": "min", "any": "all", "all": "any"}
-_TUNING = {"gc", "maxsize", "slots"}
+_TUNING = {"frozen", "gc", "maxsize", "slots"}
 """Keyword arguments that change how fast something is, never what it does."""
 
 
