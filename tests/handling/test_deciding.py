@@ -72,6 +72,12 @@ def test_a_lifecycle_command_is_checked_against_the_definition_of_its_execution(
     accepted(wrong, state_after(EXECUTE, START), known(None))
 
 
+def test_another_command_with_the_same_payload_is_another_command() -> None:
+    running = state_after(EXECUTE, START)
+    assert accepted(lifecycle("StopTaskExecution", id_="9"), running).state.status == Status.STOPPED
+    assert problem_of(answer(lifecycle("StopTaskExecution", id_="2"), running)).code == Code.IDEMPOTENCY_CONFLICT
+
+
 def sized(count: int) -> Record:
     return command_record("ExecuteTask", {**TASK, "inputs": {"day": "d" * count}})
 

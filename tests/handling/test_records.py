@@ -179,6 +179,7 @@ def test_a_trace_header_has_some_bytes_and_not_too_many(value: int | None, kept:
     ("at", "milliseconds"),
     [
         ("1970-01-01T00:00:00.001Z", 1),
+        ("1970-01-01T00:00:01.001Z", 1001),  # as a float in seconds it is a bit less
         ("2026-03-02T04:00:07.125Z", AT_MS),
         ("9999-12-31T23:59:59.999Z", 253402300799999),
     ],
