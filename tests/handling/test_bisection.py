@@ -85,3 +85,32 @@ def test_an_outage_between_strikes_does_not_count_and_does_not_acquit() -> None:
         bisection.failed(batch, TimeoutError())
         bisection.failed(batch, ValueError())
     assert bisection.verdict(batch[0]) is Verdict.SET_ASIDE
+
+
+def test_a_batch_of_timers_alone_is_held_against_nobody_and_makes_the_next_one_small() -> None:
+    bisection = Bisection()
+    assert not bisection.is_on
+    for _ in range(STRIKES):
+        bisection.failed([], ValueError())
+    assert (bisection.is_on, bisection.limit) == (True, 1)
+    assert bisection.verdict(Record(0)) is Verdict.DECIDE
+    bisection.committed(1)
+    assert not bisection.is_on
+
+
+def test_it_searches_until_all_that_failed_together_is_done() -> None:
+    bisection = Bisection()
+    bisection.failed([Record(n) for n in range(4)], ValueError())
+    assert (bisection.limit, bisection.searching) == (2, True)
+    bisection.committed(3)
+    assert bisection.is_on
+    bisection.committed(4)
+    assert not bisection.is_on
+
+
+def test_an_outage_is_waited_out_not_searched() -> None:
+    bisection = Bisection()
+    bisection.failed([Record(n) for n in range(4)], TimeoutError())
+    assert (bisection.limit, bisection.searching) == (2, False)
+    bisection.committed(1)
+    assert not bisection.is_on

@@ -1,0 +1,69 @@
+"""Stand-ins for what the owner of a partition opens and tells."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from aiokafka import TopicPartition
+
+from service.contracts.topics import COMMANDS_TOPIC
+from service.domain.execution import Execution
+from service.domain.timers import Timer
+from service.handling.bisection import Verdict
+from service.handling.states import States
+from service.kafka.records import Record
+from tests.handling.stages import WINDOW, a_record
+
+TP = TopicPartition(COMMANDS_TOPIC, 0)
+
+
+def records(*offsets: int) -> list[Record]:
+    return [a_record(offset) for offset in offsets]
+
+
+class Consumer:
+    """Notes what it is told; `resumed` is what comes of fetching again."""
+
+    def __init__(self) -> None:
+        self.told: list[Any] = []
+        self.resumed: Callable[[], None] = lambda: None
+
+    def seek(self, tp: TopicPartition, offset: int) -> None:
+        self.told.append((tp, offset))
+
+    def resume(self, _tp: TopicPartition) -> None:
+        self.told.append("resume")
+        self.resumed()
+
+    def pause(self, _tp: TopicPartition) -> None:
+        self.told.append("pause")
+
+    def assignment(self) -> set[TopicPartition]:
+        return {TP}
+
+
+class Opened:
+    """Opens at once; a transaction is what `work` makes of it, at first the answer that all are handled."""
+
+    def __init__(self, *restored: Execution) -> None:
+        self.states = States({state.execution_id: state for state in restored}, WINDOW)
+        self.restored, self.next_offset = restored, 7
+        self.calls: list[tuple[list[int], list[Timer], Verdict]] = []
+        self.opened = self.discarded = 0
+        self.work: Callable[[Sequence[Record]], Awaitable[int]] = self.all_of
+
+    async def all_of(self, records: Sequence[Record]) -> int:
+        return len(records)
+
+    async def open(self) -> None:
+        self.states = States({state.execution_id: state for state in self.restored}, WINDOW)
+        self.opened += 1
+
+    async def transact(self, records: Sequence[Record], due: Sequence[Timer], verdict: Verdict) -> int:
+        self.calls.append(([record.offset for record in records], list(due), verdict))
+        answered = await self.work(records)
+        if answered:
+            self.next_offset = records[answered - 1].offset + 1
+        return answered
+
+    async def discard(self) -> None:
+        self.discarded += 1
