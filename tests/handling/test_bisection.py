@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from service.handling.bisection import STRIKES, Bisection, Verdict
 from service.handling.queue import MAX_BATCH_RECORDS
 from service.kafka.internals.single_send import UnknownOutcomeError
+from tests.handling.owned import records
 
 
 @dataclass
@@ -100,7 +101,7 @@ def test_a_batch_of_timers_alone_is_held_against_nobody_and_makes_the_next_one_s
 
 def test_it_searches_until_all_that_failed_together_is_done() -> None:
     bisection = Bisection()
-    bisection.failed([Record(n) for n in range(4)], ValueError())
+    bisection.failed(records(0, 1, 2, 3), ValueError())
     assert (bisection.limit, bisection.searching) == (2, True)
     bisection.committed(3)
     assert bisection.is_on
@@ -110,7 +111,7 @@ def test_it_searches_until_all_that_failed_together_is_done() -> None:
 
 def test_an_outage_is_waited_out_not_searched() -> None:
     bisection = Bisection()
-    bisection.failed([Record(n) for n in range(4)], TimeoutError())
+    bisection.failed(records(0, 1, 2, 3), TimeoutError())
     assert (bisection.limit, bisection.searching) == (2, False)
     bisection.committed(1)
     assert not bisection.is_on
