@@ -91,8 +91,9 @@ def test_an_outage_between_strikes_does_not_count_and_does_not_acquit() -> None:
 def test_strikes_are_each_record_s_own() -> None:
     bisection = Bisection()
     for offset in range(STRIKES):
-        bisection.failed([Record(offset)], ValueError())
-        assert bisection.verdict(Record(offset)) is Verdict.DECIDE
+        batch = records(offset)
+        bisection.failed(batch, ValueError())
+        assert bisection.verdict(batch[0]) is Verdict.DECIDE
 
 
 def test_a_batch_of_timers_alone_is_held_against_nobody_and_makes_the_next_one_small() -> None:
