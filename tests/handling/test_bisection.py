@@ -88,6 +88,14 @@ def test_an_outage_between_strikes_does_not_count_and_does_not_acquit() -> None:
     assert bisection.verdict(batch[0]) is Verdict.SET_ASIDE
 
 
+def test_strikes_are_each_record_s_own() -> None:
+    bisection = Bisection()
+    for offset in range(STRIKES):
+        batch = records(offset)
+        bisection.failed(batch, ValueError())
+        assert bisection.verdict(batch[0]) is Verdict.DECIDE
+
+
 def test_a_batch_of_timers_alone_is_held_against_nobody_and_makes_the_next_one_small() -> None:
     bisection = Bisection()
     assert not bisection.is_on

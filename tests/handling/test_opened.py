@@ -12,6 +12,7 @@ from prometheus_client import REGISTRY
 from service.contracts.timestamps import Timestamp
 from service.contracts.topics import EVENTS_TOPIC, REPLIES_TOPIC, STATE_TOPIC
 from service.domain.timers import Timer
+from service.handling import processing
 from service.handling.bisection import Verdict
 from service.handling.opened import OpenedPartition
 from service.handling.recovery import Restored
@@ -55,6 +56,15 @@ async def test_what_is_committed_is_remembered_and_gone_on_from(bench: Bench) ->
     assert bench.producer.sent[STATE_TOPIC, 0][-1].value == b"10"
     await bench.transact(execute(12, "9"))  # a duplicate, of what was committed before
     assert len(bench.producer.sent[EVENTS_TOPIC, 0]) == 2
+
+
+async def test_it_goes_on_behind_what_is_answered_not_behind_what_was_taken(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processing, "MAX_EVENTS_BYTES", 0)
+    assert await bench.transact(execute(7), execute(9)) == 1
+    assert bench.opened.next_offset == 8
+    assert bench.producer.sent[STATE_TOPIC, 0][-1].value == b"8"
 
 
 async def test_a_unit_has_the_time_of_its_transaction(bench: Bench) -> None:

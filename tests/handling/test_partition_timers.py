@@ -25,6 +25,21 @@ async def test_timers_of_an_idle_partition_ring(owner: PartitionOwner, opened: O
     assert opened.calls == [([], [timer_of(OLD)], Verdict.DECIDE)]
 
 
+async def test_timers_of_an_idle_partition_ring_again_after_a_failure(owner: PartitionOwner, opened: Opened) -> None:
+    """No record is searched for then: nothing else would ever let them ring."""
+    opened.restored, timer = (OLD,), timer_of(OLD)
+    opened.states.remember({}, [timer])
+
+    async def failing(_records: Sequence[Record]) -> int:
+        opened.work = opened.all_of
+        raise ValueError
+
+    opened.work = failing
+    owner._wake.set()
+    await eventually(lambda: len(opened.calls) == 2, "the timer rings again")
+    assert opened.calls == [([], [timer], Verdict.DECIDE)] * 2
+
+
 async def test_timers_go_with_the_next_commands(owner: PartitionOwner, opened: Opened) -> None:
     opened.states.remember({}, [timer_of(OLD)])
     owner.put(records(7))

@@ -149,3 +149,10 @@ def test_one_that_is_forgotten_and_made_anew_at_once_keeps_its_new_state() -> No
     unit.ring([timer_of(finished(A))], WINDOW)
     unit.add(accepted(created(A, AT + WINDOW)))
     assert states_of(unit) == [(A.encode(), state_after(created(A, AT + WINDOW))), (b"\0position", b"1")]
+
+
+def test_a_timer_finds_the_state_as_the_unit_has_made_it() -> None:
+    unit = Unit(finished(A))
+    unit.add(accepted(created(A, AT + WINDOW)))
+    unit.ring([timer_of(finished(A))], WINDOW)
+    assert unit.state_of(A) == state_after(created(A, AT + WINDOW))
