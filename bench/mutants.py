@@ -112,7 +112,7 @@ def report(tried: Sequence[tuple[Mutant, Outcome]], equivalents: set[tuple[str, 
         table.add_row(package, str(of_it.total()), *(str(of_it[column]) for column in (*Outcome, "equivalent")))
     console.print(table)
     counted = len(tried) - equivalent
-    share = 1 - len(survivors) / counted if counted else 1.0
+    share = 1 - len(survivors) / counted if counted else 0.0  # nothing tried proves nothing
     console.print(f"{share:.1%} noticed, {REQUIRED:.0%} required; {took / max(len(tried), 1):.1f} s for each mutant")
     return share >= REQUIRED
 
@@ -132,17 +132,19 @@ def main(
     if stale := equivalents - {mutant.identity for mutant in everything}:
         sys.exit(f"{EQUIVALENTS.name} lists what is no mutant any more: {stale}")
     everything = [mutant for mutant in everything if mutant.file.startswith(only)]
-    began = time.monotonic()
     for tests in {m.package: m.tests for m in everything}.values():
         if attempt(ROOT, "none.py", "", tests, settings["seconds"]) is not Outcome.SURVIVED:
             sys.exit(f"without any mutation, these tests must pass: pytest {' '.join(tests)}")
     chosen = sample(everything, count, seed) if count < len(everything) else everything
     console.print(f"{len(chosen)} of {len(everything)} mutants, seed {seed}")
     tried = []
+    began = time.monotonic()
     for mutant, outcome in try_all(ROOT, chosen, settings["seconds"], began + seconds):
         tried.append((mutant, outcome))
         if outcome is Outcome.SURVIVED and mutant.identity not in equivalents:
             show(mutant)
+    if len(tried) < len(chosen):
+        console.print(f"{len(chosen) - len(tried)} mutants of the sample were not tried: the time was up")
     sys.exit(not report(tried, equivalents, time.monotonic() - began))
 
 

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from service.contracts.definitions import MAX_VARIABLES, TaskDefinition
 from service.contracts.problems import MAX_ERRORS
-from service.domain.definitions import Definition, InvalidDefinitionError
+from service.domain.definitions import Definition, InvalidDefinitionError, UnusableDefinition
 from service.domain.rules import MAX_ENUM_VALUES
 
 ODD_NAMES = [
@@ -283,6 +283,10 @@ def test_limits_are_exact_beyond_what_a_float_can_hold(
 ) -> None:
     found = errors({"x": value}, variable("number", validation=validation))
     assert [error for _, error in found] == ([detail] if detail else [])
+
+
+def test_a_version_that_cannot_be_used_holds_nothing_against_the_outputs_of_what_it_runs_already() -> None:
+    assert UnusableDefinition("a:b", "1.0.0", "contradicts itself").check_outputs({"x": 1}) == ()
 
 
 def test_of_very_many_unknown_inputs_the_first_are_listed() -> None:

@@ -80,14 +80,14 @@ def test_programs_and_texts_of_patterns_are_bounded() -> None:
         definition("a" * (MAX_LENGTH + 1))
 
 
-def test_a_pattern_at_the_bounds_is_usable() -> None:
-    longest = "a{0}" * (MAX_LENGTH // 4)
-    assert len(longest) == MAX_LENGTH
+def test_a_pattern_has_up_to_10000_characters_and_a_program_of_10000_instructions() -> None:
+    longest, largest = "a{0}" * 2_500, "a" * (10_000 - Pattern("").size)
     assert errors(definition(longest), "b") == ()
-    largest = "a" * (MAX_PROGRAM - Pattern("").size)
     (error,) = errors(definition(largest), "b")
     assert error.detail.startswith("must match pattern 'aaa")
-    with pytest.raises(InvalidDefinitionError, match=f"has {MAX_PROGRAM + 1} instructions"):
+    with pytest.raises(InvalidDefinitionError, match="it has 10001 characters, at most 10000 are allowed"):
+        definition(longest + "a")
+    with pytest.raises(InvalidDefinitionError, match="has 10001 instructions, at most 10000 are allowed"):
         definition(largest + "a")
 
 
