@@ -91,6 +91,11 @@ class SkipTaskExecution(Contract):
     reason: SkipCause
     node: Name = Field(description="The upstream or condition node that is the cause.")
 
+    @property
+    def skip_reason(self) -> str:
+        """What the event and the record say."""
+        return f"{self.reason}: {self.node}"
+
 
 LifecycleCommand = StartTaskExecution | SucceedTaskExecution | FailTaskExecution | StopTaskExecution | SkipTaskExecution
 Command = ExecuteTask | LifecycleCommand

@@ -2,10 +2,13 @@
 
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 class Timestamp(datetime):
@@ -60,6 +63,12 @@ class Timestamp(datetime):
 def rfc3339(at: datetime) -> str:
     """An aware time as RFC 3339 in UTC, in milliseconds."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@lru_cache(maxsize=256)  # all that is made of a batch has one time
+def epoch_ms(at: datetime) -> int:
+    """The whole milliseconds from the beginning of 1970 to an aware time, exactly."""
+    return (at - _EPOCH) // _MILLISECOND
 
 
 def encode_hook(value: object) -> str:

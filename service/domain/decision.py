@@ -183,7 +183,7 @@ def _advance(state: Execution, command: LifecycleCommand, request: Request, defi
             requested_by = command.requested_by or request.source
             return TaskExecutionStopped(**common, requested_by=requested_by, reason=command.reason)
         case SkipTaskExecution():
-            return TaskExecutionSkipped(**common, skip_reason=f"{command.reason}: {command.node}")
+            return TaskExecutionSkipped(**common, skip_reason=command.skip_reason)
         case _:
             assert_never(command)
 

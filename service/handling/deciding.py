@@ -147,7 +147,7 @@ def _payloads(incoming: Readable, definition: Definition | None) -> dict[str, ob
         case FailTaskExecution() as command:
             return {"error_message": command.error_message}
         case SkipTaskExecution() as command:
-            return {"skip_reason": f"{command.reason}: {command.node}"}
+            return {"skip_reason": command.skip_reason}
         case _:
             return {}
 

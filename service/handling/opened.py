@@ -1,7 +1,6 @@
 """What an opened partition works with: its producer, what it remembers, and where it goes on."""
 
 from collections.abc import Sequence
-from typing import Self
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -35,7 +34,7 @@ class OpenedPartition:
         self._producer: AIOKafkaProducer | None = None
         self._go_on_from(Restored(), 0)
 
-    async def open(self) -> Self:
+    async def open(self) -> None:
         """Fence the old owner, then read what it has left. The order is the protocol's (docs/adr/0002).
 
         Raises:
@@ -49,7 +48,6 @@ class OpenedPartition:
         restored = await restore(context.bootstrap_servers, self._partition, context.timeouts)
         self._go_on_from(restored, await start_offset(self._consumer, tp, StartOffset(committed, restored.position)))
         context.reply_topics.forget()
-        return self
 
     def _go_on_from(self, restored: Restored, offset: int) -> None:
         self.states = States(restored.states, self._context.window)

@@ -145,8 +145,7 @@ class PartitionOwner:
             self._context.fail(RuntimeError(f"the task of partition {self.partition} ended by itself: {task!r}"))
 
     async def _open(self) -> None:
-        # Remembered before it is open: its producer must be stopped, whatever becomes of it.
-        opened = self._opened = OpenedPartition(self._context, self._consumer, self.partition)
+        opened = self._opened  # a new one: an error discards it
         await opened.open()
         if self.phase is not Phase.OPENING:
             return

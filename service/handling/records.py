@@ -1,14 +1,13 @@
 """What is written of an accepted command, of its execution's state, and of a record that belongs elsewhere."""
 
 from collections.abc import Iterable
-from functools import lru_cache
 
 from pydantic_core import to_json
 
 from service.contracts.attributes import MAX_ATTRIBUTE
 from service.contracts.commands import ExecuteTask
 from service.contracts.envelope import SOURCE, TRACE_HEADERS, Headers, envelope_headers
-from service.contracts.timestamps import Timestamp
+from service.contracts.timestamps import Timestamp, epoch_ms
 from service.domain.identity import command_id
 from service.handling.batches import Outgoing
 from service.handling.deciding import Accepted
@@ -49,9 +48,3 @@ def trace_of(record: Record) -> Headers:
     # One of each, and no longer than a trace context is: any number of any length may have come.
     given = {lower: value for name, value in record.headers if (lower := name.lower()) in TRACE_HEADERS}
     return [(name, value) for name, value in given.items() if 0 < len(value or b"") <= MAX_ATTRIBUTE]
-
-
-@lru_cache(maxsize=256)  # all events of a batch have one time
-def epoch_ms(at: Timestamp) -> int:
-    """An aware time in epoch milliseconds."""
-    return round(at.timestamp() * 1000)

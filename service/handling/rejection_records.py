@@ -6,11 +6,11 @@ from hashlib import sha256
 from service.contracts.codec import encode
 from service.contracts.envelope import envelope_headers
 from service.contracts.rejections import REJECTION_TYPE, CommandRejected, OriginalHeader, OriginalRecord
-from service.contracts.timestamps import Timestamp
+from service.contracts.timestamps import Timestamp, epoch_ms
 from service.contracts.topics import MAX_COMMAND_BYTES
 from service.handling.batches import Outgoing
 from service.handling.deciding import Refused
-from service.handling.records import epoch_ms, trace_of
+from service.handling.records import trace_of
 from service.kafka.records import CutValue, Record
 
 _HEAD_BYTES = 4096

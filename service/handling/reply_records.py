@@ -3,11 +3,11 @@
 from service.contracts.codec import encode
 from service.contracts.envelope import envelope_headers
 from service.contracts.replies import REPLY_TYPE, CommandReply, Outcome, Position
-from service.contracts.timestamps import Timestamp
+from service.contracts.timestamps import Timestamp, epoch_ms
 from service.domain.view import view
 from service.handling.batches import Outgoing
 from service.handling.deciding import Accepted, Refused, Repeated
-from service.handling.records import epoch_ms, trace_of
+from service.handling.records import trace_of
 
 MAX_REPLY_BYTES = 900_000
 """A reply that would be larger goes without its payloads: a client's topic has the broker's default limit."""

@@ -5,14 +5,14 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import assert_never
 
-from service.contracts.timestamps import Timestamp
+from service.contracts.timestamps import Timestamp, epoch_ms
 from service.contracts.topics import COMMANDS_TOPIC, EVENTS_TOPIC, REJECTIONS_TOPIC, STATE_TOPIC
 from service.domain.decision import ring
 from service.domain.execution import Execution
 from service.domain.timers import Timer
 from service.handling.batches import Batches, Outgoing
 from service.handling.deciding import Accepted, Answer, Misplaced, Refused, Repeated
-from service.handling.records import command_records, epoch_ms, event_records, forwarded_record
+from service.handling.records import command_records, event_records, forwarded_record
 from service.handling.rejection_records import rejection_record
 from service.handling.reply_records import Replied
 from service.handling.snapshots import POSITION_KEY, encode_snapshot

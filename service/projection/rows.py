@@ -10,7 +10,6 @@ from there.
 import re
 from base64 import b64decode
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -21,12 +20,11 @@ from service.contracts.envelope import CONTENT_TYPE, STRUCTURED
 from service.contracts.events import read_event
 from service.contracts.problems import field_errors
 from service.contracts.rejections import REJECTION_TYPE, CommandRejected, OriginalRecord
+from service.contracts.timestamps import epoch_ms
 from service.kafka.records import Record
 from service.ports.projection_store import EventRow, RejectionRow
 
 _EVENT_NAME: Final = re.compile(r"TaskExecution[A-Z][A-Za-z]*")
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 class UnreadableRecordError(Exception):
@@ -54,12 +52,12 @@ def event_row(record: Record) -> EventRow:
             sequence=event.sequence,
             type=type_,
             status=event.status.value,
-            event_time=_epoch_ms(event.occurred_at),
+            event_time=epoch_ms(event.occurred_at),
             task_id=event.task_id,
             task_version=event.task_version,
-            created_at=_epoch_ms(event.created_at),
-            started_at=_epoch_ms(event.started_at) if event.started_at else None,
-            completed_at=_epoch_ms(event.completed_at) if event.completed_at else None,
+            created_at=epoch_ms(event.created_at),
+            started_at=epoch_ms(event.started_at) if event.started_at else None,
+            completed_at=epoch_ms(event.completed_at) if event.completed_at else None,
             created_by=event.created_by,
             tags=list(event.tags),
             payload=body.decode(),
@@ -143,7 +141,3 @@ def _uuid(value: object) -> UUID | None:
 
 def _header(headers: Iterable[tuple[str, bytes | None]], wanted: str) -> str:
     return next(((value or b"").decode(errors="replace") for name, value in headers if name == wanted), "")
-
-
-def _epoch_ms(at: datetime) -> int:
-    return (at - _EPOCH) // _MILLISECOND

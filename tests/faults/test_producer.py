@@ -5,13 +5,12 @@ import gc
 import warnings
 from collections import Counter
 from collections.abc import AsyncIterator
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import KafkaConnectionError, KafkaError, NodeNotReadyError, RequestTimedOutError
+from aiokafka.errors import KafkaError, NodeNotReadyError, RequestTimedOutError
 from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.protocol.transaction import (
     AddOffsetsToTxnRequest,
@@ -23,35 +22,10 @@ from aiokafka.protocol.transaction import (
 from service.contracts.topics import EVENTS_TOPIC
 from service.handling.partition import PartitionOwner
 from service.handling.producer import start_producer, stop_producer
-from service.kafka.internals.single_send import UnknownOutcomeError, send_once
 from tests.handling.world import QUICK, World, eventually
 
 PARTITION = 3
 ONCE = [EndTxnRequest, TxnOffsetCommitRequest, AddOffsetsToTxnRequest, AddPartitionsToTxnRequest]
-LOST = [RequestTimedOutError(), KafkaConnectionError("reset")]
-
-
-async def guarded(request: object, error: Exception) -> None:
-    """Send it through the guard, where it meets this error."""
-
-    async def failing(*_: object, **__: object) -> None:
-        raise error
-
-    producer: Any = SimpleNamespace(client=SimpleNamespace(send=failing))
-    send_once(producer)
-    await producer.client.send(0, request)
-
-
-@pytest.mark.parametrize("error", LOST, ids=repr)
-@pytest.mark.parametrize("kind", ONCE)
-async def test_a_lost_answer_is_no_kafka_error_which_aiokafka_would_try_again(kind: Any, error: Exception) -> None:
-    with pytest.raises(UnknownOutcomeError, match=kind.__name__) as caught:
-        await guarded(kind.__new__(kind), error)
-    assert not isinstance(caught.value, KafkaError)
-    with pytest.raises(NodeNotReadyError):  # it was not sent
-        await guarded(kind.__new__(kind), NodeNotReadyError())
-    with pytest.raises(type(error)):  # produce requests have sequence numbers
-        await guarded(ProduceRequest.__new__(ProduceRequest), error)
 
 
 class Wire:

@@ -2,9 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, cast
-
-from aiokafka import ConsumerRecord
+from typing import cast
 
 from service.contracts.commands import Command
 from service.contracts.envelope import Envelope, Headers
@@ -12,7 +10,7 @@ from service.contracts.events import Event, TaskExecutionCreated, TaskExecutionS
 from service.contracts.problems import Code, problem
 from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp
-from service.contracts.topics import COMMANDS_TOPIC, REPLIES_TOPIC
+from service.contracts.topics import REPLIES_TOPIC
 from service.domain.decision import Decision
 from service.domain.execution import Execution, folded
 from service.domain.timers import Timer, timers_of
@@ -22,6 +20,7 @@ from service.handling.incoming import ReplyAddress
 from service.handling.states import States
 from service.handling.unit_of_work import UnitOfWork
 from service.kafka.records import Record
+from tests.handling.pure import HeaderPairs, raw_record
 
 AT = Timestamp.parse("2026-03-01T12:00:00.123Z")
 WINDOW = timedelta(hours=1)
@@ -30,14 +29,15 @@ REPLY_TO = ReplyAddress(REPLIES_TOPIC, b"re")
 
 
 def a_record(
-    offset: int = 0, value: bytes | None = b"{}", headers: Sequence[tuple[str, bytes | None]] = (), **more: Any
+    offset: int = 0,
+    value: bytes | None = b"{}",
+    headers: HeaderPairs = (),
+    *,
+    key: bytes | None = None,
+    timestamp: int = 1,
 ) -> Record:
     """A record as the consumer gives it."""
-    place = {"topic": COMMANDS_TOPIC, "partition": 0, "key": None, "timestamp": 1, "timestamp_type": 0, **more}
-    return ConsumerRecord(
-        offset=offset, value=value, headers=tuple(headers), checksum=None,
-        serialized_key_size=0, serialized_value_size=0, **place,
-    )  # fmt: skip
+    return raw_record(value, headers, offset=offset, key=key, timestamp=timestamp)
 
 
 def execute(offset: int, id_: str | None = None) -> Record:

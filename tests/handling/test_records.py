@@ -10,13 +10,13 @@ from service.contracts.attributes import MAX_ATTRIBUTE
 from service.contracts.commands import Command, ExecuteTask, StartTaskExecution, StopTaskExecution
 from service.contracts.envelope import SOURCE
 from service.contracts.events import read_event
-from service.contracts.timestamps import Timestamp
+from service.contracts.timestamps import Timestamp, epoch_ms
 from service.domain.decision import Decision
 from service.domain.identity import command_id
 from service.handling.batches import Outgoing
 from service.handling.deciding import Accepted
 from service.handling.incoming import CommandReader, Readable
-from service.handling.records import command_records, epoch_ms, event_records, forwarded_record, trace_of
+from service.handling.records import command_records, event_records, forwarded_record, trace_of
 from tests.handling.pure import (
     AT,
     EXECUTE,

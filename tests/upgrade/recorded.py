@@ -1,7 +1,7 @@
 """What earlier versions have stored, as it was recorded from them."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from service.kafka.records import Record
 VERSION_1 = Path(__file__).parent / "version_1"
 
 
-def records(name: str, version: Path = VERSION_1) -> Iterable[Record]:
+def records(name: str, version: Path = VERSION_1) -> Iterator[Record]:
     """The records of a topic: `events`, `state` or `rejections`."""
     for line in (version / f"{name}.jsonl").read_text(encoding="utf-8").splitlines():
         recorded = json.loads(line)

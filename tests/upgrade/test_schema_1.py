@@ -1,14 +1,12 @@
 """Tables that schema 1 made are brought to ours, wherever the process that does it dies."""
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 import pytest_asyncio
-from aiokafka import ConsumerRecord
 
 from service.ports.positions import PartitionPosition
 from service.projection.rows import event_row, rejection_row
@@ -19,20 +17,9 @@ from service.read_model.clickhouse.schema import SCHEMA_VERSION, TABLES, create_
 from service.read_model.clickhouse.store import ClickHouseStore
 from tests.engines import ENGINES, empty_database
 from tests.queries.lives import asked
+from tests.upgrade.recorded import VERSION_1, answers, records
 
-RECORDED: Final = Path(__file__).parent / "version_1"
 POSITION: Final = PartitionPosition("task-execution.events", 0, 9, 10, 5)
-
-
-def recorded(name: str) -> Iterator[ConsumerRecord[bytes, bytes]]:
-    for line in (RECORDED / name).read_text(encoding="utf-8").splitlines():
-        record = json.loads(line)
-        yield ConsumerRecord(
-            topic=record["topic"], partition=record["partition"], offset=record["offset"],
-            timestamp=record["timestamp"], timestamp_type=0, key=record["key"].encode(),
-            value=record["value"].encode(), checksum=None, serialized_key_size=0, serialized_value_size=0,
-            headers=tuple((header, value.encode()) for header, value in record["headers"]),
-        )  # fmt: skip
 
 
 @pytest_asyncio.fixture(params=ENGINES)
@@ -44,27 +31,27 @@ async def driver(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
 
 
 async def make_version_1(driver: Driver) -> None:
-    script = (RECORDED / "schema.sql").read_text(encoding="utf-8").format(version="task-execution schema 1")
+    script = (VERSION_1 / "schema.sql").read_text(encoding="utf-8").format(version="task-execution schema 1")
     for name in reversed([*TABLES, "task_execution_events_1"]):
         await driver.command(f"DROP TABLE IF EXISTS {name} SYNC")
     for statement in filter(str.strip, script.split(";\n")):
         await driver.command(statement)
     store = ClickHouseStore(driver)
-    await store.insert_events([event_row(record) for record in recorded("events.jsonl")], "")
-    await store.insert_rejections([rejection_row(record) for record in recorded("rejections.jsonl")], "")
+    await store.insert_events([event_row(record) for record in records("events")], "")
+    await store.insert_rejections([rejection_row(record) for record in records("rejections")], "")
     await store.write_positions([POSITION])
 
 
 async def assert_whole(driver: Driver) -> None:
     """Every answer is as it was recorded, nothing is twice or left over, and there is room for more events."""
     queries = TaskExecutionQueries(ClickHouseStore(driver), partitions=1)
-    answers: dict[str, Any] = json.loads((RECORDED / "answers.json").read_text(encoding="utf-8"))
-    for answer in answers.values():
+    recorded = answers()
+    for answer in recorded.values():
         found = await queries.get(answer["id"])
         assert found.model_dump(mode="json", exclude_none=True, exclude={"as_of", "lag"}) == answer
     page = await queries.list(asked(page_size=100))
-    assert {item.id for item in page.items} == {answer["id"] for answer in answers.values()}
-    assert page.total == len(answers) == sum(stats.total for stats in await queries.stats_by_task())
+    assert {item.id for item in page.items} == {answer["id"] for answer in recorded.values()}
+    assert page.total == len(recorded) == sum(stats.total for stats in await queries.stats_by_task())
     assert await queries.rejections_count() == 1
     assert await ClickHouseStore(driver).positions() == [POSITION]
     tables = await driver.query("SELECT name, comment FROM system.tables WHERE database = currentDatabase()")
@@ -139,7 +126,7 @@ async def test_two_that_migrate_at_once_lose_nothing(driver: Driver) -> None:
 async def test_an_execution_can_have_more_than_255_events(driver: Driver) -> None:
     await create_schema(driver, migrating=True)
     store = ClickHouseStore(driver)
-    row = event_row(next(recorded("events.jsonl")))
+    row = event_row(next(records("events")))
     await store.insert_events([row._replace(sequence=sequence) for sequence in (255, 256, 70_000)], "")
     (listed,) = (one for one in await store.page(asked(), 100) if one.execution_id == str(row.execution_id))
     assert listed.sequence == 70_000

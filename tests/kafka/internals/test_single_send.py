@@ -8,9 +8,17 @@ import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaError, NodeNotReadyError, RequestTimedOutError
 from aiokafka.protocol.produce import ProduceRequest
+from aiokafka.protocol.transaction import (
+    AddOffsetsToTxnRequest,
+    AddPartitionsToTxnRequest,
+    EndTxnRequest,
+    TxnOffsetCommitRequest,
+)
 
 from service.contracts.topics import COMMANDS_TOPIC, EVENTS_TOPIC
-from service.kafka.internals.single_send import ONCE, UnknownOutcomeError, end_by_force, send_once
+from service.kafka.internals.single_send import UnknownOutcomeError, end_by_force, send_once
+
+ONCE = [EndTxnRequest, TxnOffsetCommitRequest, AddOffsetsToTxnRequest, AddPartitionsToTxnRequest]
 
 
 async def test_all_requests_of_a_transaction_go_through_the_clients_send(kafka: str) -> None:
