@@ -89,7 +89,9 @@ async def running_service(settings: Settings, roles: Collection[Role], *also: Ta
         if settings.metrics_port is not None:
             parts.append(await enter(serving_operations(settings, settings.metrics_port, checks)))
         if Role.HANDLER in roles:
-            handler = await enter(running_handler(HandlerOptions(servers, partitions, settings.idempotency_window)))
+            handler = await enter(
+                running_handler(HandlerOptions(servers, partitions, settings.retention, settings.state_dir))
+            )
             parts.append(handler.task)
             checks[Role.HANDLER] = told(handler.readiness)
         parts.append(await enter(running_task(give_back(), "memory")))
@@ -112,6 +114,7 @@ async def running_embedded(directory: Path, settings: Settings, kafka_port: int)
             "kafka_bootstrap_servers": broker.bootstrap_servers,
             "clickhouse_dsn": f"chdb://{quote(str(data / 'clickhouse'))}",
             "partitions": EMBEDDED_PARTITIONS,
+            "state_dir": data / "state",
         }
         alive = await stack.enter_async_context(running_task(broker.wait(), "broker"))
         service = running_service(settings.model_copy(update=parts), tuple(Role), alive)

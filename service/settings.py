@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -68,7 +69,18 @@ class Settings(BaseSettings):
     clickhouse_dsn: Annotated[str, Field(validation_alias="CLICKHOUSE_DSN")] = "clickhouse://127.0.0.1:8123/default"
     partitions: Annotated[int, Field(ge=1, le=1000, description="TASKEXEC_PARTITIONS; fixed once topics exist.")] = 8
     replication_factor: Annotated[int, Field(ge=1, le=10)] = 1
-    idempotency_window: Annotated[timedelta, Field(gt=timedelta(0))] = timedelta(hours=24)
+    state_dir: Annotated[
+        Path | None,
+        Field(description="Where a handler keeps its state on this machine; else each start reads Kafka's."),
+    ] = None
+    retention: Annotated[
+        timedelta | None,
+        Field(
+            ge=timedelta(days=1),
+            le=timedelta(days=36_500),
+            description="How long a finished execution is kept after its end, such as P90D; for ever if not set.",
+        ),
+    ] = None
     processes: Annotated[int | None, Field(ge=1, le=64, description="Of a handler; one per CPU if not set.")] = None
     http_host: str = "127.0.0.1"
     http_port: Annotated[int, Field(ge=0, le=65_535)] = DEFAULT_HTTP_PORT

@@ -16,12 +16,12 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "kafka:9092")
     monkeypatch.setenv("CLICKHOUSE_DSN", "clickhouse://clickhouse:8123/default")
-    monkeypatch.setenv("TASKEXEC_IDEMPOTENCY_WINDOW", "P2D")
+    monkeypatch.setenv("TASKEXEC_RETENTION", "P90D")
     monkeypatch.setenv("TASKEXEC_PARTITIONS", "16")
     settings = Settings()
     assert settings.kafka_bootstrap_servers == "kafka:9092"
     assert settings.clickhouse_dsn == "clickhouse://clickhouse:8123/default"
-    assert settings.idempotency_window == timedelta(days=2)
+    assert settings.retention == timedelta(days=90)
     assert settings.partitions == 16
 
 

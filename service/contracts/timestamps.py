@@ -71,6 +71,12 @@ def epoch_ms(at: datetime) -> int:
     return (at - _EPOCH) // _MILLISECOND
 
 
+@lru_cache(maxsize=4096)  # what is read together was often written together
+def from_epoch_ms(milliseconds: int) -> Timestamp:
+    """The moment so many milliseconds after 1970 began, exactly."""
+    return Timestamp.from_epoch_ms(milliseconds)
+
+
 def encode_hook(value: object) -> str:
     """For msgspec's encoders, which know datetimes only.
 

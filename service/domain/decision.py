@@ -31,6 +31,7 @@ from service.contracts.timestamps import Timestamp
 from service.domain.definitions import Definition
 from service.domain.execution import Execution, Remembered
 from service.domain.fitting import check_outputs, check_spark_application, resolve_inputs
+from service.domain.identity import id_bytes
 from service.domain.timers import Timer, TimerKind, timers_of
 
 TRANSITIONS: Final[dict[tuple[Status, type[Command]], Status]] = {
@@ -72,11 +73,13 @@ class Decision(Struct, frozen=True):
 NOTHING: Final = Decision()
 
 
-def decide(state: Execution | None, request: Request, definition: Definition | None, window: timedelta) -> Decision:
+def decide(
+    state: Execution | None, request: Request, definition: Definition | None, kept: timedelta | None
+) -> Decision:
     """What the command makes happen.
 
-    `definition` is the one that the command (ExecuteTask) or the state names, None if it does not exist; `window` is
-    how long a finished execution is remembered.
+    `definition` is the one that the command (ExecuteTask) or the state names, None if it does not exist; `kept` is how
+    long a finished execution is remembered, None for ever.
 
     Raises:
         RejectedError: the command is refused; the problem says why and what is allowed.
@@ -93,15 +96,15 @@ def decide(state: Execution | None, request: Request, definition: Definition | N
             "same key, or after its reply: under another key it may overtake.",
         )
     event = _advance(state, command, request, definition)
-    return Decision((event,), timers=timers_of(event, window))
+    return Decision((event,), timers=timers_of(event, kept))
 
 
-def ring(state: Execution | None, timer: Timer, window: timedelta) -> Decision:
+def ring(state: Execution | None, timer: Timer, kept: timedelta | None) -> Decision:
     """What the timer makes happen, now that it is due: nothing if the execution is in a state that has no such timer.
 
     It may have changed since the timer was set, or have been forgotten.
     """
-    if state is None or timer not in timers_of(state, window):
+    if state is None or timer not in timers_of(state, kept):
         return NOTHING
     match timer.kind:
         case TimerKind.FORGET:
@@ -116,9 +119,10 @@ def repeated(state: Execution, request: Request) -> Remembered | None:
     Raises:
         RejectedError: the same (source, id) came before with another payload.
     """
+    id_, hash_ = id_bytes(request.command_id), bytes.fromhex(request.command_hash)
     for known in state.commands:
-        if known.command_id == request.command_id:
-            if known.command_hash == request.command_hash:
+        if known.command_id == id_:
+            if known.command_hash == hash_:
                 return known
             raise reject(
                 Code.IDEMPOTENCY_CONFLICT,
@@ -127,7 +131,7 @@ def repeated(state: Execution, request: Request) -> Remembered | None:
             )
     last = state.commands[-1]
     stopped_again = isinstance(request.command, StopTaskExecution) and state.status is Status.STOPPED
-    return last if stopped_again or last.command_hash == request.command_hash else None
+    return last if stopped_again or last.command_hash == hash_ else None
 
 
 def _create(command: ExecuteTask, request: Request, definition: Definition | None) -> TaskExecutionCreated:

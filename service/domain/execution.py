@@ -10,24 +10,22 @@ from msgspec.structs import replace
 from service.contracts.events import Event
 from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp
+from service.domain.identity import id_bytes
 
 MAX_REMEMBERED: Final = 16
 """How many commands an execution remembers: the one that made it, and the newest others."""
 
 
 class Remembered(Struct, frozen=True, gc=False, array_like=True, forbid_unknown_fields=True):
-    """A command that was accepted, and the execution as its asker was told it: `sequence` is of its last event."""
+    """A command that was accepted, by the bytes of its id and hash, with the sequence and status that it led to."""
 
-    command_id: str
-    command_hash: str
+    command_id: bytes
+    command_hash: bytes
     sequence: int
     status: Status
-    started_at: Timestamp | None
-    completed_at: Timestamp | None
-    spark_application_id: str | None
 
 
-class Execution(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+class Execution(Struct, frozen=True, gc=False):
     """What the write side remembers of an execution: no payloads.
 
     `occurred_at` is when it last changed; `commands` are those that were accepted, in order.
@@ -50,15 +48,7 @@ class Execution(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
 
 def evolve(state: Execution | None, event: Event) -> Execution:
     """The state after the event. Every event repeats the small fields, so only the commands accumulate."""
-    command = Remembered(
-        event.command_id,
-        event.command_hash,
-        event.sequence,
-        event.status,
-        event.started_at,
-        event.completed_at,
-        event.spark_application_id,
-    )
+    command = Remembered(id_bytes(event.command_id), bytes.fromhex(event.command_hash), event.sequence, event.status)
     return Execution(
         execution_id=event.execution_id,
         sequence=event.sequence,
@@ -82,15 +72,11 @@ def folded(state: Execution | None, events: Iterable[Event]) -> Execution | None
 
 
 def as_told(state: Execution, command: Remembered) -> Execution:
-    """The execution as the asker of this command was told it."""
-    return replace(
-        state,
-        sequence=command.sequence,
-        status=command.status,
-        started_at=command.started_at,
-        completed_at=command.completed_at,
-        spark_application_id=command.spark_application_id,
-    )
+    """The execution as the asker of this command was told it: what came to it later is left out."""
+    told = replace(state, sequence=command.sequence, status=command.status)
+    if command.status is Status.PENDING:
+        return replace(told, started_at=None, completed_at=None, spark_application_id=None)
+    return told if command.status.is_final else replace(told, completed_at=None)
 
 
 def _remember(known: tuple[Remembered, ...], command: Remembered) -> tuple[Remembered, ...]:

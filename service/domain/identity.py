@@ -23,6 +23,11 @@ def command_id(source: str, id_: str) -> str:
     return str(uuid5(NAMESPACE, f"{source}\n{id_}"))
 
 
+def id_bytes(id_: str) -> bytes:
+    """The 16 bytes of an id of ours, a UUID in its canonical text form."""
+    return bytes.fromhex(id_.replace("-", ""))
+
+
 def placed_id(place: str, is_owned: Callable[[str], bool]) -> str:
     """The id of a command that names none, of the record at this place: one that fits, so that it stays where it is.
 

@@ -14,7 +14,7 @@ class TimerKind(StrEnum):
     """What a timer is for."""
 
     FORGET = "forget"
-    """The idempotency window of a finished execution is over."""
+    """A finished execution is remembered no longer."""
 
 
 class Timer(Struct, frozen=True, order=True):
@@ -25,8 +25,11 @@ class Timer(Struct, frozen=True, order=True):
     kind: TimerKind
 
 
-def timers_of(known: Execution | TaskExecutionEvent, window: timedelta) -> tuple[Timer, ...]:
-    """Those of an execution in this state, or after this event; `window` is how long a finished one is remembered."""
-    if known.completed_at is None:
+def timers_of(known: Execution | TaskExecutionEvent, kept: timedelta | None) -> tuple[Timer, ...]:
+    """Those of an execution in this state, or after this event.
+
+    `kept` is how long a finished one is remembered, None for ever.
+    """
+    if known.completed_at is None or kept is None:
         return ()
-    return (Timer(known.completed_at + window, known.execution_id, TimerKind.FORGET),)
+    return (Timer(known.completed_at + kept, known.execution_id, TimerKind.FORGET),)

@@ -8,12 +8,13 @@ from datetime import timedelta
 from service.contracts.timestamps import Timestamp
 from service.handling.definitions_table import DefinitionsTable
 from service.handling.reply_topics import ReplyTopics
+from service.handling.stores import StateStores
 from service.handling.timeouts import Timeouts
 
 
 @dataclass(frozen=True, slots=True)
 class HandlerContext:
-    """What all partitions of a handler share; `window` is how long finished executions are remembered.
+    """What all partitions of a handler share; `kept` is how long finished executions are remembered.
 
     `failure` gets the error that no opening can cure: the process must end, rather than own a partition that nobody
     handles.
@@ -22,9 +23,10 @@ class HandlerContext:
     bootstrap_servers: str
     partitions: int
     transactional_id_prefix: str
-    window: timedelta
+    kept: timedelta | None
     clock: Callable[[], Timestamp]
     definitions: DefinitionsTable
+    stores: StateStores
     reply_topics: ReplyTopics
     failure: asyncio.Future[None]
     timeouts: Timeouts

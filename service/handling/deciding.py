@@ -87,11 +87,11 @@ Answer = Accepted | Repeated | Refused | Misplaced
 
 @dataclass(frozen=True, slots=True)
 class Decider:
-    """Decides the commands of one partition, of so many; `window` is how long finished executions are remembered."""
+    """Decides the commands of one partition, of so many; `kept` is how long finished executions are remembered."""
 
     partition: int
     partitions: int
-    window: timedelta
+    kept: timedelta | None
 
     def answer(self, incoming: Incoming, state: Execution | None, known: Known, at: Timestamp) -> Answer:
         """Decide what was read, now (`at`); `state` is that of its execution, if it is remembered here."""
@@ -115,7 +115,7 @@ class Decider:
         definition = known.definition_of(task) if task else None
         content = command_hash(envelope.type, envelope.data)
         decision = decide(
-            state, Request(command, incoming.command_id, content, envelope.source, at), definition, self.window
+            state, Request(command, incoming.command_id, content, envelope.source, at), definition, self.kept
         )
         if state is not None and decision.repeats is not None:
             execution = describe(as_told(state, decision.repeats), **_payloads(incoming, definition))

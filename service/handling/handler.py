@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, timedelta
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
@@ -17,10 +18,14 @@ from service.handling.context import HandlerContext
 from service.handling.definitions_table import DefinitionsTable
 from service.handling.rebalancing import MAX_QUEUED, PartitionGroup
 from service.handling.reply_topics import ReplyTopics
+from service.handling.stores import StateStores
 from service.handling.timeouts import Timeouts
 from service.kafka.internals.fetching import bound_fetching
 from service.kafka.internals.membership import STICKY
 from service.kafka.records import Record
+
+FORGET_AFTER_DROP: Final = timedelta(days=1)
+"""A finished execution is forgotten so long after its record may be dropped: its repeat must not meet the record."""
 
 
 def utc_now() -> Timestamp:
@@ -30,11 +35,16 @@ def utc_now() -> Timestamp:
 
 @dataclass(frozen=True, slots=True)
 class HandlerOptions:
-    """`partitions` is the partition count of the owned topics; `window` how long finished executions are remembered."""
+    """`partitions` is the partition count of the owned topics.
+
+    `retention` is how long the record of a finished execution is kept, None for ever; `state_dir` is where the state is
+    kept on this machine, None to read it from Kafka at every start.
+    """
 
     bootstrap_servers: str
     partitions: int
-    window: timedelta = timedelta(hours=24)
+    retention: timedelta | None = None
+    state_dir: Path | None = None
     transactional_id_prefix: str = HANDLER_GROUP
     timeouts: Timeouts = field(default_factory=Timeouts)
     clock: Callable[[], Timestamp] = utc_now
@@ -61,9 +71,10 @@ async def running_handler(options: HandlerOptions) -> AsyncIterator[RunningHandl
         bootstrap_servers=options.bootstrap_servers,
         partitions=options.partitions,
         transactional_id_prefix=options.transactional_id_prefix,
-        window=options.window,
+        kept=None if options.retention is None else options.retention + FORGET_AFTER_DROP,
         clock=options.clock,
         definitions=definitions,
+        stores=StateStores(options.state_dir),
         reply_topics=ReplyTopics(),
         failure=asyncio.get_running_loop().create_future(),
         timeouts=options.timeouts,

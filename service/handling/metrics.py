@@ -16,8 +16,12 @@ PARTITIONS_OPEN: Final = Gauge(
     "taskexec_partitions_open", "Command partitions that this handler owns and has opened.", multiprocess_mode="livesum"
 )
 EXECUTIONS_KNOWN: Final = Gauge(
-    "taskexec_executions_known", "Executions in memory: open ones, and finished ones inside the idempotency window.",
+    "taskexec_executions_known", "About how many executions are remembered.",
     ["partition"], multiprocess_mode="livemostrecent",
+)  # fmt: skip
+RESTORE_LEFT: Final = Gauge(
+    "taskexec_restore_offsets_left", "Offsets of the state topic that are still to be read before the partition opens.",
+    ["partition"], multiprocess_mode="livesum",
 )  # fmt: skip
 PARTITION_RESETS: Final = Counter(
     "taskexec_partition_resets_total", "Partitions thrown away and opened again after an error, by error.", ["error"]

@@ -1,6 +1,7 @@
 """What an opened partition works with: its producer, what it remembers, and where it goes on."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -10,10 +11,15 @@ from service.domain.timers import Timer
 from service.handling import metrics
 from service.handling.batches import Batches
 from service.handling.bisection import Verdict
+from service.handling.carrying_over import carry_over
 from service.handling.context import HandlerContext
 from service.handling.processing import Processing
 from service.handling.producer import start_producer, stop_producer
-from service.handling.recovery import Restored, StartOffset, restore, start_offset
+from service.handling.recovery import StartOffset, start_offset
+from service.handling.restoring import Progress, StoreRecords, restore
+from service.handling.snapshots import POSITION_KEY
+from service.handling.state_store import StateStore, StoreError
+from service.handling.state_topic import state_topic
 from service.handling.states import States
 from service.handling.transaction import ReplyRefusedError, commit
 from service.handling.unit_of_work import UnitOfWork
@@ -25,33 +31,43 @@ log = structlog.get_logger(__name__)
 class OpenedPartition:
     """Producer and state of one partition. After an error, all of it is to be thrown away: the outcome is unknown.
 
-    `next_offset` is that of the next command.
+    `next_offset` is that of the next command. `advanced` is called while an opening that takes long goes on.
     """
 
-    def __init__(self, context: HandlerContext, consumer: AIOKafkaConsumer, partition: int) -> None:
+    states: States
+
+    def __init__(
+        self, context: HandlerContext, consumer: AIOKafkaConsumer, partition: int, advanced: Callable[[], None]
+    ) -> None:
         self._context, self._consumer, self._partition = context, consumer, partition
         self._processing = Processing(partition, context, consumer)
         self._producer: AIOKafkaProducer | None = None
-        self._go_on_from(Restored(), 0)
+        self._store: StateStore | None = None
+        self.progress = Progress(partition, advanced)
+        self.next_offset = self._events_end = 0
 
     async def open(self) -> None:
         """Fence the old owner, then read what it has left. The order is the protocol's (docs/adr/0002).
 
         Raises:
-            StateLostError, ForeignTransactionError, UnreadableSnapshotError, KafkaError: see `recovery`.
+            StateLostError, ForeignTransactionError, UnreadableSnapshotError, StoreError, KafkaError.
         """
-        context, tp = self._context, TopicPartition(COMMANDS_TOPIC, self._partition)
-        transactional_id = f"{context.transactional_id_prefix}.{self._partition}"
+        context, partition = self._context, self._partition
+        transactional_id = f"{context.transactional_id_prefix}.{partition}"
         self._producer = await start_producer(context.bootstrap_servers, transactional_id, context.timeouts)
         # Only now: until its transaction was ended by our InitProducerId, the old owner could still commit.
-        committed = await self._consumer.committed(tp)
-        restored = await restore(context.bootstrap_servers, self._partition, context.timeouts)
-        self._go_on_from(restored, await start_offset(self._consumer, tp, StartOffset(committed, restored.position)))
+        commands = TopicPartition(COMMANDS_TOPIC, partition)
+        committed = await self._consumer.committed(commands)
+        async with state_topic(context.bootstrap_servers, partition, context.timeouts) as topic:
+            records = StoreRecords(topic.origin, context.kept, context.clock)
+            self._store = await context.stores.open(records.origin, topic, context.clock())
+            await restore(topic, self._store, records, self.progress)
+        await carry_over(self._producer, topic.tp, self._store, records, self.progress)
+        (position,) = self._store.get([POSITION_KEY])
+        known = StartOffset(committed, None if position is None else int(position))
+        self.next_offset = await start_offset(self._consumer, commands, known)
+        self.states, self._events_end = States(self._store, records), topic.events_end
         context.reply_topics.forget()
-
-    def _go_on_from(self, restored: Restored, offset: int) -> None:
-        self.states = States(restored.states, self._context.window)
-        self.next_offset, self._events_end = offset, restored.events_end
 
     async def transact(self, records: Sequence[Record], due: Sequence[Timer], verdict: Verdict) -> int:
         """Answer the first records, as many as fit, and let the timers ring: all of it in one transaction.
@@ -61,33 +77,42 @@ class OpenedPartition:
         """
         context = self._context
         assert self._producer is not None  # noqa: S101 - it has one since it was opened
+        await self.states.settle()
         batches = Batches(self._producer.create_batch)
         unit = UnitOfWork(self._partition, context.partitions, batches, self.states, context.clock())
-        unit.ring(due, context.window)
+        unit.ring(due, context.kept)
         await self._processing.process(records, unit, verdict)
         if not (unit.count or unit.changed):
-            return 0  # the timers that were due had nothing to do any more
+            self.states.rung(due)  # they had nothing to do any more
+            return 0
         next_offset = records[unit.count - 1].offset + 1 if unit.count else self.next_offset
         try:
-            self._events_end = await commit(self._producer, unit, next_offset, self._events_end, context.timeouts.reply)
+            ends = await commit(self._producer, unit, next_offset, self._events_end, context.timeouts.reply)
         except ReplyRefusedError as error:
             context.reply_topics.failed(error.topic, error.error)
             raise
         # Committed: only now may the new state be seen.
-        self.next_offset = next_offset
-        self.states.remember(unit.changed, unit.timers)
+        self.next_offset, self._events_end = next_offset, ends.events
+        self.states.remember(unit.changed, unit.states.items(), unit.timers, ends.states)
+        self.states.rung(due)
         self._count(unit, verdict)
         return unit.count
 
     def _count(self, unit: UnitOfWork, verdict: Verdict) -> None:
         for outcome, count in unit.outcomes.items():
             metrics.COMMANDS_ANSWERED.labels(outcome).inc(count)
-        metrics.EXECUTIONS_KNOWN.labels(self._partition).set(len(self.states))
+        metrics.EXECUTIONS_KNOWN.labels(self._partition).set(self.states.count)
         if verdict is not Verdict.DECIDE:
             metrics.COMMANDS_SET_ASIDE.inc()
             log.error("command_set_aside", partition=self._partition, offset=self.next_offset - 1, form=verdict.name)
 
     async def discard(self) -> None:
-        """Stop the producer, within its deadline."""
+        """Stop the producer, within its deadline, and close the store."""
+        store, self._store = self._store, None
+        if store is not None:
+            try:
+                await (self.states.close() if hasattr(self, "states") else asyncio.to_thread(store.close))
+            except StoreError as error:
+                log.warning("state_store_closed_by_force", partition=self._partition, error=str(error))
         if self._producer is not None:
             await stop_producer(self._producer, self._context.timeouts)

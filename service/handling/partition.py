@@ -51,8 +51,9 @@ class PartitionOwner:
         self._failure: Exception | None = None
         self._resets = 0  # since the last transaction
         self._bisection = Bisection()
+        self._deadline = asyncio.timeout(None)
         self._closed_since, self._trouble = asyncio.get_running_loop().time(), ""
-        self._opened = OpenedPartition(context, consumer, partition)
+        self._opened = self._new()
         self._task = asyncio.create_task(self._run(), name=f"partition-{partition}")
         self._task.add_done_callback(self._ended)
 
@@ -64,7 +65,8 @@ class PartitionOwner:
     def flaw(self) -> str | None:
         """Why no commands are handled now, or None."""
         if not self.is_open:
-            return f"{self.phase} for {asyncio.get_running_loop().time() - self._closed_since:.0f} s{self._trouble}"
+            seconds, progress = asyncio.get_running_loop().time() - self._closed_since, str(self._opened.progress)
+            return f"{self.phase} for {seconds:.0f} s{self._trouble}{progress and ', '}{progress}"
         if self.holding.seconds < PATIENCE_SECONDS:
             return None
         return (
@@ -126,7 +128,7 @@ class PartitionOwner:
                 await asyncio.wait([self._before])
             while self.phase is Phase.OPENING:
                 try:
-                    async with asyncio.timeout(self._context.timeouts.opening):
+                    async with asyncio.timeout(self._context.timeouts.opening) as self._deadline:
                         await self._open()
                     await self._work()
                 except asyncio.CancelledError as error:
@@ -144,6 +146,13 @@ class PartitionOwner:
         elif self.phase is not Phase.CLOSED:
             self._context.fail(RuntimeError(f"the task of partition {self.partition} ended by itself: {task!r}"))
 
+    def _new(self) -> OpenedPartition:
+        return OpenedPartition(self._context, self._consumer, self.partition, self._go_on_opening)
+
+    def _go_on_opening(self) -> None:
+        """The opening gets on: its deadline is one for silence, however much there is to restore."""
+        self._deadline.reschedule(asyncio.get_running_loop().time() + self._context.timeouts.opening)
+
     async def _open(self) -> None:
         opened = self._opened  # a new one: an error discards it
         await opened.open()
@@ -153,7 +162,9 @@ class PartitionOwner:
         self._wake.clear()
         self._failure = None
         self._go_on()
-        log.info("partition_opened", partition=self.partition, offset=opened.next_offset, executions=len(opened.states))
+        log.info(
+            "partition_opened", partition=self.partition, offset=opened.next_offset, executions=opened.states.count
+        )
 
     def _go_on(self) -> None:
         """Fetch from the next command on; what was fetched before is dropped."""
@@ -230,7 +241,7 @@ class PartitionOwner:
 
     async def _discard(self) -> None:
         self.queue.clear()
-        opened, self._opened = self._opened, OpenedPartition(self._context, self._consumer, self.partition)
+        opened, self._opened = self._opened, self._new()
         if self.phase is not Phase.CLOSED and self.tp in self._consumer.assignment():
             self._consumer.pause(self.tp)
         await opened.discard()

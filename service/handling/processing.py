@@ -34,7 +34,7 @@ class Processing:
     def __init__(self, partition: int, context: HandlerContext, consumer: AIOKafkaConsumer) -> None:
         self._context, self._consumer = context, consumer
         self._reader = CommandReader(partition, context.partitions)
-        self._decider = Decider(partition, context.partitions, context.window)
+        self._decider = Decider(partition, context.partitions, context.kept)
 
     async def process(self, records: Sequence[Record], unit: UnitOfWork, verdict: Verdict) -> None:
         """Answer the records, in order, into `unit`; as many as time and the size of a transaction allow."""
@@ -46,6 +46,7 @@ class Processing:
                 commands.append(self._read(record, verdict))
                 if pace.must_rest:
                     await pace.rest()
+            unit.load(command.execution_id for command in commands if isinstance(command, Readable))
             known = await lookup.find(commands, unit)
             for command in commands:
                 state = unit.state_of(command.execution_id) if isinstance(command, Readable) else None

@@ -1,105 +1,131 @@
-"""The state topic's records: a snapshot per execution, and the position that each transaction writes beside them.
+"""The state topic's records: a packed snapshot per execution, and the service's own records beside them.
 
-A snapshot names the version of its format, and each later version reads it. What is not known is refused: to write the
-execution again without it would be to lose it.
+The key of a snapshot is the executionId's 16 bytes; a key that begins with NUL and has another length is the service's.
+The value is a byte that names the version of its format, then a MessagePack array. Each later version reads it. What is
+not known is refused: to write the execution again without it would be to lose it.
 """
 
-from typing import Final, Literal
+from typing import Final
+from uuid import UUID
 
 import msgspec
 from msgspec import Struct
 
 from service.contracts.status import Status
-from service.contracts.timestamps import Timestamp, decode_hook, encode_hook
+from service.contracts.timestamps import Timestamp, epoch_ms, from_epoch_ms
 from service.domain.execution import Execution, Remembered
+from service.domain.identity import id_bytes
 
 POSITION_KEY: Final = b"\0position"
 """The key of the record that holds the next command offset of the partition, as decimal text."""
 
-VERSION: Final = 2
-"""What is written. Version 1 was the bare execution, with the ids and hashes of its commands only."""
+VERSION: Final = 3
+"""What is written. Versions 1 and 2 were JSON under the executionId's text: see `json_snapshots`."""
+
+_VERSION_BYTE: Final = bytes((VERSION,))
+_ID_BYTES: Final = 16
 
 
 class UnreadableSnapshotError(Exception):
     """A later version wrote this state. The action: upgrade this handler; until then the partition stays closed."""
 
 
-class _Snapshot(Struct, forbid_unknown_fields=True):
-    version: Literal[2]
-    execution: Execution
+class _Packed(Struct, array_like=True, forbid_unknown_fields=True, gc=False):
+    """An execution without its id, which is the key. Times are milliseconds since 1970."""
 
-
-class _Version(Struct):
-    version: int = 1
-
-
-class _Execution1(Struct, forbid_unknown_fields=True):
-    """An execution as version 1 wrote it: command number n had caused the event with sequence n."""
-
-    execution_id: str
     sequence: int
     status: Status
     task_id: str
     task_version: str
     created_by: str
-    created_at: Timestamp
     tags: tuple[str, ...]
-    started_at: Timestamp | None
-    completed_at: Timestamp | None
+    created_at: int
+    occurred_at: int
+    started_at: int | None
+    completed_at: int | None
     spark_application_id: str | None
-    commands: tuple[tuple[str, str], ...]
+    commands: tuple[Remembered, ...]
 
 
-_encoder: Final = msgspec.json.Encoder(enc_hook=encode_hook)
-_decoder: Final = msgspec.json.Decoder(_Snapshot, dec_hook=decode_hook)
-_decoder_1: Final = msgspec.json.Decoder(_Execution1, dec_hook=decode_hook)
-_versions: Final = msgspec.json.Decoder(_Version)
+_pack: Final = msgspec.msgpack.Encoder().encode
+_unpack: Final = msgspec.msgpack.Decoder(_Packed).decode
+
+
+def state_key(execution_id: str) -> bytes:
+    """The key of an execution's snapshot."""
+    return id_bytes(execution_id)
+
+
+def execution_id_of(key: bytes) -> str:
+    """The executionId whose snapshot has this key."""
+    return str(UUID(bytes=key))
+
+
+def is_state_key(key: bytes) -> bool:
+    """Whether a snapshot has this key, or anything else of the service."""
+    return len(key) == _ID_BYTES
 
 
 def encode_snapshot(state: Execution) -> bytes:
-    """The state as JSON."""
-    return _encoder.encode(_Snapshot(VERSION, state))
+    """The state, packed."""
+    started, completed = state.started_at, state.completed_at
+    packed = _Packed(
+        state.sequence,
+        state.status,
+        state.task_id,
+        state.task_version,
+        state.created_by,
+        state.tags,
+        epoch_ms(state.created_at),
+        epoch_ms(state.occurred_at),
+        None if started is None else epoch_ms(started),
+        None if completed is None else epoch_ms(completed),
+        state.spark_application_id,
+        state.commands,
+    )
+    return _VERSION_BYTE + _pack(packed)
 
 
-def decode_snapshot(value: bytes) -> Execution:
-    """The state from JSON, whichever version wrote it.
+def check_version(value: bytes) -> None:
+    """Look whether a snapshot can be read, without reading it.
+
+    Raises:
+        UnreadableSnapshotError: a later version wrote it.
+    """
+    if not value.startswith(_VERSION_BYTE):
+        raise UnreadableSnapshotError(
+            f"A state was written by a later version than this one, which reads snapshots up to version {VERSION}: "
+            f"it begins with {value[:1]!r}. Upgrade this handler."
+        )
+
+
+def decode_snapshot(execution_id: str, value: bytes) -> Execution:
+    """The state of this execution.
 
     Raises:
         UnreadableSnapshotError: a later version wrote it, or it holds what this one does not know.
     """
+    check_version(value)
     try:
-        version = _versions.decode(value).version
-        return _upcast(_decoder_1.decode(value)) if version == 1 else _decoder.decode(value).execution
-    except msgspec.ValidationError as error:
-        raise UnreadableSnapshotError(
-            f"A state was written by a later version than this one, which reads snapshots up to version {VERSION}: "
-            f"{error}. Upgrade this handler."
-        ) from error
-
-
-def _upcast(old: _Execution1) -> Execution:
-    """The execution as today's version remembers it. What the askers were told followed from the sequence then."""
-    spark = old.spark_application_id
-    told: list[tuple[Status, Timestamp | None, Timestamp | None, str | None]] = [
-        (Status.PENDING, None, None, None),
-        *[(Status.RUNNING, old.started_at, None, spark)] * (old.sequence - 2),
-        (old.status, old.started_at, old.completed_at, spark),
-    ]
-    commands = zip(old.commands, told[-old.sequence :], strict=True)
+        packed = _unpack(value[1:])
+    except msgspec.MsgspecError as error:
+        raise UnreadableSnapshotError(f"The state of {execution_id} cannot be read: {error}.") from error
     return Execution(
-        execution_id=old.execution_id,
-        sequence=old.sequence,
-        status=old.status,
-        task_id=old.task_id,
-        task_version=old.task_version,
-        created_by=old.created_by,
-        created_at=old.created_at,
-        tags=old.tags,
-        occurred_at=old.completed_at or old.started_at or old.created_at,
-        started_at=old.started_at,
-        completed_at=old.completed_at,
-        spark_application_id=spark,
-        commands=tuple(
-            Remembered(id_, hash_, sequence, *answer) for sequence, ((id_, hash_), answer) in enumerate(commands, 1)
-        ),
+        execution_id,
+        packed.sequence,
+        packed.status,
+        packed.task_id,
+        packed.task_version,
+        packed.created_by,
+        from_epoch_ms(packed.created_at),
+        packed.tags,
+        from_epoch_ms(packed.occurred_at),
+        _time(packed.started_at),
+        _time(packed.completed_at),
+        packed.spark_application_id,
+        packed.commands,
     )
+
+
+def _time(milliseconds: int | None) -> Timestamp | None:
+    return None if milliseconds is None else from_epoch_ms(milliseconds)

@@ -1,56 +1,140 @@
 """Stage 6, remember: what a partition knows of its executions, and the timers that follow from it."""
 
-import heapq
+import asyncio
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
 from typing import Final
 
 from service.contracts.timestamps import Timestamp
 from service.domain.execution import Execution
-from service.domain.timers import Timer, timers_of
+from service.domain.timers import Timer
+from service.handling.restoring import StoreRecords, until_ready
+from service.handling.snapshots import decode_snapshot, state_key
+from service.handling.state_store import StateRecord, StateStore
+from service.handling.timer_keys import TIMER_PREFIX, TIMER_SIZE, timer_key, timer_of
 
 MAX_DUE: Final = 5_000
 """So many timers at a time, so that the transaction that carries them out stays quick."""
 
+MAX_HOT: Final = 2_500
+"""So many executions that were used last are kept unpacked, and at most so many again; each has 1.5 KB."""
+
+MAX_UNWRITTEN: Final = 4_000
+"""So many records are collected before they are written to the store: those of a short run replace each other."""
+
+MAX_BACKLOG: Final = 5 * MAX_UNWRITTEN
+"""With so many, a disk that is behind is waited for."""
+
 
 class States:
-    """The committed states by executionId: the open ones, and those finished inside the idempotency window.
+    """The committed states, by executionId: those used last at hand, all of them in the store or on their way to it."""
 
-    Timers are not stored, for they follow from the states. One that no state has any more is let ring all the same.
-    """
+    def __init__(self, store: StateStore, records: StoreRecords) -> None:
+        self._store, self._records = store, records
+        self._hot: dict[str, Execution | None] = {}
+        self._cooling: dict[str, Execution | None] = {}
+        self._unwritten: dict[bytes, bytes | None] = {}
+        self._offset = store.offset
+        self._next_due = next((timer.due for timer in self._first_timers(1)), None)
 
-    def __init__(self, restored: Mapping[str, Execution], window: timedelta) -> None:
-        self._states = dict(restored)
-        self._timers = [timer for state in restored.values() for timer in timers_of(state, window)]
-        heapq.heapify(self._timers)
+    @property
+    def count(self) -> int:
+        """About how many executions are remembered."""
+        return self._store.count
 
-    def __len__(self) -> int:
-        return len(self._states)
+    def load(self, execution_ids: Iterable[str]) -> None:
+        """Have at hand what `get` will be asked for; to look many up at once is quicker.
+
+        Raises:
+            StoreError: the store cannot be read.
+            UnreadableSnapshotError: a later version wrote a state.
+        """
+        self._cool()
+        missing = {state_key(id_): id_ for id_ in execution_ids if not self._is_hot(id_)}
+        if not missing:
+            return
+        stored = [key for key in missing if key not in self._unwritten]
+        values = dict(zip(stored, self._store.get(stored), strict=True)) if stored else {}
+        for key, id_ in missing.items():
+            value = values[key] if key in values else self._unwritten[key]
+            self._hot[id_] = None if value is None else decode_snapshot(id_, value)
 
     def get(self, execution_id: str) -> Execution | None:
-        """What is remembered of this execution; None if nothing is."""
-        return self._states.get(execution_id)
+        """What is remembered of this execution; None if nothing is. Errors as of `load`."""
+        if not self._is_hot(execution_id):
+            self.load((execution_id,))
+        return self._hot[execution_id]
 
-    def remember(self, changed: Mapping[str, Execution | None], timers: Iterable[Timer]) -> None:
-        """Take over what a transaction has committed; None forgets."""
-        for execution_id, state in changed.items():
-            if state is None:
-                self._states.pop(execution_id, None)
-            else:
-                self._states[execution_id] = state
+    def remember(
+        self,
+        changed: Mapping[str, Execution | None],
+        records: Iterable[StateRecord],
+        timers: Iterable[Timer],
+        offset: int,
+    ) -> None:
+        """Take over what a transaction has committed: states (None forgets), their records, timers; up to `offset`.
+
+        Raises:
+            StoreError: the store cannot be written; the topic has everything.
+        """
+        self._cool()
+        self._hot.update(changed)
+        self._unwritten.update(records)
         for timer in timers:
-            heapq.heappush(self._timers, timer)
+            self._unwritten[timer_key(timer)] = b""
+            self._next_due = min(timer.due, self._next_due or timer.due)
+        self._offset = offset
+        if len(self._unwritten) >= MAX_UNWRITTEN and not self._store.is_busy:
+            self._write()
+
+    async def settle(self) -> None:
+        """Wait for a disk that is far behind."""
+        if len(self._unwritten) >= MAX_BACKLOG:
+            await until_ready(self._store)
+            self._write()
 
     def take_due(self, at: Timestamp) -> list[Timer]:
         """The timers that are due now, in order, at most `MAX_DUE`.
 
-        They are given once: if their transaction fails, all of this must be made anew from what was committed.
+        They stay in the store until they are `rung`: if their transaction fails, they are found again.
         """
-        due: list[Timer] = []
-        while self._timers and self._timers[0].due < at and len(due) < MAX_DUE:
-            due.append(heapq.heappop(self._timers))
+        if self._next_due is None or self._next_due >= at:
+            return []
+        if self._unwritten:
+            self._write()
+        timers = self._first_timers(MAX_DUE)
+        due = [timer for timer in timers if timer.due < at]
+        later = timers[len(due) :] or (timers[-1:] if len(timers) == MAX_DUE else [])
+        self._next_due = later[0].due if later else None
         return due
+
+    def rung(self, timers: Iterable[Timer]) -> None:
+        """These have done what they were for."""
+        self._unwritten.update((timer_key(timer), None) for timer in timers)
 
     def seconds_left(self, at: Timestamp) -> float | None:
         """How long it is until the next timer is due; None if there is none."""
-        return (self._timers[0].due - at).total_seconds() if self._timers else None
+        return None if self._next_due is None else (self._next_due - at).total_seconds()
+
+    async def close(self) -> None:
+        """Write what is not written yet, and close the store."""
+        try:
+            if self._unwritten:
+                self._write()
+        finally:
+            await asyncio.to_thread(self._store.close)
+
+    def _write(self) -> None:
+        self._store.write(self._unwritten.items(), self._records.mark(self._offset))
+        self._unwritten.clear()
+
+    def _first_timers(self, most: int) -> list[Timer]:
+        return [timer_of(key) for key, _ in self._store.scan(TIMER_PREFIX, TIMER_SIZE, most)]
+
+    def _is_hot(self, execution_id: str) -> bool:
+        if execution_id in self._cooling and execution_id not in self._hot:
+            self._hot[execution_id] = self._cooling[execution_id]
+        return execution_id in self._hot
+
+    def _cool(self) -> None:
+        if len(self._hot) > MAX_HOT:
+            self._cooling, self._hot = self._hot, {}

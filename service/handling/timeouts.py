@@ -21,6 +21,7 @@ class Timeouts:
     transaction_broker: float = 20
     """The coordinator aborts a transaction that is open for longer."""
     opening: float = 30
+    """An opening that makes no progress for so long begins again."""
     revoke: float = 3
     """A transaction in flight may take this long to end when the partition is revoked."""
     stop: float = 3

@@ -1,6 +1,7 @@
 """Stage 5, commit: one unit of work, one Kafka transaction: the input offset and all records, replies last."""
 
 import asyncio
+from typing import NamedTuple
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import (
@@ -14,7 +15,7 @@ from aiokafka.errors import (
 )
 
 from service.contracts.replies import Position
-from service.contracts.topics import COMMANDS_TOPIC, EVENTS_TOPIC, HANDLER_GROUP
+from service.contracts.topics import COMMANDS_TOPIC, EVENTS_TOPIC, HANDLER_GROUP, STATE_TOPIC
 from service.handling.batches import Batches, Outgoing
 from service.handling.reply_records import reply_record
 from service.handling.unit_of_work import UnitOfWork
@@ -41,9 +42,16 @@ class ReplyRefusedError(Exception):
         self.topic, self.error = topic, error
 
 
+class Ends(NamedTuple):
+    """How far a partition's topics go after a commit: offsets that no event, or state, has passed yet."""
+
+    events: int
+    states: int
+
+
 async def commit(
     producer: AIOKafkaProducer, unit: UnitOfWork, next_offset: int, events_end: int, reply_seconds: float
-) -> int:
+) -> Ends:
     """Commit the unit, or raise; the state in memory may change only after this returns.
 
     All commands before offset `next_offset` are answered by it. `events_end` is an offset that no event of the
@@ -52,7 +60,7 @@ async def commit(
     Any exception leaves the outcome unknown: throw the producer and the partition's state away.
 
     Returns:
-        What the next unit is to be given as `events_end`.
+        How far the topics go now.
 
     Raises:
         ReplyRefusedError: a reply topic cannot be written.
@@ -69,7 +77,7 @@ async def commit(
     if unit.replies:
         await _send_replies(producer, unit, event_offsets, events_end, reply_seconds)
     await producer.commit_transaction()
-    return events_end
+    return Ends(events_end, offsets[STATE_TOPIC, unit.partition][-1] + 1)
 
 
 async def _send_replies(

@@ -1,7 +1,7 @@
 """Stage 4, pack: what one transaction is going to do, as it is put together. None of it is true before the commit."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import assert_never
 
@@ -15,7 +15,7 @@ from service.handling.deciding import Accepted, Answer, Misplaced, Refused, Repe
 from service.handling.records import command_records, event_records, forwarded_record
 from service.handling.rejection_records import rejection_record
 from service.handling.reply_records import Replied
-from service.handling.snapshots import POSITION_KEY, encode_snapshot
+from service.handling.snapshots import POSITION_KEY, encode_snapshot, state_key
 from service.handling.states import States
 from service.kafka.murmur2 import partition_of
 
@@ -24,18 +24,23 @@ class UnitOfWork:
     """The answers to a batch of a partition's commands, and what timers do; as records, packed into `batches`.
 
     `at` is the time of all of it, `count` how many commands are answered, `size` how many bytes their events have.
-    `changed` are the states by now, None for one to forget. `replies` come when all else is sent, for they name
-    offsets: beside an accepted command stands which of the transaction's events is its last.
+    `changed` are the states by now, None for one to forget; `states` at last their records. `replies` come when all
+    else is sent, for they name offsets: beside an accepted command stands which of the unit's events is its last.
     """
 
     def __init__(self, partition: int, partitions: int, batches: Batches, committed: States, at: Timestamp) -> None:
         self.partition, self.batches, self.at = partition, batches, at
         self._partitions, self._committed = partitions, committed
         self.changed: dict[str, Execution | None] = {}
+        self.states: dict[bytes, bytes | None] = {}
         self.timers: list[Timer] = []
         self.replies: list[tuple[Replied, int | None]] = []
         self.outcomes: Counter[str] = Counter()
         self.count = self.size = self._events = 0
+
+    def load(self, execution_ids: Iterable[str]) -> None:
+        """Have at hand what `state_of` will be asked for."""
+        self._committed.load(id_ for id_ in execution_ids if id_ not in self.changed)
 
     def state_of(self, execution_id: str) -> Execution | None:
         """The state of the execution by now; None if there is none."""
@@ -43,10 +48,11 @@ class UnitOfWork:
             return self.changed[execution_id]
         return self._committed.get(execution_id)
 
-    def ring(self, due: Iterable[Timer], window: timedelta) -> None:
-        """Let timers do what they are for; `window` is how long a finished execution is remembered."""
+    def ring(self, due: Sequence[Timer], kept: timedelta | None) -> None:
+        """Let timers do what they are for; `kept` is how long a finished execution is remembered."""
+        self.load(timer.execution_id for timer in due)
         for timer in due:
-            if ring(self.state_of(timer.execution_id), timer, window).forgets:
+            if ring(self.state_of(timer.execution_id), timer, kept).forgets:
                 self.changed[timer.execution_id] = None
 
     def add(self, answer: Answer) -> None:
@@ -88,9 +94,10 @@ class UnitOfWork:
         The offset is what an opening compares the group's with.
         """
         now = epoch_ms(self.at)
-        for execution_id, state in self.changed.items():
-            self._put_state(execution_id.encode(), None if state is None else encode_snapshot(state), now)
-        self._put_state(POSITION_KEY, b"%d" % next_offset, now)
-
-    def _put_state(self, key: bytes, value: bytes | None, now: int) -> None:
-        self.batches.put(STATE_TOPIC, self.partition, Outgoing(key, value, [], now))
+        self.states = {
+            state_key(execution_id): None if state is None else encode_snapshot(state)
+            for execution_id, state in self.changed.items()
+        }
+        self.states[POSITION_KEY] = b"%d" % next_offset
+        for key, value in self.states.items():
+            self.batches.put(STATE_TOPIC, self.partition, Outgoing(key, value, [], now))

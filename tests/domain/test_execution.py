@@ -34,6 +34,7 @@ from service.domain.definitions import MAX_REASON, Definition, UnusableDefinitio
 from service.domain.execution import MAX_REMEMBERED, Execution, as_told, folded
 from service.domain.identity import command_hash
 from service.domain.view import describe, view
+from tests.ids import hash_of, id_of
 
 T = [Timestamp(2026, 1, 1, 12, tzinfo=UTC) + timedelta(seconds=n) for n in range(10)]
 WINDOW = timedelta(hours=1)
@@ -64,7 +65,7 @@ SKIP = SkipTaskExecution(execution_id=ID, reason=SkipCause.UPSTREAM_FAILED, node
 
 def request(command: Command, id_: str, at: Timestamp) -> Request:
     content = command_hash(type(command).__name__, command.model_dump(mode="json", exclude_none=True))
-    return Request(command, id_, content, "/tests", at)
+    return Request(command, id_of(id_), content, "/tests", at)
 
 
 def when(
@@ -126,7 +127,7 @@ WAITED |= {"occurred_at": T[9], "completed_at": T[9]}
 
 
 def by(command: Command, id_: str = "id-9") -> dict[str, Any]:
-    return {"command_id": id_, "command_hash": request(command, id_, T[0]).command_hash}
+    return {"command_id": id_of(id_), "command_hash": request(command, id_, T[0]).command_hash}
 
 
 CREATED = TaskExecutionCreated(
@@ -232,7 +233,7 @@ def noted(number: int) -> TaskExecutionStarted:
     """An event that is neither creation, start nor end: as a later version may have them."""
     return TaskExecutionStarted(
         **SHARED, sequence=number, occurred_at=T[3], status=Status.RUNNING, started_at=T[2],
-        command_id=f"id-{number}", command_hash=f"hash-{number}",
+        command_id=id_of(f"id-{number}"), command_hash=hash_of(f"{number}"),
     )  # fmt: skip
 
 

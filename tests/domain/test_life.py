@@ -26,6 +26,7 @@ from service.domain.definitions import Definition
 from service.domain.execution import Execution, as_told, folded
 from service.domain.identity import command_hash
 from service.domain.view import describe, view
+from tests.ids import id_of
 
 ID = "11111111-1111-5111-8111-111111111111"
 LOAD = Definition(
@@ -95,7 +96,7 @@ class Life(RuleBasedStateMachine):
 
     def send(self, command: Command, id_: str) -> None:
         content = command_hash(type(command).__name__, command.model_dump(mode="json"))
-        request = Request(command, id_, content, "/tests", self.clock)
+        request = Request(command, id_of(id_), content, "/tests", self.clock)
         before = self.state.status if self.state else None
         for event in decided(self.state, request):
             assert (before, event.status) in TRANSITIONS

@@ -22,6 +22,7 @@ from service.contracts.timestamps import Timestamp
 from service.domain.decision import Request, decide
 from service.domain.definitions import Definition
 from service.domain.execution import Execution, folded
+from tests.ids import hash_of, id_of
 
 ID = "11111111-1111-5111-8111-111111111111"
 ETL = Definition(
@@ -78,7 +79,7 @@ def after(commands: list[Command]) -> Execution | None:
 def request(command: Command, id_: str) -> Request:
     # The content is as new as the id, so that only the status can make it a repeat.
     content = "execute" if isinstance(command, ExecuteTask) else f"content of {id_}"
-    return Request(command, id_, content, "/tests", Timestamp(2026, 1, 1, tzinfo=UTC))
+    return Request(command, id_of(id_), hash_of(content), "/tests", Timestamp(2026, 1, 1, tzinfo=UTC))
 
 
 @pytest.mark.parametrize(("name", "status", "cell"), CELLS)

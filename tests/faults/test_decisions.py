@@ -13,23 +13,25 @@ from service.contracts.envelope import SOURCE
 from service.contracts.topics import COMMANDS_TOPIC
 from service.domain.decision import Decision, Request, decide
 from service.domain.execution import folded
+from service.handling import handler
 from service.handling.handler import utc_now
 from tests.faults.conftest import TASK
 from tests.handling.world import Running, World, body, eventually, execution_id, header, id_owned_by
+from tests.ids import hash_of, id_of
 
 PARTITION = 2
-WINDOW = timedelta(seconds=1)
+RETENTION = timedelta(seconds=1)
 PLANTED = "planted"
 
 
-def decide_more(state: Any, request: Request, definition: Any, window: timedelta) -> Decision:
+def decide_more(state: Any, request: Request, definition: Any, kept: timedelta | None) -> Decision:
     """To start a planted one is to end it at once, and to execute another task."""
-    first = decide(state, request, definition, window)
+    first = decide(state, request, definition, kept)
     if not isinstance(request.command, StartTaskExecution) or first.repeats:
         return first
     succeed = SucceedTaskExecution(execution_id=request.command.execution_id, outputs={})
-    then = Request(succeed, PLANTED, PLANTED, request.source, request.at)
-    second = decide(folded(state, first.events), then, definition, window)
+    then = Request(succeed, id_of(PLANTED), hash_of(PLANTED), request.source, request.at)
+    second = decide(folded(state, first.events), then, definition, kept)
     last = [replace(event, command_id=request.command_id, command_hash=request.command_hash) for event in second.events]
     return Decision((*first.events, *last), (TASK,), second.timers)
 
@@ -93,18 +95,19 @@ async def test_several_events_and_a_command_that_follows_happen_once(
 async def test_an_idle_partition_forgets_by_its_timer_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """No command comes after the one that set the timer."""
     monkeypatch.setattr("service.handling.deciding.decide", decide_more)
+    monkeypatch.setattr(handler, "FORGET_AFTER_DROP", timedelta(0))
     times = [utc_now()]
-    async with planted(world, clock=lambda: times[-1], window=WINDOW) as (running, id_):
+    async with planted(world, clock=lambda: times[-1], retention=RETENTION) as (running, id_):
         started = execution_id(id_)
         await world.command(StartTaskExecution(execution_id=started), partition=PARTITION)
         await world.settled()
         committed = [await world.committed(partition) for partition in range(4)]
         assert running.states(PARTITION)[started].status == "SUCCESS"
-        times.append(times[-1] + WINDOW + timedelta(milliseconds=1))
+        times.append(times[-1] + RETENTION + timedelta(milliseconds=1))
         await eventually(lambda: started not in running.states(PARTITION), "it is forgotten")
-        snapshots = await world.snapshots(started.encode())
+        snapshots = await world.snapshots(started)
         assert [record.value is None for record in snapshots] == [False, False, True]
         assert [await world.committed(partition) for partition in range(4)] == committed
-    async with world.handler(window=WINDOW) as running:
+    async with world.handler(retention=RETENTION) as running:
         await running.all_open()
         assert started not in running.states(PARTITION)

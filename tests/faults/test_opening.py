@@ -14,12 +14,19 @@ from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 from service.contracts.commands import ExecuteTask
 from service.contracts.topics import COMMANDS_TOPIC, EVENTS_TOPIC, HANDLER_GROUP, STATE_TOPIC
 from service.handling import metrics, opened
+from service.handling.handler import utc_now
 from service.handling.producer import start_producer, stop_producer
-from service.handling.recovery import ForeignTransactionError, StateLostError, restore
-from service.handling.snapshots import POSITION_KEY
+from service.handling.recovery import StateLostError
+from service.handling.restoring import Progress, StoreRecords, restore
+from service.handling.snapshots import POSITION_KEY, state_key
+from service.handling.state_store import MARK_KEY
+from service.handling.state_topic import ForeignTransactionError, state_topic
+from service.handling.stores import StateStores
 from service.handling.timeouts import Timeouts
 from tests.handling.world import PARTITIONS, QUICK, SECONDS, World, eventually, execution_id, id_owned_by
+from tests.ids import id_of
 
+OTHERS = (id_of("of a foreigner"), id_of("behind it"))
 EXECUTE = ExecuteTask(task_id="faults:task", task_version="1.0.0", inputs={})
 
 
@@ -94,6 +101,18 @@ async def test_an_opening_ends_the_old_owners_open_transaction(world: World) -> 
     assert await world.events("never-committed") == []
 
 
+async def restored(world: World, partition: int) -> dict[bytes, bytes]:
+    """What a new store has after a restore."""
+    async with state_topic(world.servers, partition, QUICK) as topic:
+        records = StoreRecords(topic.origin, None, utc_now)
+        store = await StateStores(None).open(records.origin, topic, utc_now())
+        await restore(topic, store, records, Progress(partition, lambda: None))
+    assert store.offset == topic.end
+    found = dict(store._db.items())
+    store.close()
+    return {key: value for key, value in found.items() if key != MARK_KEY}
+
+
 async def test_nothing_is_read_before_the_old_owner_is_fenced(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its transaction commits at the last moment: what was read earlier would be the offset and state before it."""
     lost = metrics.OFFSETS_LOST._value.get()
@@ -116,35 +135,35 @@ async def test_nothing_is_read_before_the_old_owner_is_fenced(world: World, monk
 async def test_a_partition_stays_closed_while_a_foreign_transaction_is_open_on_its_state(world: World) -> None:
     """Behind an open transaction, records that are committed already are invisible."""
     execution, before = await one_execution(world, 2), resets(ForeignTransactionError)
-    (snapshot,) = await world.snapshots(execution.encode())
+    (snapshot,) = await world.snapshots(execution)
     async with transaction(world, "a-foreigner") as foreign:
-        await (await foreign.send(STATE_TOPIC, snapshot.value, b"of-a-foreigner", 2))
-        await world.write(snapshot.value, key=b"behind-it", partition=2, topic=STATE_TOPIC)
+        await (await foreign.send(STATE_TOPIC, snapshot.value, state_key(OTHERS[0]), 2))
+        await world.write(snapshot.value, key=state_key(OTHERS[1]), partition=2, topic=STATE_TOPIC)
         async with world.handler() as running:
             await running.all_open({0, 1, 3})
             await eventually(lambda: resets(ForeignTransactionError) > before, "the opening was refused")
             assert not running.owners[2].is_open
             await foreign.commit_transaction()
             await running.all_open()
-            assert running.states(2).keys() >= {execution, "of-a-foreigner", "behind-it"}
+            assert running.states(2).keys() >= {execution, *OTHERS}
 
 
 async def test_restoring_passes_markers_aborted_records_and_tombstones(world: World) -> None:
     """An end marker has an offset but no record: who waits for the last offset's record waits for ever."""
     execution = await one_execution(world, 3)
-    (snapshot,) = await world.snapshots(execution.encode())
+    (snapshot,) = await world.snapshots(execution)
     async with asyncio.timeout(SECONDS / 2):
-        before = await restore(world.servers, 3, QUICK)
+        before = await restored(world, 3)
         async with transaction(world, "aborter") as aborter:
-            await (await aborter.send(STATE_TOPIC, None, execution.encode(), 3))
-            await (await aborter.send(STATE_TOPIC, snapshot.value, b"aborted", 3))
+            await (await aborter.send(STATE_TOPIC, None, state_key(execution), 3))
+            await (await aborter.send(STATE_TOPIC, snapshot.value, state_key(OTHERS[0]), 3))
             await (await aborter.send(STATE_TOPIC, b"0", POSITION_KEY, 3))
             await aborter.abort_transaction()
         await world.read(STATE_TOPIC)
-        assert (await restore(world.servers, 3, QUICK)) == before
-        assert execution in before.states
-        await world.write(None, key=execution.encode(), partition=3, topic=STATE_TOPIC)
-        assert execution not in (await restore(world.servers, 3, QUICK)).states
+        assert (await restored(world, 3)) == before
+        assert state_key(execution) in before
+        await world.write(None, key=state_key(execution), partition=3, topic=STATE_TOPIC)
+        assert state_key(execution) not in (await restored(world, 3))
 
 
 async def test_lost_group_offsets_raise_the_alarm_and_nothing_is_handled_twice(world: World) -> None:

@@ -9,9 +9,8 @@ from service.contracts.topics import COMMANDS_TOPIC
 from service.domain.execution import Execution
 from service.domain.timers import Timer
 from service.handling.bisection import Verdict
-from service.handling.states import States
 from service.kafka.records import Record
-from tests.handling.stages import WINDOW, a_record
+from tests.handling.stages import a_record, remembering
 
 TP = TopicPartition(COMMANDS_TOPIC, 0)
 
@@ -45,7 +44,7 @@ class Opened:
     """Opens at once; a transaction is what `work` makes of it, at first the answer that all are handled."""
 
     def __init__(self, *restored: Execution) -> None:
-        self.states = States({state.execution_id: state for state in restored}, WINDOW)
+        self.states = remembering(*restored)
         self.restored, self.next_offset = restored, 7
         self.calls: list[tuple[list[int], list[Timer], Verdict]] = []
         self.opened = self.discarded = 0
@@ -55,12 +54,13 @@ class Opened:
         return len(records)
 
     async def open(self) -> None:
-        self.states = States({state.execution_id: state for state in self.restored}, WINDOW)
+        self.states = remembering(*self.restored)
         self.opened += 1
 
     async def transact(self, records: Sequence[Record], due: Sequence[Timer], verdict: Verdict) -> int:
         self.calls.append(([record.offset for record in records], list(due), verdict))
         answered = await self.work(records)
+        self.states.rung(due)
         if answered:
             self.next_offset = records[answered - 1].offset + 1
         return answered

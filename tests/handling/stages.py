@@ -1,6 +1,6 @@
 """What the stages of the write side pass on to each other, as values."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import cast
 
@@ -17,10 +17,14 @@ from service.domain.timers import Timer, timers_of
 from service.handling.batches import Batches, Outgoing
 from service.handling.deciding import Accepted, Refused
 from service.handling.incoming import ReplyAddress
+from service.handling.restoring import StoreRecords
+from service.handling.snapshots import encode_snapshot, state_key
+from service.handling.state_store import Mark, StateRecord, StateStore
 from service.handling.states import States
 from service.handling.unit_of_work import UnitOfWork
 from service.kafka.records import Record
 from tests.handling.pure import HeaderPairs, raw_record
+from tests.ids import hash_of, id_of
 
 AT = Timestamp.parse("2026-03-01T12:00:00.123Z")
 WINDOW = timedelta(hours=1)
@@ -47,21 +51,21 @@ def execute(offset: int, id_: str | None = None) -> Record:
     return a_record(offset, EXECUTE, [(name, text.encode()) for name, text in headers.items()], key=b"k")
 
 
-def created(execution_id: str, at: Timestamp = AT) -> TaskExecutionCreated:
+def created(name: str, at: Timestamp = AT) -> TaskExecutionCreated:
     """The first event of an execution."""
     return TaskExecutionCreated(
-        execution_id=execution_id, sequence=1, occurred_at=at, status=Status.PENDING, task_id="a:task",
-        task_version="1.0.0", created_by="/tests", created_at=at, tags=(), command_id=execution_id, command_hash="1",
-        resolved_inputs={},
+        execution_id=id_of(name), sequence=1, occurred_at=at, status=Status.PENDING, task_id="a:task",
+        task_version="1.0.0", created_by="/tests", created_at=at, tags=(), command_id=id_of(name),
+        command_hash=hash_of("1"), resolved_inputs={},
     )  # fmt: skip
 
 
-def stopped(execution_id: str, at: Timestamp = AT) -> TaskExecutionStopped:
+def stopped(name: str, at: Timestamp = AT) -> TaskExecutionStopped:
     """Its last one."""
     return TaskExecutionStopped(
-        execution_id=execution_id, sequence=2, occurred_at=at, status=Status.STOPPED, previous_status=Status.PENDING,
+        execution_id=id_of(name), sequence=2, occurred_at=at, status=Status.STOPPED, previous_status=Status.PENDING,
         task_id="a:task", task_version="1.0.0", created_by="/tests", created_at=at, tags=(), completed_at=at,
-        command_id=f"stop {execution_id}", command_hash="2", requested_by="/tests",
+        command_id=id_of(f"stop {name}"), command_hash=hash_of("2"), requested_by="/tests",
     )  # fmt: skip
 
 
@@ -72,9 +76,9 @@ def state_after(*events: Event) -> Execution:
     return state
 
 
-def finished(execution_id: str, at: Timestamp = AT) -> Execution:
+def finished(name: str, at: Timestamp = AT) -> Execution:
     """An execution that ended then."""
-    return state_after(created(execution_id, at), stopped(execution_id, at))
+    return state_after(created(name, at), stopped(name, at))
 
 
 def timer_of(state: Execution) -> Timer:
@@ -117,11 +121,54 @@ class Builder:
         return len(self.records)
 
 
+class MemoryStore:
+    """A store that is not on a disk."""
+
+    offset = count = 0
+    is_busy = is_closed = False
+
+    def __init__(self) -> None:
+        self.records: dict[bytes, bytes] = {}
+        self.mark: Mark | None = None
+
+    def get(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        return [self.records.get(key) for key in keys]
+
+    def scan(self, prefix: bytes, size: int, most: int) -> list[tuple[bytes, bytes]]:
+        found = [item for item in sorted(self.records.items()) if item[0].startswith(prefix) and len(item[0]) == size]
+        return found[:most]
+
+    def write(self, records: Iterable[StateRecord], mark: Mark) -> None:
+        for key, value in records:
+            if value is None:
+                self.records.pop(key, None)
+            else:
+                self.records[key] = value
+        self.mark = mark
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def remembering(*known: Execution, kept: timedelta | None = WINDOW) -> States:
+    """What a partition remembers that was opened with these."""
+    records = StoreRecords("origin", kept, lambda: AT)
+    store = MemoryStore()
+    topic = (state_record(state_key(state.execution_id), encode_snapshot(state)) for state in known)
+    store.write(records.of(topic), records.mark(0))
+    return States(cast("StateStore", store), records)
+
+
+def state_record(key: bytes, value: bytes | None, offset: int = 0) -> Record:
+    """A record of the state topic."""
+    return raw_record(value, (), offset=offset, key=key)
+
+
 class Unit(UnitOfWork):
     """A unit of work that shows what is packed."""
 
     def __init__(self, *known: Execution, partition: int = 0, partitions: int = 4) -> None:
-        self.committed = States({state.execution_id: state for state in known}, WINDOW)
+        self.committed = remembering(*known)
         super().__init__(partition, partitions, Batches(Builder), self.committed, AT)
 
     def packed(self, topic: str) -> list[tuple[int, Outgoing]]:

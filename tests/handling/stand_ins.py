@@ -13,6 +13,7 @@ from service.contracts.timestamps import Timestamp
 from service.domain.definitions import Definition
 from service.handling.batches import Outgoing, Place
 from service.handling.context import HandlerContext
+from service.handling.stores import StateStores
 from service.handling.timeouts import Timeouts
 from tests.handling.stages import AT, WINDOW, Builder
 
@@ -92,4 +93,6 @@ def a_context(clock: Callable[[], Timestamp] = lambda: AT, partitions: int = 1) 
     topics: Any = AnyTopic()
     definitions = cast("Any", OneDefinition())
     failure = asyncio.get_running_loop().create_future()
-    return HandlerContext("", partitions, "test", WINDOW, clock, definitions, topics, failure, Timeouts(max_pause=0))
+    stores = StateStores(None)
+    timeouts = Timeouts(max_pause=0)
+    return HandlerContext("", partitions, "test", WINDOW, clock, definitions, stores, topics, failure, timeouts)

@@ -33,7 +33,7 @@ async def test_commands_under_any_key_are_handled_once_each_by_the_owner(world: 
     await world.settled()
     for execution in executions:
         (event,) = await world.events(execution)
-        (snapshot,) = await world.snapshots(execution.encode())
+        (snapshot,) = await world.snapshots(execution)
         assert event.partition == snapshot.partition == owner(execution)
 
 

@@ -11,7 +11,6 @@ from service.domain.execution import Execution
 from service.handling.deciding import DefinitionName, Known
 from service.handling.incoming import CommandReader
 from service.handling.lookup import Lookup
-from service.handling.states import States
 from service.handling.unit_of_work import UnitOfWork
 from service.kafka.records import Record
 from tests.handling.pure import (
@@ -19,7 +18,6 @@ from tests.handling.pure import (
     EXECUTE,
     START,
     TASK,
-    WINDOW,
     accepted,
     command_record,
     definition,
@@ -27,6 +25,7 @@ from tests.handling.pure import (
     raw_record,
     reply_headers,
 )
+from tests.handling.stages import remembering
 
 NAME = ("sales:report", "1.0.0")
 MISSING = command_record("ExecuteTask", {**TASK, "taskVersion": "2.0.0"})
@@ -81,7 +80,7 @@ class Batch:
     def __post_init__(self) -> None:
         stands_in: Any = self
         self.lookup = Lookup(stands_in.definitions, stands_in.topics, stands_in)
-        self.unit = UnitOfWork(0, 1, cast("Any", None), States(self.remembered, WINDOW), AT)
+        self.unit = UnitOfWork(0, 1, cast("Any", None), remembering(*self.remembered.values()), AT)
 
     async def find(self, *records: Record) -> Known:
         return await self.lookup.find([CommandReader(0, 1).read(record) for record in records], self.unit)

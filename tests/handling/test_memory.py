@@ -10,11 +10,12 @@ from uuid_utils.compat import uuid7
 
 from service.contracts.commands import ExecuteTask, StartTaskExecution, StopTaskExecution, SucceedTaskExecution
 from service.contracts.timestamps import Timestamp
-from service.handling.handler import utc_now
+from service.handling.handler import FORGET_AFTER_DROP, utc_now
 from tests.handling.world import World, body, eventually, execution_id, header, id_owned_by
 
 TASK = ExecuteTask(task_id="memory:task", task_version="1.0.0", inputs={})
-WINDOW = timedelta(minutes=10)
+RETENTION = timedelta(minutes=10)
+KEPT = RETENTION + FORGET_AFTER_DROP
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -56,24 +57,24 @@ def stop(execution: str) -> StopTaskExecution:
 
 
 async def test_the_window_forgets_finished_executions_and_only_those(world: World) -> None:
-    clock = Clock(utc_now() - timedelta(hours=2))
-    async with world.handler(clock=clock, window=WINDOW) as running:
+    clock = Clock(utc_now() - timedelta(days=5))
+    async with world.handler(clock=clock, retention=RETENTION) as running:
         await running.all_open()
         old, open_, running_ = await life(world, start, succeed), await life(world), await life(world, start)
-        clock.now += WINDOW
+        clock.now += KEPT
         recent = await life(world, stop)
         clock.now += timedelta(seconds=1)
         await life(world)
         states = running.states(2)
         assert old not in states
         assert {open_, running_, recent} <= set(states)
-    assert [record.value is None for record in await world.snapshots(old.encode())][-1]
-    async with world.handler(clock=clock, window=WINDOW) as running:
+    assert [record.value is None for record in await world.snapshots(old)][-1]
+    async with world.handler(clock=clock, retention=RETENTION) as running:
         await running.all_open()
         states = running.states(2)
         assert old not in states
         assert {open_, running_, recent} <= set(states)
-        clock.now += WINDOW
+        clock.now += KEPT
         await life(world)
         assert recent not in running.states(2)
         assert {open_, running_} <= set(running.states(2))

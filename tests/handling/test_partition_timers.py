@@ -19,7 +19,7 @@ OLD = finished("old", AT - 2 * WINDOW)
 
 
 async def test_timers_of_an_idle_partition_ring(owner: PartitionOwner, opened: Opened) -> None:
-    opened.states.remember({}, [timer_of(OLD)])
+    opened.states.remember({}, [], [timer_of(OLD)], 0)
     owner._wake.set()  # as when its wait is over
     await eventually(lambda: opened.calls, "the timer rings")
     assert opened.calls == [([], [timer_of(OLD)], Verdict.DECIDE)]
@@ -28,7 +28,7 @@ async def test_timers_of_an_idle_partition_ring(owner: PartitionOwner, opened: O
 async def test_timers_of_an_idle_partition_ring_again_after_a_failure(owner: PartitionOwner, opened: Opened) -> None:
     """No record is searched for then: nothing else would ever let them ring."""
     opened.restored, timer = (OLD,), timer_of(OLD)
-    opened.states.remember({}, [timer])
+    opened.states.remember({}, [], [timer], 0)
 
     async def failing(_records: Sequence[Record]) -> int:
         opened.work = opened.all_of
@@ -41,14 +41,14 @@ async def test_timers_of_an_idle_partition_ring_again_after_a_failure(owner: Par
 
 
 async def test_timers_go_with_the_next_commands(owner: PartitionOwner, opened: Opened) -> None:
-    opened.states.remember({}, [timer_of(OLD)])
+    opened.states.remember({}, [], [timer_of(OLD)], 0)
     owner.put(records(7))
     await eventually(lambda: opened.calls, "they are handled")
     assert opened.calls == [([7], [timer_of(OLD)], Verdict.DECIDE)]
 
 
 async def test_a_parked_partition_s_timers_wait(owner: PartitionOwner, opened: Opened) -> None:
-    opened.states.remember({}, [timer_of(OLD)])
+    opened.states.remember({}, [], [timer_of(OLD)], 0)
     owner.park()
     assert owner._due() == []
     owner.unpark()
@@ -60,7 +60,7 @@ async def test_while_a_record_is_searched_for_no_timers_are_with_it(
 ) -> None:
     """Nothing else may be why a batch fails; when it is found, they ring."""
     opened.restored, timer = (OLD,), timer_of(OLD)
-    opened.states.remember({}, [timer])
+    opened.states.remember({}, [], [timer], 0)
 
     async def failing(batch: Sequence[Record]) -> int:
         if any(record.offset == 8 for record in batch) and opened.calls[-1][2] is Verdict.DECIDE:
@@ -96,7 +96,7 @@ async def test_an_idle_partition_wakes_for_its_next_timer_but_not_all_the_time(
         return asyncio.timeout(0)
 
     if left is not None:
-        opened.states.remember({}, [timer_of(finished("a", AT - WINDOW + left))])
+        opened.states.remember({}, [], [timer_of(finished("a", AT - WINDOW + left))], 0)
     with monkeypatch.context() as patched:
         patched.setattr(module, "asyncio", SimpleNamespace(timeout=timeout))
         await owner._wait()

@@ -41,7 +41,9 @@ def a_unit(*answers: Answer) -> Unit:
 
 
 async def committed(producer: Any, unit: UnitOfWork, *, events_end: int = 0, reply_seconds: float = 9) -> int:
-    return await commit(producer, unit, 41, events_end, reply_seconds)
+    ends = await commit(producer, unit, 41, events_end, reply_seconds)
+    assert ends.states == producer.ends[STATE_TOPIC, unit.partition]
+    return ends.events
 
 
 def positions(producer: StandInProducer, topic: str = REPLIES_TOPIC) -> list[tuple[int, int] | None]:

@@ -9,7 +9,7 @@ from service.contracts.topics import COMMANDS_TOPIC, EVENTS_TOPIC, REJECTIONS_TO
 from service.domain.execution import Execution
 from service.domain.view import describe
 from service.handling.deciding import Answer, Misplaced, Repeated
-from service.handling.snapshots import decode_snapshot
+from service.handling.snapshots import decode_snapshot, execution_id_of
 from service.kafka.murmur2 import partition_of
 from tests.handling.stages import (
     AT,
@@ -32,14 +32,15 @@ REPEATED = Repeated(a_record(), REPLY_TO, describe(state_after(created(A))))
 MISPLACED = Misplaced(a_record(value=b"any", headers=[("x", None), ("x", b"1")], key=b"k", timestamp=7), 3)
 
 
-def states_of(unit: Unit, next_offset: int = 1) -> list[tuple[bytes | None, Execution | bytes | None]]:
+def states_of(unit: Unit, next_offset: int = 1) -> list[tuple[str | bytes, Execution | bytes | None]]:
     """What is written to the state topic: snapshots by executionId, then the position."""
     unit.add_states(next_offset)
     *states, (_, position) = [(place, record) for place, record in unit.packed(STATE_TOPIC)]
-    decoded: list[tuple[bytes | None, Execution | bytes | None]] = [
-        (record.key, record.value and decode_snapshot(record.value)) for _, record in states
+    found = ((execution_id_of(record.key or b""), record.value) for _, record in states)
+    return [
+        *((id_, None if value is None else decode_snapshot(id_, value)) for id_, value in found),
+        (position.key or b"", position.value),
     ]
-    return [*decoded, (position.key, position.value)]
 
 
 def test_all_that_a_decision_says_is_packed() -> None:
@@ -57,7 +58,7 @@ def test_all_that_a_decision_says_is_packed() -> None:
         (partition_of(C.encode(), 4), C.encode()),
     }
     assert unit.timers == [timer]
-    assert states_of(unit) == [(A.encode(), finished(A)), (b"\0position", b"1")]
+    assert states_of(unit) == [(A, finished(A)), (b"\0position", b"1")]
     assert [last for _, last in unit.replies] == [1]
 
 
@@ -123,7 +124,7 @@ def test_of_each_execution_the_last_state_is_written_once_with_the_time_and_plac
     unit.add(accepted(created(B)))
     unit.add(accepted(stopped(A), state=state_after(created(A))))
     assert states_of(unit, 17) == [
-        (A.encode(), finished(A)), (B.encode(), state_after(created(B))), (b"\0position", b"17")
+        (A, finished(A)), (B, state_after(created(B))), (b"\0position", b"17")
     ]  # fmt: skip
     assert {(place, record.timestamp, *record.headers) for place, record in unit.packed(STATE_TOPIC)} == {(3, NOW_MS)}
 
@@ -132,7 +133,7 @@ def test_a_timer_forgets_its_execution() -> None:
     unit = Unit(finished(A), finished(B))
     unit.ring([timer_of(finished(A))], WINDOW)
     assert unit.state_of(A) is None
-    assert states_of(unit) == [(A.encode(), None), (b"\0position", b"1")]
+    assert states_of(unit) == [(A, None), (b"\0position", b"1")]
     assert unit.count == 0
     assert unit.committed.get(A) == finished(A)
 
@@ -148,7 +149,7 @@ def test_one_that_is_forgotten_and_made_anew_at_once_keeps_its_new_state() -> No
     unit = Unit(finished(A))
     unit.ring([timer_of(finished(A))], WINDOW)
     unit.add(accepted(created(A, AT + WINDOW)))
-    assert states_of(unit) == [(A.encode(), state_after(created(A, AT + WINDOW))), (b"\0position", b"1")]
+    assert states_of(unit) == [(A, state_after(created(A, AT + WINDOW))), (b"\0position", b"1")]
 
 
 def test_a_timer_finds_the_state_as_the_unit_has_made_it() -> None:

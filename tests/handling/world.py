@@ -33,6 +33,7 @@ from service.handling import handler
 from service.handling.handler import HandlerOptions, running_handler
 from service.handling.partition import PartitionOwner
 from service.handling.rebalancing import PartitionGroup
+from service.handling.snapshots import decode_snapshot, execution_id_of, is_state_key, state_key
 from service.handling.timeouts import Timeouts
 from service.kafka.internals.partition_records import BoundedRecords
 from service.kafka.murmur2 import partition_of
@@ -111,7 +112,13 @@ class Running:
 
     def states(self, partition: int) -> dict[str, Execution]:
         """What the owner of this partition remembers."""
-        return self.owners[partition]._opened.states._states
+        states = self.owners[partition]._opened.states
+        known = {**dict(states._store._db.items()), **states._unwritten}
+        return {
+            (id_ := execution_id_of(key)): decode_snapshot(id_, value)
+            for key, value in known.items()
+            if is_state_key(key) and value is not None
+        }
 
     async def all_open(self, partitions: Iterable[int] = range(PARTITIONS)) -> Self:
         """Return once it has opened all these partitions."""
@@ -234,9 +241,9 @@ class World:
         records = await self.read(topic)
         return [body(record) for record in records if header(record, "correlation_id") == f"re:{id_}"]
 
-    async def snapshots(self, key: bytes) -> list[Record]:
-        """What the state topic holds under this key."""
-        return [record for record in await self.read(STATE_TOPIC) if record.key == key]
+    async def snapshots(self, execution: str) -> list[Record]:
+        """What the state topic holds of this execution."""
+        return [record for record in await self.read(STATE_TOPIC) if record.key == state_key(execution)]
 
     # -- handlers
 

@@ -9,7 +9,7 @@ from aiokafka import ConsumerRecord
 
 from service.kafka.records import Record
 
-VERSION_1 = Path(__file__).parent / "version_1"
+VERSION_1, VERSION_2 = (Path(__file__).parent / f"version_{number}" for number in (1, 2))
 
 
 def records(name: str, version: Path = VERSION_1) -> Iterator[Record]:

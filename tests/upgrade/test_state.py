@@ -1,8 +1,8 @@
 """The state that an earlier version left is gone on with."""
 
-import json
 from collections import defaultdict
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -10,16 +10,33 @@ from service.contracts.events import Event, read_event
 from service.domain.execution import Execution, as_told, folded
 from service.domain.timers import timers_of
 from service.domain.view import describe, view
-from service.handling.recovery import Restored
-from service.handling.snapshots import UnreadableSnapshotError, decode_snapshot, encode_snapshot
-from tests.upgrade.recorded import answers, records
+from service.handling.json_snapshots import decode_json_snapshot
+from service.handling.restoring import OLD_PREFIX, OLD_SIZE, StoreRecords
+from service.handling.snapshots import (
+    UnreadableSnapshotError,
+    decode_snapshot,
+    encode_snapshot,
+    execution_id_of,
+    is_state_key,
+    state_key,
+)
+from tests.handling.stages import AT, MemoryStore, state_record
+from tests.upgrade.recorded import VERSION_1, VERSION_2, answers, records
+
+VERSIONS = pytest.mark.parametrize("version", [VERSION_1, VERSION_2], ids=["1", "2"])
+READING = StoreRecords("origin", timedelta(hours=1), lambda: AT)
 
 
-def restored() -> dict[str, Execution]:
-    """All that was remembered, whichever partition had it."""
-    states = Restored()
-    states.take(records("state"))
-    return states.states
+def restored(version: Path) -> MemoryStore:
+    """A store with all that was remembered, whichever partition had it."""
+    store = MemoryStore()
+    store.write(READING.of(records("state", version)), READING.mark(1))
+    return store
+
+
+def states(version: Path) -> dict[str, Execution]:
+    found = ((execution_id_of(key), value) for key, value in restored(version).records.items() if is_state_key(key))
+    return {id_: decode_snapshot(id_, value) for id_, value in found}
 
 
 def lives() -> dict[str, list[Event]]:
@@ -30,18 +47,20 @@ def lives() -> dict[str, list[Event]]:
     return events
 
 
-def test_each_snapshot_is_read_as_the_events_would_have_made_it() -> None:
-    states = restored()
-    assert states == {id_: folded(None, events) for id_, events in lives().items()}
-    assert {state.status for state in states.values()} == {
+@VERSIONS
+def test_each_snapshot_is_read_as_the_events_would_have_made_it(version: Path) -> None:
+    found = states(version)
+    assert found == {id_: folded(None, events) for id_, events in lives().items()}
+    assert {state.status for state in found.values()} == {
         "PENDING", "RUNNING", "SUCCESS", "FAILURE", "STOPPED", "SKIPPED"
     }  # fmt: skip
-    assert len(states) == len(answers())
+    assert len(found) == len(answers())
 
 
-def test_whoever_repeats_a_command_of_then_is_told_the_same_as_then() -> None:
+@VERSIONS
+def test_whoever_repeats_a_command_of_then_is_told_the_same_as_then(version: Path) -> None:
     events = lives()
-    for id_, state in restored().items():
+    for id_, state in states(version).items():
         for command in state.commands:
             then = view(events[id_][: command.sequence])
             now = describe(as_told(state, command))
@@ -50,26 +69,42 @@ def test_whoever_repeats_a_command_of_then_is_told_the_same_as_then() -> None:
             )
 
 
-def test_the_finished_ones_are_still_to_be_forgotten() -> None:
-    for state in restored().values():
-        assert len(timers_of(state, timedelta(hours=1))) == (1 if state.status.is_final else 0)
+@VERSIONS
+def test_the_finished_ones_are_still_to_be_forgotten(version: Path) -> None:
+    finished = [state for state in states(version).values() if state.status.is_final]
+    assert all(len(timers_of(state, timedelta(hours=1))) == 1 for state in finished)
+    assert len(finished) == len([key for key in restored(version).records if key[:1] == b"\1" and len(key) == 26])
 
 
-def test_a_snapshot_of_today_is_read_again() -> None:
-    for state in restored().values():
-        assert decode_snapshot(encode_snapshot(state)) == state
+@VERSIONS
+def test_all_of_them_are_still_to_be_carried_over(version: Path) -> None:
+    old = [key for key, _ in restored(version).scan(OLD_PREFIX, OLD_SIZE, 1_000)]
+    assert {key.removeprefix(OLD_PREFIX).decode() for key in old} == states(version).keys()
 
 
-def test_what_a_later_version_added_to_a_state_is_never_dropped() -> None:
-    state = next(iter(restored().values()))
-    snapshot = json.loads(encode_snapshot(state))
-    later = [
-        {**snapshot, "version": 3},
-        {**snapshot, "more": 1},
-        {**snapshot, "execution": {**snapshot["execution"], "lease": None}},
-        {**snapshot["execution"]},
-    ]
-    snapshot["execution"]["commands"][0].append("more")
-    for refused in [*later, snapshot]:
-        with pytest.raises(UnreadableSnapshotError, match="Upgrade this handler"):
-            decode_snapshot(json.dumps(refused).encode())
+@VERSIONS
+def test_what_is_carried_over_is_found_again_and_nothing_of_old(version: Path) -> None:
+    """As the topic has it then: the old key forgotten, then the new one written; read from the start, or after it."""
+    old = list(records("state", version))
+    carried = []
+    for id_, state in states(version).items():
+        carried += [state_record(id_.encode(), None), state_record(state_key(id_), encode_snapshot(state))]
+    for topic in ([*old, *carried], carried[1:], carried):
+        store = MemoryStore()
+        store.write(READING.of(topic), READING.mark(1))
+        assert store.scan(OLD_PREFIX, OLD_SIZE, 1_000) == []
+        assert {execution_id_of(key) for key in store.records if is_state_key(key)} == states(version).keys()
+
+
+@VERSIONS
+def test_what_an_earlier_version_forgot_stays_forgotten(version: Path) -> None:
+    id_ = next(iter(states(version)))
+    store = restored(version)
+    store.write(READING.of([state_record(id_.encode(), None)]), READING.mark(2))
+    assert store.get([state_key(id_), OLD_PREFIX + id_.encode()]) == [None, None]
+
+
+def test_json_of_another_version_is_refused() -> None:
+    for value in (b'{"version":3}', b"{}", b"[]", b"oops", b'{"version":2,"execution":{}}'):
+        with pytest.raises(UnreadableSnapshotError, match="version 1 or 2"):
+            decode_json_snapshot(value)

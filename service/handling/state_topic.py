@@ -1,0 +1,72 @@
+"""What an opening must know of its state partition, and a consumer to read it with."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from msgspec import Struct
+
+from service.contracts.topics import EVENTS_TOPIC, STATE_TOPIC
+from service.handling.timeouts import Timeouts
+from service.kafka.internals.topic_ids import cluster_ids
+
+
+class ForeignTransactionError(Exception):
+    """Somebody's transaction is still open on the state partition. The action: wait, and open again."""
+
+
+class StateTopic(Struct, frozen=True):
+    """A partition of the state topic as of now: which offsets it has, and the end of the same partition's events.
+
+    `origin` names it for good: its cluster, its topic's id, its number.
+    """
+
+    reader: AIOKafkaConsumer
+    tp: TopicPartition
+    begin: int
+    end: int
+    events_end: int
+    origin: str
+
+
+@asynccontextmanager
+async def state_topic(bootstrap_servers: str, partition: int, timeouts: Timeouts) -> AsyncIterator[StateTopic]:
+    """Look at the state partition, and read it while the context is open.
+
+    Call it after the partition's producer has started: only then is the old owner's transaction over.
+
+    Raises:
+        ForeignTransactionError: its last stable offset is not its end, so committed records may be invisible yet.
+    """
+    tp, events = TopicPartition(STATE_TOPIC, partition), TopicPartition(EVENTS_TOPIC, partition)
+    async with _consumer(bootstrap_servers, "read_committed", timeouts) as reader:
+        ends = await reader.end_offsets([tp, events])
+        async with _consumer(bootstrap_servers, "read_uncommitted", timeouts) as watcher:
+            high_watermark = (await watcher.end_offsets([tp]))[tp]
+        if ends[tp] != high_watermark:
+            raise ForeignTransactionError(f"{STATE_TOPIC}/{partition}: stable to {ends[tp]} of {high_watermark}")
+        begin = (await reader.beginning_offsets([tp]))[tp]
+        ids = await cluster_ids(reader, [STATE_TOPIC])
+        origin = f"{ids.cluster}/{ids.topics[STATE_TOPIC]}/{partition}"
+        yield StateTopic(reader, tp, begin, ends[tp], ends[events], origin)
+
+
+@asynccontextmanager
+async def _consumer(
+    bootstrap_servers: str, isolation_level: str, timeouts: Timeouts
+) -> AsyncIterator[AIOKafkaConsumer]:
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap_servers,
+        isolation_level=isolation_level,
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        fetch_max_bytes=8 << 20,
+        max_partition_fetch_bytes=8 << 20,
+        request_timeout_ms=int(timeouts.request * 1000),
+        retry_backoff_ms=int(timeouts.retry_backoff * 1000),
+    )
+    try:
+        await consumer.start()
+        yield consumer
+    finally:
+        await consumer.stop()
