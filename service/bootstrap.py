@@ -18,6 +18,7 @@ from service.embedded.broker import EmbeddedBroker
 from service.embedded.data_dir import data_directory
 from service.embedded.errors import EmbeddedError
 from service.handling.handler import HandlerOptions, running_handler
+from service.kafka.connection import Kafka
 from service.kafka.internals.fetching import bound_fetching
 from service.kafka.provisioning import ProvisioningError, ensure_topics
 from service.logs import configure_logs
@@ -62,8 +63,8 @@ async def running_service(settings: Settings, roles: Collection[Role], *also: Ta
     bound_fetching()
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        servers = settings.kafka_bootstrap_servers
-        partitions = await ensure_topics(servers, settings.partitions, settings.replication_factor)
+        kafka = Kafka(settings.kafka_bootstrap_servers)
+        partitions = await ensure_topics(kafka, settings.partitions, settings.replication_factor)
         parts = [*also]
         checks: dict[str, Check] = {role: told(lambda: STARTING) for role in roles if role is not Role.API}
         queries, url = None, None
@@ -74,11 +75,11 @@ async def running_service(settings: Settings, roles: Collection[Role], *also: Ta
             store = ClickHouseStore(driver)
             queries = TaskExecutionQueries(store, partitions)
             if Role.PROJECTOR in roles:
-                projector = Projector(store, servers, partitions)
+                projector = Projector(store, kafka, partitions)
                 parts.append(await enter(running_task(projector.run(), "projector")))
                 checks[Role.PROJECTOR] = told(lambda: projector.readiness)
             if Role.API in roles:
-                commands = await enter(CommandClient(servers, SOURCE))
+                commands = await enter(CommandClient(kafka, SOURCE))
                 checks |= {
                     "kafka": told(lambda: Readiness(not commands.closed, commands.closed or "answers")),
                     "clickhouse": answers(store.ping),
@@ -90,14 +91,14 @@ async def running_service(settings: Settings, roles: Collection[Role], *also: Ta
             parts.append(await enter(serving_operations(settings, settings.metrics_port, checks)))
         if Role.HANDLER in roles:
             handler = await enter(
-                running_handler(HandlerOptions(servers, partitions, settings.retention, settings.state_dir))
+                running_handler(HandlerOptions(kafka, partitions, settings.retention, settings.state_dir))
             )
             parts.append(handler.task)
             checks[Role.HANDLER] = told(handler.readiness)
         parts.append(await enter(running_task(give_back(), "memory")))
         watch = await enter(running_task(first_end(parts), "roles"))
         await until_ready(checks, watch)
-        yield Running(tuple(sorted(roles)), servers, queries, url, checks, watch)
+        yield Running(tuple(sorted(roles)), kafka, queries, url, checks, watch)
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@ import pytest_asyncio
 
 from service.embedded.broker import EmbeddedBroker
 from service.embedded.ports import free_port
+from service.kafka.connection import Kafka
 from service.kafka.provisioning import ensure_topics
 from tests.clickhouse_server import running_server
 
@@ -46,11 +47,11 @@ async def kafka(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     which = os.environ.get("TEST_KAFKA") or ("testcontainers" if _docker_has_the_image() else "embedded")
     if which == "testcontainers":
         with _container() as servers:
-            await ensure_topics(servers, PARTITIONS)
+            await ensure_topics(Kafka(servers), PARTITIONS)
             yield servers
     else:
         async with EmbeddedBroker(tmp_path_factory.mktemp("kafka"), port=0) as broker:
-            await ensure_topics(broker.bootstrap_servers, PARTITIONS)
+            await ensure_topics(Kafka(broker.bootstrap_servers), PARTITIONS)
             yield broker.bootstrap_servers
 
 

@@ -56,6 +56,7 @@ def publish(
 
     from service.cli.definition_files import read_definitions  # noqa: PLC0415 - as above
     from service.client.definitions import publish_definitions  # noqa: PLC0415 - as above
+    from service.kafka.connection import Kafka  # noqa: PLC0415 - as above
     from service.settings import bootstrap_servers as checked  # noqa: PLC0415 - as above
 
     try:
@@ -65,7 +66,7 @@ def publish(
     definitions = read_definitions(files)
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it logs, we say better below
     try:
-        asyncio.run(publish_definitions(bootstrap_servers, definitions))
+        asyncio.run(publish_definitions(Kafka(bootstrap_servers), definitions))
     except KafkaError as error:
         raise CommandError(
             Exit.UNAVAILABLE,

@@ -81,6 +81,6 @@ def _invite(running: "Running") -> None:
         f"\nAPI       {running.url}/api/v1/task-executions\n"
         f"OpenAPI   {running.url}/openapi.json\n"
         f"Metrics   {running.url}/metrics\n"
-        f"Kafka     {running.bootstrap_servers}\n"
+        f"Kafka     {running.kafka.servers}\n"
         "Ctrl-C stops it all."
     )

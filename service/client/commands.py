@@ -19,6 +19,7 @@ from service.contracts.commands import Command
 from service.contracts.envelope import CORRELATION_ID, REPLY_TO, Headers
 from service.contracts.problems import Code, reject
 from service.contracts.replies import CommandReply, CommandUnansweredError
+from service.kafka.connection import Kafka
 
 _MAX_REQUEST_BYTES: Final = topics.MAX_COMMAND_BYTES + 65_536
 _BATCH_BYTES: Final = 131_072
@@ -29,7 +30,7 @@ class CommandClient:
     """One producer and one reply consumer, shared by any number of concurrent commands.
 
     Args:
-        bootstrap_servers: where Kafka is, `host:port[,host:port…]`.
+        kafka: where Kafka is; `host:port[,host:port…]` will do where it needs neither a prefix nor a password.
         source: the CloudEvents source of commands that name none. With a command's id it is the command's identity:
             two programs that could use the same ids need sources of their own.
         timeout: seconds to wait for a reply, where a call does not say.
@@ -42,14 +43,14 @@ class CommandClient:
 
     def __init__(
         self,
-        bootstrap_servers: str,
+        kafka: Kafka | str,
         source: str,
         *,
         timeout: float = 30.0,
         start_timeout: float = 30.0,
         max_in_flight: int = 1_000,
     ) -> None:
-        self._servers, self._source = bootstrap_servers, source
+        self._kafka, self._source = Kafka.at(kafka), source
         self._timeout, self._start_timeout = timeout, start_timeout
         self._slots = asyncio.Semaphore(max_in_flight)
         self._replies = PendingReplies()
@@ -62,7 +63,7 @@ class CommandClient:
                 async with asyncio.timeout(self._start_timeout):
                     await self._open(stack)
             except (KafkaError, TimeoutError) as error:
-                raise ConnectionError(_start_failure(self._servers, error)) from error
+                raise ConnectionError(_start_failure(self._kafka, error)) from error
             self._resources = stack.pop_all()
         return self
 
@@ -129,7 +130,7 @@ class CommandClient:
     async def _open(self, stack: AsyncExitStack) -> None:
         request_timeout_ms = int(self._start_timeout * 1_000)
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=self._servers,
+            **self._kafka.options(),
             enable_idempotence=True,
             acks="all",
             max_batch_size=_BATCH_BYTES,
@@ -138,10 +139,10 @@ class CommandClient:
         )
         stack.push_async_callback(_stop, self._producer.stop)
         await self._producer.start()
-        await self._producer.partitions_for(topics.COMMANDS_TOPIC)
+        await self._producer.partitions_for(self._kafka.topic(topics.COMMANDS_TOPIC))
         consumer = AIOKafkaConsumer(
-            topics.REPLIES_TOPIC,
-            bootstrap_servers=self._servers,
+            self._kafka.topic(topics.REPLIES_TOPIC),
+            **self._kafka.options(),
             group_id=None,
             auto_offset_reset="latest",
             isolation_level="read_committed",
@@ -162,7 +163,7 @@ class CommandClient:
     async def _ask(self, message: Message, timeout: float | None) -> CommandReply:  # noqa: ASYNC109 - as of submit
         timeout = self._timeout if timeout is None else timeout
         with self._replies.expecting() as (correlation_id, reply):
-            asking = (REPLY_TO, topics.REPLIES_TOPIC.encode()), (CORRELATION_ID, correlation_id)
+            asking = (REPLY_TO, self._kafka.topic(topics.REPLIES_TOPIC).encode()), (CORRELATION_ID, correlation_id)
             try:
                 async with asyncio.timeout(timeout), self._slots:
                     delivery = await self._send(message, asking)
@@ -176,7 +177,10 @@ class CommandClient:
             raise ClientClosedError(self.closed or "The client is not open.")
         try:
             return await self._producer.send(  # type: ignore[no-any-return]  # aiokafka is untyped
-                topics.COMMANDS_TOPIC, message.value, message.key, headers=[*message.headers, *more]
+                self._kafka.topic(topics.COMMANDS_TOPIC),
+                message.value,
+                message.key,
+                headers=[*message.headers, *more],
             )
         except MessageSizeTooLargeError:
             size = len(message.value or b"")
@@ -209,8 +213,9 @@ def _why(error: Exception, timeout: float) -> str:
             return f"The reply cannot be awaited: {error!r}"
 
 
-def _start_failure(servers: str, error: Exception) -> str:
+def _start_failure(kafka: Kafka, error: Exception) -> str:
+    commands, replies = kafka.topic(topics.COMMANDS_TOPIC), kafka.topic(topics.REPLIES_TOPIC)
     return (
-        f"Kafka at {servers} did not answer, or has no topics {topics.COMMANDS_TOPIC} and {topics.REPLIES_TOPIC}: "
-        f"{error!r}. Check the address, and that the service has been started: it creates its topics."
+        f"Kafka at {kafka.servers} did not answer, or has no topics {commands} and {replies}: {error!r}. "
+        "Check the address, and that the service has been started: it creates its topics."
     )

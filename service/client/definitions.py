@@ -11,13 +11,14 @@ from uuid_utils.compat import uuid7
 from service.contracts import topics
 from service.contracts.definitions import DEFINITION_TYPE, TaskDefinition
 from service.contracts.envelope import envelope_headers
+from service.kafka.connection import Kafka
 
 SOURCE: Final = "/task-definitions"
 """The CloudEvents source of definitions that name none."""
 
 
 async def publish_definitions(
-    bootstrap_servers: str, definitions: Sequence[TaskDefinition], *, source: str = SOURCE
+    kafka: Kafka | str, definitions: Sequence[TaskDefinition], *, source: str = SOURCE
 ) -> None:
     """Write them, in order, to the definitions topic; on return Kafka has stored all of them.
 
@@ -26,15 +27,17 @@ async def publish_definitions(
     Raises:
         KafkaError: some may not have been stored; publish them again.
     """
+    kafka = Kafka.at(kafka)
     producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap_servers,
+        **kafka.options(),
         enable_idempotence=True,
         acks="all",
         max_request_size=topics.MAX_RECORD_BYTES,
     )
     try:
         await producer.start()
-        stored = [await producer.send(topics.DEFINITIONS_TOPIC, **_record(item, source)) for item in definitions]
+        topic = kafka.topic(topics.DEFINITIONS_TOPIC)
+        stored = [await producer.send(topic, **_record(item, source)) for item in definitions]
         await asyncio.gather(*stored)
     finally:
         await producer.stop()

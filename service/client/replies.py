@@ -10,7 +10,6 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import CorruptRecordException
 from uuid_utils.compat import uuid7
 
-from service.contracts import topics
 from service.contracts.envelope import CORRELATION_ID
 from service.contracts.problems import Code, RejectedError, problem
 
@@ -100,7 +99,7 @@ class PendingReplies:
 
     def _ended(self, listener: asyncio.Task[None]) -> None:
         error = None if listener.cancelled() else listener.exception()
-        cause = f"{topics.REPLIES_TOPIC} can no longer be read: {error!r}" if error else "the client was closed"
+        cause = f"the replies can no longer be read: {error!r}" if error else "the client was closed"
         self._closed = f"The client sends no more commands: {cause}. Open a new one."
         for reply in self._expected.values():
             if not reply.done():

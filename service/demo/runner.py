@@ -64,10 +64,10 @@ async def _play(running: Running, plan: Plan, console: Console) -> Played:
     queries = running.queries
     assert queries is not None  # noqa: S101 - the demo runs every role
     before = await _count(queries)
-    await publish_definitions(running.bootstrap_servers, DEFINITIONS)
+    await publish_definitions(running.kafka, DEFINITIONS)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     began = time.monotonic()
-    async with CommandClient(running.bootstrap_servers, _SOURCE) as commands:
+    async with CommandClient(running.kafka, _SOURCE) as commands:
         with Progress(*columns, console=console, transient=True) as progress:
             bar = progress.add_task("Sending commands", total=plan.total)
             summary = await play(plan, commands, on_progress=lambda done, _: progress.update(bar, completed=done))

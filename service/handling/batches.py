@@ -34,11 +34,14 @@ class BatchBuilder(Protocol):
 
 
 class Batches:
-    """As few batches as the records fit in, in order per partition; nothing is sent before `send`."""
+    """As few batches as the records fit in, in order per partition; nothing is sent before `send`.
 
-    def __init__(self, new_batch: Callable[[], BatchBuilder]) -> None:
+    `name` gives what Kafka calls a topic, where it has another name.
+    """
+
+    def __init__(self, new_batch: Callable[[], BatchBuilder], name: Callable[[str], str] = str) -> None:
         self.packed: dict[Place, list[BatchBuilder]] = {}
-        self._new_batch = new_batch
+        self._new_batch, self._name = new_batch, name
 
     def put(self, topic: str, partition: int, record: Outgoing) -> None:
         """Add a record to its partition."""
@@ -57,7 +60,7 @@ class Batches:
         each record.
         """
         sent = [
-            (place, batch.record_count(), await producer.send_batch(batch, place[0], partition=place[1]))
+            (place, batch.record_count(), await producer.send_batch(batch, self._name(place[0]), partition=place[1]))
             for place, batches in self.packed.items()
             for batch in batches
         ]

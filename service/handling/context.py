@@ -10,6 +10,7 @@ from service.handling.definitions_table import DefinitionsTable
 from service.handling.reply_topics import ReplyTopics
 from service.handling.stores import StateStores
 from service.handling.timeouts import Timeouts
+from service.kafka.connection import Kafka
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +21,8 @@ class HandlerContext:
     handles.
     """
 
-    bootstrap_servers: str
+    kafka: Kafka
     partitions: int
-    transactional_id_prefix: str
     kept: timedelta | None
     clock: Callable[[], Timestamp]
     definitions: DefinitionsTable

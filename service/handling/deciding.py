@@ -87,11 +87,15 @@ Answer = Accepted | Repeated | Refused | Misplaced
 
 @dataclass(frozen=True, slots=True)
 class Decider:
-    """Decides the commands of one partition, of so many; `kept` is how long finished executions are remembered."""
+    """Decides the commands of one partition, of so many; `kept` is how long finished executions are remembered.
+
+    `prefix` is that of our topics.
+    """
 
     partition: int
     partitions: int
     kept: timedelta | None
+    prefix: str = ""
 
     def answer(self, incoming: Incoming, state: Execution | None, known: Known, at: Timestamp) -> Answer:
         """Decide what was read, now (`at`); `state` is that of its execution, if it is remembered here."""
@@ -102,7 +106,7 @@ class Decider:
                 reply_to = None if flaw else reply_to
                 return Refused(incoming.record, reply_to, _whole_problem(incoming, known))
             if reply_to is not None and flaw is not None:
-                return Refused(incoming.record, None, invalid_topic(reply_to.topic, flaw).problem)
+                return Refused(incoming.record, None, invalid_topic(reply_to.topic, flaw, self.prefix).problem)
             if state is None and (owner := self._owner(incoming.execution_id)) != self.partition:
                 return Misplaced(incoming.record, owner)
             return self._decide(incoming, state, known, at)

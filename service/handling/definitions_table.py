@@ -12,6 +12,7 @@ from service.contracts.topics import DEFINITIONS_TOPIC, MAX_RECORD_BYTES
 from service.domain.definitions import Definition
 from service.handling import metrics
 from service.handling.definition_records import read_definition
+from service.kafka.connection import Kafka
 from service.kafka.records import Record
 
 _PAUSE_SECONDS: Final = 0.2
@@ -24,7 +25,7 @@ log = structlog.get_logger(__name__)
 class DefinitionsTable:
     """Follows the definitions topic from its start. Use as `async with`; `run` must be running."""
 
-    def __init__(self, bootstrap_servers: str) -> None:
+    def __init__(self, kafka: Kafka) -> None:
         self._definitions: dict[tuple[str, str], Definition] = {}
         self._keys: dict[tuple[str, str], bytes | None] = {}
         self._by_key: dict[bytes | None, set[tuple[str, str]]] = {}
@@ -32,9 +33,9 @@ class DefinitionsTable:
         self._taking = False  # the consumer's position is beyond records that are not in the table yet
         self._taken_to: dict[TopicPartition, int] = {}
         self._consumer = AIOKafkaConsumer(
-            DEFINITIONS_TOPIC,
+            kafka.topic(DEFINITIONS_TOPIC),
             group_id=None,
-            bootstrap_servers=bootstrap_servers,
+            **kafka.options(),
             isolation_level="read_committed",
             enable_auto_commit=False,
             auto_offset_reset="earliest",

@@ -13,13 +13,14 @@ from faststream.kafka import KafkaBroker, KafkaMessage
 
 from service.contracts.readiness import Readiness
 from service.contracts.timestamps import Timestamp
-from service.contracts.topics import COMMANDS_TOPIC, HANDLER_GROUP
+from service.contracts.topics import COMMANDS_TOPIC, REPLIES_TOPIC
 from service.handling.context import HandlerContext
 from service.handling.definitions_table import DefinitionsTable
 from service.handling.rebalancing import MAX_QUEUED, PartitionGroup
 from service.handling.reply_topics import ReplyTopics
 from service.handling.stores import StateStores
 from service.handling.timeouts import Timeouts
+from service.kafka.connection import Kafka
 from service.kafka.internals.fetching import bound_fetching
 from service.kafka.internals.membership import STICKY
 from service.kafka.records import Record
@@ -41,11 +42,10 @@ class HandlerOptions:
     kept on this machine, None to read it from Kafka at every start.
     """
 
-    bootstrap_servers: str
+    kafka: Kafka
     partitions: int
     retention: timedelta | None = None
     state_dir: Path | None = None
-    transactional_id_prefix: str = HANDLER_GROUP
     timeouts: Timeouts = field(default_factory=Timeouts)
     clock: Callable[[], Timestamp] = utc_now
 
@@ -66,16 +66,15 @@ async def running_handler(options: HandlerOptions) -> AsyncIterator[RunningHandl
         KafkaError: on entering: the broker does not answer.
     """
     bound_fetching()
-    definitions = DefinitionsTable(options.bootstrap_servers)
+    definitions = DefinitionsTable(options.kafka)
     context = HandlerContext(
-        bootstrap_servers=options.bootstrap_servers,
+        kafka=options.kafka,
         partitions=options.partitions,
-        transactional_id_prefix=options.transactional_id_prefix,
         kept=None if options.retention is None else options.retention + FORGET_AFTER_DROP,
         clock=options.clock,
         definitions=definitions,
         stores=StateStores(options.state_dir),
-        reply_topics=ReplyTopics(),
+        reply_topics=ReplyTopics(options.kafka.topic(REPLIES_TOPIC)),
         failure=asyncio.get_running_loop().create_future(),
         timeouts=options.timeouts,
     )
@@ -114,9 +113,9 @@ async def _first_failure(failure: asyncio.Future[None], following: asyncio.Task[
 
 
 def _subscribed(context: HandlerContext) -> tuple[KafkaBroker, PartitionGroup]:
-    timeouts, group = context.timeouts, PartitionGroup(context)
+    kafka, timeouts, group = context.kafka, context.timeouts, PartitionGroup(context)
     broker = KafkaBroker(
-        context.bootstrap_servers.split(","),
+        kafka.servers.split(","),
         consumer_only=True,
         request_timeout_ms=15_000,
         retry_backoff_ms=50,
@@ -124,7 +123,7 @@ def _subscribed(context: HandlerContext) -> tuple[KafkaBroker, PartitionGroup]:
         logger=None,
     )
     subscriber = broker.subscriber(
-        COMMANDS_TOPIC,
+        kafka.topic(COMMANDS_TOPIC),
         batch=True,
         max_records=MAX_QUEUED,
         batch_timeout_ms=20,
@@ -133,7 +132,7 @@ def _subscribed(context: HandlerContext) -> tuple[KafkaBroker, PartitionGroup]:
         listener=group,
         parser=_as_it_is,
         decoder=_undecoded,
-        group_id=HANDLER_GROUP,
+        group_id=kafka.group,
         isolation_level="read_committed",
         auto_offset_reset="none",
         session_timeout_ms=int(timeouts.session * 1000),

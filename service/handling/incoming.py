@@ -10,7 +10,7 @@ from service.contracts.attributes import MAX_ATTRIBUTE
 from service.contracts.commands import Command, ExecuteTask
 from service.contracts.envelope import CORRELATION_ID, REPLY_TO, Envelope, read_envelope
 from service.contracts.problems import Code, Problem, RejectedError, problem, reject
-from service.contracts.topics import MAX_COMMAND_BYTES, REPLY_TOPIC
+from service.contracts.topics import MAX_COMMAND_BYTES, REPLIES_TOPIC, REPLY_TOPIC
 from service.domain.identity import command_id, placed_id
 from service.domain.parsing import UnfitExecuteTaskError, parse_command
 from service.kafka.murmur2 import partition_of
@@ -51,17 +51,18 @@ Incoming = Readable | Unreadable
 
 @dataclass(frozen=True, slots=True)
 class CommandReader:
-    """Reads the records of one command partition, of so many."""
+    """Reads the records of one command partition, of so many; `prefix` is that of our topics."""
 
     partition: int
     partitions: int
+    prefix: str = ""
 
     def read(self, record: Record) -> Incoming:
         """What the record says; never raises for anything that a client can send."""
         reply_to = None
         try:
             size, topic, correlation_id = _transport(record)
-            reply_to = _reply_address(topic, correlation_id) if topic else None
+            reply_to = _reply_address(topic, correlation_id, self.prefix) if topic else None
             if isinstance(record.value, CutValue):
                 detail = f"{record.value.flaw} A command may have {MAX_COMMAND_BYTES} bytes, headers included."
                 raise reject(Code.PAYLOAD_TOO_LARGE, detail)
@@ -87,7 +88,7 @@ class CommandReader:
         )
 
 
-def set_aside(record: Record, *, bare: bool) -> Unreadable:
+def set_aside(record: Record, prefix: str = "", *, bare: bool) -> Unreadable:
     """A command that the service itself fails on, unread; `bare`: without all but its value, and unreplied."""
     detail = (
         "The service failed on this command again and again: it was set aside, and not carried out. Tell the "
@@ -98,23 +99,23 @@ def set_aside(record: Record, *, bare: bool) -> Unreadable:
     reply_to = None
     with suppress(RejectedError):
         _, topic, correlation_id = _transport(record)
-        reply_to = _reply_address(topic, correlation_id) if topic else None
+        reply_to = _reply_address(topic, correlation_id, prefix) if topic else None
     return Unreadable(record, reply_to, problem(Code.INTERNAL_ERROR, detail))
 
 
-def invalid_topic(name: str, flaw: str) -> RejectedError:
+def invalid_topic(name: str, flaw: str, prefix: str) -> RejectedError:
     """The refusal of a command whose reply topic cannot be written."""
+    ours = prefix + REPLIES_TOPIC
     return reject(
         Code.INVALID_REPLY_TO,
-        f"No reply can be sent to {name!r}: {flaw}. Use task-execution.replies or an existing topic "
-        "task-execution.replies.<name>.",
+        f"No reply can be sent to {name!r}: {flaw}. Use {ours} or an existing topic {ours}.<name>.",
     )
 
 
-def _reply_address(topic: bytes, correlation_id: bytes | None) -> ReplyAddress:
+def _reply_address(topic: bytes, correlation_id: bytes | None, prefix: str) -> ReplyAddress:
     name = topic.decode(errors="replace")
-    if REPLY_TOPIC.fullmatch(name) is None:
-        raise invalid_topic(name, "it is not a reply topic")
+    if not (name.startswith(prefix) and REPLY_TOPIC.fullmatch(name, len(prefix))):
+        raise invalid_topic(name, "it is not a reply topic", prefix)
     if correlation_id is not None and len(correlation_id) > MAX_ATTRIBUTE:
         # The broker would refuse the reply, and with it the replies to everybody else.
         detail = f"The correlation_id has {len(correlation_id)} bytes; at most {MAX_ATTRIBUTE} are allowed."

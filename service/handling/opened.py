@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 import structlog
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from service.contracts.topics import COMMANDS_TOPIC
 from service.domain.timers import Timer
@@ -53,12 +53,12 @@ class OpenedPartition:
             StateLostError, ForeignTransactionError, UnreadableSnapshotError, StoreError, KafkaError.
         """
         context, partition = self._context, self._partition
-        transactional_id = f"{context.transactional_id_prefix}.{partition}"
-        self._producer = await start_producer(context.bootstrap_servers, transactional_id, context.timeouts)
+        transactional_id = context.kafka.transactional_id(partition)
+        self._producer = await start_producer(context.kafka, transactional_id, context.timeouts)
         # Only now: until its transaction was ended by our InitProducerId, the old owner could still commit.
-        commands = TopicPartition(COMMANDS_TOPIC, partition)
+        commands = context.kafka.partition(COMMANDS_TOPIC, partition)
         committed = await self._consumer.committed(commands)
-        async with state_topic(context.bootstrap_servers, partition, context.timeouts) as topic:
+        async with state_topic(context.kafka, partition, context.timeouts) as topic:
             records = StoreRecords(topic.origin, context.kept, context.clock)
             self._store = await context.stores.open(records.origin, topic, context.clock())
             await restore(topic, self._store, records, self.progress)
@@ -78,7 +78,7 @@ class OpenedPartition:
         context = self._context
         assert self._producer is not None  # noqa: S101 - it has one since it was opened
         await self.states.settle()
-        batches = Batches(self._producer.create_batch)
+        batches = Batches(self._producer.create_batch, context.kafka.topic)
         unit = UnitOfWork(self._partition, context.partitions, batches, self.states, context.clock())
         unit.ring(due, context.kept)
         await self._processing.process(records, unit, verdict)
@@ -87,7 +87,9 @@ class OpenedPartition:
             return 0
         next_offset = records[unit.count - 1].offset + 1 if unit.count else self.next_offset
         try:
-            ends = await commit(self._producer, unit, next_offset, self._events_end, context.timeouts.reply)
+            ends = await commit(
+                context.kafka, self._producer, unit, next_offset, self._events_end, reply_seconds=context.timeouts.reply
+            )
         except ReplyRefusedError as error:
             context.reply_topics.failed(error.topic, error.error)
             raise

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Final
 
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 
 from service.contracts.topics import COMMANDS_TOPIC
 from service.domain.timers import Timer
@@ -42,7 +42,7 @@ class PartitionOwner:
         self, context: HandlerContext, consumer: AIOKafkaConsumer, partition: int, before: asyncio.Task[None] | None
     ) -> None:
         self.partition, self.epoch, self.phase = partition, 0, Phase.OPENING
-        self.tp = TopicPartition(COMMANDS_TOPIC, partition)
+        self.tp = context.kafka.partition(COMMANDS_TOPIC, partition)
         self.queue = CommandQueue()
         self.holding = Holding()
         self._context, self._consumer, self._before = context, consumer, before

@@ -33,8 +33,8 @@ class Processing:
 
     def __init__(self, partition: int, context: HandlerContext, consumer: AIOKafkaConsumer) -> None:
         self._context, self._consumer = context, consumer
-        self._reader = CommandReader(partition, context.partitions)
-        self._decider = Decider(partition, context.partitions, context.kept)
+        self._reader = CommandReader(partition, context.partitions, context.kafka.prefix)
+        self._decider = Decider(partition, context.partitions, context.kept, context.kafka.prefix)
 
     async def process(self, records: Sequence[Record], unit: UnitOfWork, verdict: Verdict) -> None:
         """Answer the records, in order, into `unit`; as many as time and the size of a transaction allow."""
@@ -62,7 +62,7 @@ class Processing:
     def _read(self, record: Record, verdict: Verdict) -> Incoming:
         if verdict is Verdict.DECIDE:
             return self._reader.read(record)
-        return set_aside(record, bare=verdict is Verdict.SET_ASIDE_BARE)
+        return set_aside(record, self._context.kafka.prefix, bare=verdict is Verdict.SET_ASIDE_BARE)
 
 
 def _slices(records: Sequence[Record]) -> Iterator[Sequence[Record]]:

@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaProducer
 
 from service.contracts.topics import MAX_RECORD_BYTES
 from service.handling.timeouts import Timeouts
+from service.kafka.connection import Kafka
 from service.kafka.internals.single_send import end_by_force, send_once
 
 MAX_SENT_BATCH_BYTES: Final = 900_000
@@ -16,10 +17,10 @@ MAX_SENT_BATCH_BYTES: Final = 900_000
 log = structlog.get_logger(__name__)
 
 
-async def start_producer(bootstrap_servers: str, transactional_id: str, timeouts: Timeouts) -> AIOKafkaProducer:
+async def start_producer(kafka: Kafka, transactional_id: str, timeouts: Timeouts) -> AIOKafkaProducer:
     """Start the producer: from here on, whoever used this transactional id before is fenced."""
     producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap_servers,
+        **kafka.options(),
         transactional_id=transactional_id,
         linger_ms=0,
         max_batch_size=MAX_SENT_BATCH_BYTES,

@@ -5,17 +5,16 @@ from typing import Final
 
 from aiokafka import AIOKafkaConsumer
 
-from service.contracts.topics import REPLIES_TOPIC
-
 _RETRY_SECONDS: Final = 2.0
 _BROKEN_SECONDS: Final = 60.0
 _STALLED_SECONDS: Final = 2 * _BROKEN_SECONDS
 
 
 class ReplyTopics:
-    """Knows the topics of the cluster, and those that failed."""
+    """Knows the topics of the cluster, and those that failed; `ours` is the one that we made."""
 
-    def __init__(self) -> None:
+    def __init__(self, ours: str) -> None:
+        self._ours = ours
         self._existing: frozenset[str] = frozenset()
         self._broken: dict[str, tuple[float, str]] = {}
         self._stalled: dict[str, float] = {}
@@ -48,7 +47,7 @@ class ReplyTopics:
         now = asyncio.get_running_loop().time()
         if isinstance(error, TimeoutError):
             last, self._stalled[name] = self._stalled.get(name, float("-inf")), now
-            if name == REPLIES_TOPIC or now - last > _STALLED_SECONDS:
+            if name == self._ours or now - last > _STALLED_SECONDS:
                 return
         self._broken[name] = now + _BROKEN_SECONDS, f"the broker refused the last reply ({type(error).__name__})"
 

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from service.contracts.topics import EVENTS_TOPIC, STATE_TOPIC
 from service.handling.timeouts import Timeouts
+from service.kafka.connection import Kafka
 from service.kafka.internals.topic_ids import cluster_ids
 
 
@@ -30,7 +31,7 @@ class StateTopic(Struct, frozen=True):
 
 
 @asynccontextmanager
-async def state_topic(bootstrap_servers: str, partition: int, timeouts: Timeouts) -> AsyncIterator[StateTopic]:
+async def state_topic(kafka: Kafka, partition: int, timeouts: Timeouts) -> AsyncIterator[StateTopic]:
     """Look at the state partition, and read it while the context is open.
 
     Call it after the partition's producer has started: only then is the old owner's transaction over.
@@ -38,25 +39,23 @@ async def state_topic(bootstrap_servers: str, partition: int, timeouts: Timeouts
     Raises:
         ForeignTransactionError: its last stable offset is not its end, so committed records may be invisible yet.
     """
-    tp, events = TopicPartition(STATE_TOPIC, partition), TopicPartition(EVENTS_TOPIC, partition)
-    async with _consumer(bootstrap_servers, "read_committed", timeouts) as reader:
+    tp, events = kafka.partition(STATE_TOPIC, partition), kafka.partition(EVENTS_TOPIC, partition)
+    async with _consumer(kafka, "read_committed", timeouts) as reader:
         ends = await reader.end_offsets([tp, events])
-        async with _consumer(bootstrap_servers, "read_uncommitted", timeouts) as watcher:
+        async with _consumer(kafka, "read_uncommitted", timeouts) as watcher:
             high_watermark = (await watcher.end_offsets([tp]))[tp]
         if ends[tp] != high_watermark:
-            raise ForeignTransactionError(f"{STATE_TOPIC}/{partition}: stable to {ends[tp]} of {high_watermark}")
+            raise ForeignTransactionError(f"{tp.topic}/{partition}: stable to {ends[tp]} of {high_watermark}")
         begin = (await reader.beginning_offsets([tp]))[tp]
-        ids = await cluster_ids(reader, [STATE_TOPIC])
-        origin = f"{ids.cluster}/{ids.topics[STATE_TOPIC]}/{partition}"
+        ids = await cluster_ids(reader, [tp.topic])
+        origin = f"{ids.cluster}/{ids.topics[tp.topic]}/{partition}"
         yield StateTopic(reader, tp, begin, ends[tp], ends[events], origin)
 
 
 @asynccontextmanager
-async def _consumer(
-    bootstrap_servers: str, isolation_level: str, timeouts: Timeouts
-) -> AsyncIterator[AIOKafkaConsumer]:
+async def _consumer(kafka: Kafka, isolation_level: str, timeouts: Timeouts) -> AsyncIterator[AIOKafkaConsumer]:
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap_servers,
+        **kafka.options(),
         isolation_level=isolation_level,
         enable_auto_commit=False,
         auto_offset_reset="none",

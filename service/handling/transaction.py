@@ -3,7 +3,7 @@
 import asyncio
 from typing import NamedTuple
 
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
     InvalidTimestampError,
     InvalidTopicError,
@@ -15,10 +15,11 @@ from aiokafka.errors import (
 )
 
 from service.contracts.replies import Position
-from service.contracts.topics import COMMANDS_TOPIC, EVENTS_TOPIC, HANDLER_GROUP, STATE_TOPIC
+from service.contracts.topics import COMMANDS_TOPIC, EVENTS_TOPIC, STATE_TOPIC
 from service.handling.batches import Batches, Outgoing
 from service.handling.reply_records import reply_record
 from service.handling.unit_of_work import UnitOfWork
+from service.kafka.connection import Kafka
 from service.kafka.murmur2 import partition_of
 
 _FOR_GOOD = (
@@ -49,8 +50,14 @@ class Ends(NamedTuple):
     states: int
 
 
-async def commit(
-    producer: AIOKafkaProducer, unit: UnitOfWork, next_offset: int, events_end: int, reply_seconds: float
+async def commit(  # noqa: PLR0913 - all that a transaction needs
+    kafka: Kafka,
+    producer: AIOKafkaProducer,
+    unit: UnitOfWork,
+    next_offset: int,
+    events_end: int,
+    *,
+    reply_seconds: float,
 ) -> Ends:
     """Commit the unit, or raise; the state in memory may change only after this returns.
 
@@ -68,8 +75,8 @@ async def commit(
     unit.add_states(next_offset)
     await producer.begin_transaction()
     # First: concurrently with produce requests the coordinator answers CONCURRENT_TRANSACTIONS, each a back-off.
-    source = TopicPartition(COMMANDS_TOPIC, unit.partition)
-    await producer.send_offsets_to_transaction({source: next_offset}, HANDLER_GROUP)
+    source = kafka.partition(COMMANDS_TOPIC, unit.partition)
+    await producer.send_offsets_to_transaction({source: next_offset}, kafka.group)
     offsets = await unit.batches.send(producer)
     event_offsets = offsets.get((EVENTS_TOPIC, unit.partition), [])
     if event_offsets:

@@ -1,5 +1,6 @@
 """Makes the service's topics, or checks that those which exist are as they must be."""
 
+from dataclasses import replace
 from typing import Any, Final
 
 import stamina
@@ -8,6 +9,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from service.contracts.topics import TOPICS, Topic
+from service.kafka.connection import Kafka
 
 _PATIENCE_SECONDS: Final = 60.0
 _REQUEST_MS: Final = 10_000
@@ -18,7 +20,7 @@ class ProvisioningError(Exception):
 
 
 async def ensure_topics(
-    bootstrap_servers: str, partitions: int, replication_factor: int = 1, patience: float = _PATIENCE_SECONDS
+    kafka: Kafka, partitions: int, replication_factor: int = 1, patience: float = _PATIENCE_SECONDS
 ) -> int:
     """Create every topic that is missing, check the others; on return each has its leaders.
 
@@ -38,27 +40,28 @@ async def ensure_topics(
             on=(KafkaError, OSError), attempts=None, timeout=patience, wait_max=2.0
         ):
             with attempt:
-                await _ensure(bootstrap_servers, partitions, replication_factor)
+                await _ensure(kafka, partitions, replication_factor)
     except (KafkaError, OSError) as error:
         raise ConnectionError(
-            f"Kafka at {bootstrap_servers} can't be used ({error!r}). Start it, or set KAFKA_BOOTSTRAP_SERVERS; "
+            f"Kafka at {kafka.servers} can't be used ({error!r}). Start it, or set KAFKA_BOOTSTRAP_SERVERS; "
             "`taskexec up` brings a broker of its own."
         ) from error
     return partitions
 
 
-async def _ensure(bootstrap_servers: str, partitions: int, replication_factor: int) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=_REQUEST_MS)
+async def _ensure(kafka: Kafka, partitions: int, replication_factor: int) -> None:
+    topics = [replace(topic, name=kafka.topic(topic.name)) for topic in TOPICS]
+    admin = AIOKafkaAdminClient(**kafka.options(), request_timeout_ms=_REQUEST_MS)
     try:
         await admin.start()
         existing = await admin.list_topics()
-        if missing := [topic for topic in TOPICS if topic.name not in existing]:
+        if missing := [topic for topic in topics if topic.name not in existing]:
             await _create(admin, missing, partitions, replication_factor)
-        counts = await _partition_counts(admin)
-        configs = await _configs(admin)
+        counts = await _partition_counts(admin, topics)
+        configs = await _configs(admin, topics)
     finally:
         await admin.close()
-    if differences := _differences(counts, configs, partitions, bootstrap_servers):
+    if differences := _differences(topics, counts, configs, partitions, kafka.servers):
         raise ProvisioningError("Kafka's topics are not as the service needs them:\n- " + "\n- ".join(differences))
 
 
@@ -74,10 +77,10 @@ async def _create(admin: AIOKafkaAdminClient, topics: list[Topic], partitions: i
             raise error(f"{name}: {message}")
 
 
-async def _partition_counts(admin: AIOKafkaAdminClient) -> dict[str, int]:
+async def _partition_counts(admin: AIOKafkaAdminClient, topics: list[Topic]) -> dict[str, int]:
     """Raise a KafkaError, which passes, while a topic is not known to all or has partitions without a leader."""
     counts = {}
-    for described in await admin.describe_topics([topic.name for topic in TOPICS]):
+    for described in await admin.describe_topics([topic.name for topic in topics]):
         for part in (described, *described["partitions"]):
             if part["error_code"]:
                 raise for_code(part["error_code"])(f"{described['topic']}: {part}")
@@ -85,8 +88,8 @@ async def _partition_counts(admin: AIOKafkaAdminClient) -> dict[str, int]:
     return counts
 
 
-async def _configs(admin: AIOKafkaAdminClient) -> dict[str, dict[str, str]]:
-    resources = [ConfigResource(ConfigResourceType.TOPIC, topic.name, None) for topic in TOPICS]
+async def _configs(admin: AIOKafkaAdminClient, topics: list[Topic]) -> dict[str, dict[str, str]]:
+    resources = [ConfigResource(ConfigResourceType.TOPIC, topic.name, None) for topic in topics]
     responses: list[Any] = await admin.describe_configs(resources)
     configs = {}
     for code, message, _, name, entries in (item for response in responses for item in response.resources):
@@ -97,16 +100,16 @@ async def _configs(admin: AIOKafkaAdminClient) -> dict[str, dict[str, str]]:
 
 
 def _differences(
-    counts: dict[str, int], configs: dict[str, dict[str, str]], partitions: int, bootstrap_servers: str
+    topics: list[Topic], counts: dict[str, int], configs: dict[str, dict[str, str]], partitions: int, servers: str
 ) -> list[str]:
     differences = [
         f"{topic.name} has {counts[topic.name]} partitions, and {partitions} are configured: set TASKEXEC_PARTITIONS="
         f"{counts[topic.name]}; the count of these topics can't change once there are executions"
-        for topic in TOPICS
+        for topic in topics
         if topic.owned and counts[topic.name] != partitions
     ]
-    command = f"kafka-configs.sh --bootstrap-server {bootstrap_servers} --alter --entity-type topics"
-    for topic in TOPICS:
+    command = f"kafka-configs.sh --bootstrap-server {servers} --alter --entity-type topics"
+    for topic in topics:
         for key, wanted in topic.config.items():
             if (found := configs[topic.name].get(key)) != wanted:
                 fix = f"{command} --entity-name {topic.name} --add-config {key}={wanted}"

@@ -7,6 +7,7 @@ from typing import Final, Generic, TypeVar
 from aiokafka import TopicPartition
 
 from service.contracts.topics import EVENTS_TOPIC, REJECTIONS_TOPIC
+from service.kafka.connection import Kafka
 from service.kafka.records import Record
 from service.ports.projection_store import EventRow, RejectionRow
 from service.projection.rows import UnreadableRecordError, event_row, rejection_row
@@ -40,11 +41,11 @@ class Batch:
     unreadable: Unreadable = field(default_factory=dict)
 
 
-def make_batch(records: Mapping[TopicPartition, Sequence[Record]]) -> Batch:
+def make_batch(records: Mapping[TopicPartition, Sequence[Record]], kafka: Kafka) -> Batch:
     """Turn consumed records into rows, of each partition up to the first one that cannot be read."""
     batch = Batch()
     for partition, consumed in records.items():
-        if partition.topic == EVENTS_TOPIC:
+        if partition.topic == kafka.topic(EVENTS_TOPIC):
             _add(batch.events, event_row, partition, consumed, batch.unreadable)
         else:
             _add(batch.rejections, rejection_row, partition, consumed, batch.unreadable)

@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 
 from service.contracts.readiness import STARTING, Readiness
 from service.contracts.topics import EVENTS_TOPIC, REJECTIONS_TOPIC
+from service.kafka.connection import Kafka
 from service.ports.errors import UnavailableError
 from service.ports.positions import PartitionPosition
 from service.ports.projection_store import ProjectionStore
@@ -37,12 +38,12 @@ class Projector:
     projectors on one store are safe, and wasteful.
     """
 
-    def __init__(self, store: ProjectionStore, bootstrap_servers: str, partitions: int) -> None:
+    def __init__(self, store: ProjectionStore, kafka: Kafka, partitions: int) -> None:
         self._store = store
-        self._bootstrap_servers = bootstrap_servers
+        self._kafka = kafka
         self.readiness = STARTING
         """As of the last batch."""
-        self._partitions = [TopicPartition(topic, number) for topic in TOPICS for number in range(partitions)]
+        self._partitions = [kafka.partition(topic, number) for topic in TOPICS for number in range(partitions)]
 
     async def run(self) -> None:
         """Project until cancelled. While Kafka or the store is down: wait, alarm, and skip nothing.
@@ -68,16 +69,16 @@ class Projector:
             raise
 
     async def _project(self) -> None:
-        known = {TopicPartition(p.topic, p.partition): p.offset for p in await self._store.positions()}
+        known = {self._kafka.partition(p.topic, p.partition): p.offset for p in await self._store.positions()}
         next_offsets = {partition: known.get(partition, -1) + 1 for partition in self._partitions}
-        async with open_consumer(self._bootstrap_servers, next_offsets) as consumer:
+        async with open_consumer(self._kafka, next_offsets) as consumer:
             live = set(self._partitions)
             self._report(live)
             for partition in live:
                 metrics.BLOCKED.labels(*partition).set(0)
             while True:
                 records = await consumer.getmany(timeout_ms=COMMIT_MS, max_records=MAX_ROWS)
-                batch = await asyncio.to_thread(make_batch, records)
+                batch = await asyncio.to_thread(make_batch, records, self._kafka)
                 await self._insert(batch)
                 await self._commit(consumer, live, batch)
                 for partition, (_, error) in batch.unreadable.items():
@@ -89,8 +90,8 @@ class Projector:
                     await asyncio.sleep(LINGER_SECONDS)
 
     async def _insert(self, batch: Batch) -> None:
-        await _write(EVENTS_TOPIC, batch.events, self._store.insert_events)
-        await _write(REJECTIONS_TOPIC, batch.rejections, self._store.insert_rejections)
+        await _write(self._kafka.topic(EVENTS_TOPIC), batch.events, self._store.insert_events)
+        await _write(self._kafka.topic(REJECTIONS_TOPIC), batch.rejections, self._store.insert_rejections)
 
     async def _commit(self, consumer: AIOKafkaConsumer, live: set[TopicPartition], batch: Batch) -> None:
         """Write how far the projection is. A blocked partition commits no more: its `asOf` grows old."""
@@ -103,7 +104,8 @@ class Projector:
             if partition in batch.unreadable:
                 next_offset = batch.unreadable[partition][0]
             end = max(next_offset, consumer.last_stable_offset(partition))
-            position = PartitionPosition(*partition, offset=next_offset - 1, end_offset=end, as_of=fetched_at)
+            topic = self._kafka.our_name(partition.topic)
+            position = PartitionPosition(topic, partition.partition, next_offset - 1, end_offset=end, as_of=fetched_at)
             metrics.LAG.labels(*partition).set(position.lag)
             positions.append(position)
         await self._store.write_positions(positions)

@@ -8,6 +8,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from service.contracts.topics import MAX_RECORD_BYTES
+from service.kafka.connection import Kafka
 from service.kafka.internals.fetching import bound_fetching
 from service.projection import metrics
 
@@ -22,9 +23,7 @@ class ProjectionAheadError(Exception):
 
 
 @asynccontextmanager
-async def open_consumer(
-    bootstrap_servers: str, next_offsets: Mapping[TopicPartition, int]
-) -> AsyncIterator[AIOKafkaConsumer]:
+async def open_consumer(kafka: Kafka, next_offsets: Mapping[TopicPartition, int]) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer of these partitions from these offsets on; of committed transactions only, in no group.
 
     Raises:
@@ -33,7 +32,7 @@ async def open_consumer(
     """
     bound_fetching()
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap_servers,
+        **kafka.options(),
         group_id=None,
         enable_auto_commit=False,
         auto_offset_reset="none",

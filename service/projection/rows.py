@@ -21,6 +21,7 @@ from service.contracts.events import read_event
 from service.contracts.problems import field_errors
 from service.contracts.rejections import REJECTION_TYPE, CommandRejected, OriginalRecord
 from service.contracts.timestamps import epoch_ms
+from service.contracts.topics import EVENTS_TOPIC, REJECTIONS_TOPIC
 from service.kafka.records import Record
 from service.ports.projection_store import EventRow, RejectionRow
 
@@ -61,7 +62,7 @@ def event_row(record: Record) -> EventRow:
             created_by=event.created_by,
             tags=list(event.tags),
             payload=body.decode(),
-            topic=record.topic,
+            topic=EVENTS_TOPIC,
             partition=record.partition,
             offset=record.offset,
         )
@@ -86,7 +87,7 @@ def rejection_row(record: Record) -> RejectionRow:
     problem = rejected.problem
     execution_id, command_type, command_source = command
     return RejectionRow(
-        topic=record.topic,
+        topic=REJECTIONS_TOPIC,
         partition=record.partition,
         offset=record.offset,
         time=record.timestamp,

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from service.kafka.connection import Kafka
 from service.ports.readiness import Check
 from service.queries.executions import TaskExecutionQueries
 
@@ -26,7 +27,7 @@ class Running:
     """
 
     roles: tuple[Role, ...]
-    bootstrap_servers: str
+    kafka: Kafka
     queries: TaskExecutionQueries | None
     url: str | None
     checks: Mapping[str, Check]
@@ -36,4 +37,4 @@ class Running:
     def summary(self) -> str:
         """One line for whoever started it."""
         api = f" API: {self.url}." if self.url else ""
-        return f"{', '.join(self.roles)} running. Kafka: {self.bootstrap_servers}.{api}"
+        return f"{', '.join(self.roles)} running. Kafka: {self.kafka.servers}.{api}"

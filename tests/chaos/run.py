@@ -18,6 +18,7 @@ from confluent_kafka import KafkaException
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.embedded.broker import EmbeddedBroker
+from service.kafka.connection import Kafka
 from service.kafka.provisioning import ensure_topics
 from tests.chaos.checker import Verdict, Written, check
 from tests.chaos.client import Client
@@ -79,7 +80,7 @@ async def run_chaos(directory: Path, *, seed: int, seconds: float, rate: float) 
             "CLICKHOUSE_DSN": f"chdb://{directory}/clickhouse", "TASKEXEC_PROCESSES": "1",
         }, {"TASKEXEC_METRICS_PORT": str(metrics_port)})  # fmt: skip
         try:
-            await ensure_topics(broker.bootstrap_servers, PARTITIONS)
+            await ensure_topics(Kafka(broker.bootstrap_servers), PARTITIONS)
             for name in (*HANDLERS, "projector"):
                 await fleet.start(name)
             await _eventually(lambda: topics.members() == len(HANDLERS))

@@ -18,6 +18,7 @@ from service.embedded import broker as broker_module
 from service.embedded.broker import EmbeddedBroker
 from service.embedded.errors import EmbeddedError
 from service.embedded.jars import cache_directory, resolve_jars
+from service.kafka.connection import Kafka
 from service.kafka.provisioning import ensure_topics
 from tests.embedded.until import until
 
@@ -25,7 +26,7 @@ from tests.embedded.until import until
 @pytest_asyncio.fixture(scope="module")
 async def broker(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedBroker]:
     async with EmbeddedBroker(tmp_path_factory.mktemp("kafka"), port=0) as broker:
-        await ensure_topics(broker.bootstrap_servers, 1)
+        await ensure_topics(Kafka(broker.bootstrap_servers), 1)
         yield broker
 
 
@@ -54,7 +55,7 @@ async def test_what_it_acknowledged_is_there_after_a_restart(tmp_path: Path, end
     directory = tmp_path / "dätä, 数据"
     directory.mkdir()
     async with EmbeddedBroker(directory, port=0) as broker:
-        await ensure_topics(broker.bootstrap_servers, 1)
+        await ensure_topics(Kafka(broker.bootstrap_servers), 1)
         await write(broker, b"before")
         address, pid = broker.bootstrap_servers, broker.pid
 

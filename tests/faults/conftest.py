@@ -11,6 +11,7 @@ from service.contracts.commands import ExecuteTask
 from service.contracts.topics import COMMANDS_TOPIC
 from service.handling import opened
 from service.handling.producer import start_producer
+from service.kafka.connection import Kafka
 from tests.handling.world import World, a_world, execution_id, header, id_owned_by
 
 TASK_ID = "faults:task"
@@ -35,9 +36,9 @@ class Producers:
         """Those of one partition, in order."""
         return next((made for name, made in self.started.items() if name.endswith(f".{number}")), [])
 
-    async def start(self, servers: str, transactional_id: str, timeouts: Any) -> AIOKafkaProducer:
+    async def start(self, kafka: Kafka, transactional_id: str, timeouts: Any) -> AIOKafkaProducer:
         """As the handler starts one."""
-        producer = await start_producer(servers, transactional_id, timeouts)
+        producer = await start_producer(kafka, transactional_id, timeouts)
         self.started.setdefault(transactional_id, []).append(producer)
         if self.prepare is not None:
             await self.prepare(int(transactional_id.rpartition(".")[2]), producer)

@@ -16,6 +16,7 @@ from service.contracts.topics import COMMANDS_TOPIC, DEFINITIONS_TOPIC, EVENTS_T
 from service.embedded.broker import EmbeddedBroker
 from service.handling import metrics, rebalancing
 from service.handling.queue import CommandQueue
+from service.kafka.connection import Kafka
 from service.kafka.internals import patient_reader
 from service.kafka.internals.fetching import TURN_BYTES, bound_fetching
 from service.kafka.internals.partition_records import MAX_AT_ONCE_BYTES
@@ -33,7 +34,7 @@ Row = tuple[bytes | None, HeaderPairs]
 async def world(tmp_path: Any) -> AsyncIterator[World]:
     """A broker for one test: what is written here would hold up other readers."""
     async with EmbeddedBroker(tmp_path, port=0) as broker:
-        await ensure_topics(broker.bootstrap_servers, PARTITIONS)
+        await ensure_topics(Kafka(broker.bootstrap_servers), PARTITIONS)
         async with a_world(broker.bootstrap_servers) as world:
             await world.define(DEFINITION)
             yield world

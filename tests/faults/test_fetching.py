@@ -17,6 +17,7 @@ from service.contracts.topics import COMMANDS_TOPIC, DEFINITIONS_TOPIC
 from service.embedded.broker import EmbeddedBroker
 from service.handling import metrics, rebalancing
 from service.handling.handler import HandlerOptions
+from service.kafka.connection import Kafka
 from service.kafka.provisioning import ensure_topics
 from tests.handling.world import PARTITIONS, QUICK, SECONDS, World, eventually, execution_id, id_owned_by
 
@@ -37,7 +38,7 @@ class NotUtf8(str):
 async def kafka(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     """A broker of this module's own: what is written here would trip up other readers."""
     async with EmbeddedBroker(tmp_path_factory.mktemp("fetching"), port=0) as broker:
-        await ensure_topics(broker.bootstrap_servers, PARTITIONS)
+        await ensure_topics(Kafka(broker.bootstrap_servers), PARTITIONS)
         yield broker.bootstrap_servers
 
 
@@ -162,7 +163,7 @@ async def test_a_backlog_of_one_partition_stops_no_other(
             producer.begin_transaction = held
 
     producers.prepare = hold
-    patient = HandlerOptions(world.servers, PARTITIONS, timeouts=replace(QUICK, transaction=100))
+    patient = HandlerOptions(world.kafka, PARTITIONS, timeouts=replace(QUICK, transaction=100))
     async with world.handler(patient) as running:
         await running.all_open()
         places = [await world.write(b"{oops", partition=0)]

@@ -9,6 +9,7 @@ from service.contracts.topics import COMMANDS_TOPIC
 from service.handling import opened
 from service.handling.producer import start_producer
 from service.handling.timeouts import Timeouts
+from service.kafka.connection import Kafka
 from service.kafka.internals.membership import is_member
 from tests.handling.world import PARTITIONS, World, eventually
 
@@ -19,9 +20,9 @@ async def test_the_callback_opens_nothing_itself(world: World, monkeypatch: pyte
     """aiokafka sends no heartbeat during it: a slow opening would cost the membership."""
     release = asyncio.Event()
 
-    async def slow(servers: str, transactional_id: str, timeouts: Timeouts) -> AIOKafkaProducer:
+    async def slow(kafka: Kafka, transactional_id: str, timeouts: Timeouts) -> AIOKafkaProducer:
         await release.wait()
-        return await start_producer(servers, transactional_id, timeouts)
+        return await start_producer(kafka, transactional_id, timeouts)
 
     monkeypatch.setattr(opened, "start_producer", slow)
     async with world.handler() as running:

@@ -23,6 +23,7 @@ from service.handling.state_store import MARK_KEY
 from service.handling.state_topic import ForeignTransactionError, state_topic
 from service.handling.stores import StateStores
 from service.handling.timeouts import Timeouts
+from service.kafka.connection import Kafka
 from tests.handling.world import PARTITIONS, QUICK, SECONDS, World, eventually, execution_id, id_owned_by
 from tests.ids import id_of
 
@@ -103,7 +104,7 @@ async def test_an_opening_ends_the_old_owners_open_transaction(world: World) -> 
 
 async def restored(world: World, partition: int) -> dict[bytes, bytes]:
     """What a new store has after a restore."""
-    async with state_topic(world.servers, partition, QUICK) as topic:
+    async with state_topic(world.kafka, partition, QUICK) as topic:
         records = StoreRecords(topic.origin, None, utc_now)
         store = await StateStores(None).open(records.origin, topic, utc_now())
         await restore(topic, store, records, Progress(partition, lambda: None))
@@ -118,10 +119,10 @@ async def test_nothing_is_read_before_the_old_owner_is_fenced(world: World, monk
     lost = metrics.OFFSETS_LOST._value.get()
     async with old_owner(world) as (old, places):
 
-        async def just_before(servers: str, transactional_id: str, timeouts: Timeouts) -> AIOKafkaProducer:
+        async def just_before(kafka: Kafka, transactional_id: str, timeouts: Timeouts) -> AIOKafkaProducer:
             if transactional_id == f"{HANDLER_GROUP}.1":
                 await old.commit_transaction()
-            return await start_producer(servers, transactional_id, timeouts)
+            return await start_producer(kafka, transactional_id, timeouts)
 
         monkeypatch.setattr(opened, "start_producer", just_before)
         async with world.handler() as running:

@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 from service.contracts.topics import COMMANDS_TOPIC
 from service.embedded.broker import EmbeddedBroker
 from service.handling.partition import PartitionOwner
+from service.kafka.connection import Kafka
 from service.kafka.provisioning import ensure_topics
 from tests.handling.world import PARTITIONS, World, a_world, eventually
 
@@ -20,7 +21,7 @@ from tests.handling.world import PARTITIONS, World, a_world, eventually
 async def broker(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedBroker]:
     """A broker of this module's own, to be killed."""
     async with EmbeddedBroker(tmp_path_factory.mktemp("outages"), port=0) as broker:
-        await ensure_topics(broker.bootstrap_servers, PARTITIONS)
+        await ensure_topics(Kafka(broker.bootstrap_servers), PARTITIONS)
         yield broker
 
 

@@ -86,7 +86,7 @@ async def test_what_never_left_is_sent_again(
 @pytest.fixture
 async def producer(world: World) -> AsyncIterator[AIOKafkaProducer]:
     """One that the test stops, however badly; what it leaves behind is an error."""
-    producer = await start_producer(world.servers, "stopped", QUICK)
+    producer = await start_producer(world.kafka, "stopped", QUICK)
     sender, connections = producer._sender.sender_task, producer.client._conns.values()
     yield producer
     await eventually(sender.done, "the sender has ended", 1)

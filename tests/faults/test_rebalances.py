@@ -83,7 +83,7 @@ async def test_a_parked_partition_takes_nothing_in(world: World, monkeypatch: py
 
 
 async def test_what_comes_straight_back_keeps_producer_state_and_place(world: World) -> None:
-    foreigner = await start_producer(world.servers, "a-foreigner", QUICK)
+    foreigner = await start_producer(world.kafka, "a-foreigner", QUICK)
     async with world.handler() as first:
         await first.all_open()
         places = [await refused(world, number) for number in range(PARTITIONS)]

@@ -108,7 +108,7 @@ async def test_a_fault_at_any_step_ends_in_exactly_once(
 
     producers.prepare = plant
     batch = await write_batch(PARTITION)
-    options = HandlerOptions(world.servers, PARTITIONS, timeouts=replace(QUICK, transaction=0.5))
+    options = HandlerOptions(world.kafka, PARTITIONS, timeouts=replace(QUICK, transaction=0.5))
     async with world.handler(options) as running:
         await batch.assert_exactly_once()
         await eventually(lambda: len(producers.of(PARTITION)) == 2, "the partition is opened again")

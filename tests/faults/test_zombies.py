@@ -33,7 +33,7 @@ class Membership:
 
 async def rightful_owner(world: World) -> AIOKafkaProducer:
     """Whoever starts it has the partition from now on."""
-    return await start_producer(world.servers, f"{HANDLER_GROUP}.{PARTITION}", QUICK)
+    return await start_producer(world.kafka, f"{HANDLER_GROUP}.{PARTITION}", QUICK)
 
 
 async def handle(owner: AIOKafkaProducer, end: int) -> None:

@@ -15,6 +15,7 @@ from service.handling.batches import Outgoing, Place
 from service.handling.context import HandlerContext
 from service.handling.stores import StateStores
 from service.handling.timeouts import Timeouts
+from service.kafka.connection import Kafka
 from tests.handling.stages import AT, WINDOW, Builder
 
 DEFINITION = Definition(
@@ -95,4 +96,4 @@ def a_context(clock: Callable[[], Timestamp] = lambda: AT, partitions: int = 1) 
     failure = asyncio.get_running_loop().create_future()
     stores = StateStores(None)
     timeouts = Timeouts(max_pause=0)
-    return HandlerContext("", partitions, "test", WINDOW, clock, definitions, stores, topics, failure, timeouts)
+    return HandlerContext(Kafka(""), partitions, WINDOW, clock, definitions, stores, topics, failure, timeouts)

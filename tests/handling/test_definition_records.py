@@ -11,6 +11,7 @@ from service.domain.definitions import MAX_REASON, Definition
 from service.handling import metrics
 from service.handling.definition_records import read_definition
 from service.handling.definitions_table import DefinitionsTable
+from service.kafka.connection import Kafka
 from service.kafka.records import Record
 
 GOOD = {"taskId": "a:b", "version": "1.0.0", "status": "PUBLISHED", "type": "sql"}
@@ -33,7 +34,7 @@ def read(value: Any, key: bytes | None = b"a:b@1.0.0", headers: tuple[tuple[str,
 
 
 async def table(*records: Record) -> DefinitionsTable:
-    made = DefinitionsTable("127.0.0.1:1")
+    made = DefinitionsTable(Kafka("127.0.0.1:1"))
     try:
         await made.take(records)
     finally:

@@ -115,6 +115,22 @@ def test_only_reply_topics_are_replied_to(topic: str) -> None:
     assert (found.problem.code, found.reply_to) == (Code.INVALID_REPLY_TO, None)
 
 
+@pytest.mark.parametrize("rest", ["", ".billing"])
+def test_with_a_prefix_reply_topics_have_it(rest: str) -> None:
+    def asked(topic: str) -> Incoming:
+        record = command_record("ExecuteTask", TASK, headers=reply_headers(topic))
+        return CommandReader(0, PARTITIONS, "eu-1.").read(record)
+
+    ours = f"eu-1.task-execution.replies{rest}"
+    assert asked(ours).reply_to == ReplyAddress(ours, b"re:1")
+    assert set_aside(command_record("ExecuteTask", TASK, headers=reply_headers(ours)), "eu-1.", bare=False).reply_to
+    for other in (f"task-execution.replies{rest}", f"eu-2.task-execution.replies{rest}", f"eu-1.{ours}"):
+        found = asked(other)
+        assert isinstance(found, Unreadable)
+        assert found.problem.code == Code.INVALID_REPLY_TO
+        assert "Use eu-1.task-execution.replies or an existing topic eu-1.task-execution" in found.problem.detail
+
+
 def test_a_correlation_id_that_a_reply_cannot_carry_is_refused_unreplied() -> None:
     headers = reply_headers(correlation_id=b"c" * (MAX_ATTRIBUTE + 1))
     found = unreadable(command_record("ExecuteTask", TASK, headers=headers))

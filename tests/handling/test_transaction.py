@@ -24,6 +24,7 @@ from service.handling.deciding import Answer, Repeated
 from service.handling.incoming import ReplyAddress
 from service.handling.transaction import ReplyRefusedError, commit
 from service.handling.unit_of_work import UnitOfWork
+from service.kafka.connection import Kafka
 from service.kafka.murmur2 import partition_of
 from tests.handling.stages import REPLY_TO, Unit, a_record, accepted, created, refused, state_after, stopped
 from tests.handling.stand_ins import StandInProducer
@@ -41,7 +42,7 @@ def a_unit(*answers: Answer) -> Unit:
 
 
 async def committed(producer: Any, unit: UnitOfWork, *, events_end: int = 0, reply_seconds: float = 9) -> int:
-    ends = await commit(producer, unit, 41, events_end, reply_seconds)
+    ends = await commit(Kafka(""), producer, unit, 41, events_end, reply_seconds=reply_seconds)
     assert ends.states == producer.ends[STATE_TOPIC, unit.partition]
     return ends.events
 

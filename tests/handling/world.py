@@ -35,6 +35,7 @@ from service.handling.partition import PartitionOwner
 from service.handling.rebalancing import PartitionGroup
 from service.handling.snapshots import decode_snapshot, execution_id_of, is_state_key, state_key
 from service.handling.timeouts import Timeouts
+from service.kafka.connection import Kafka
 from service.kafka.internals.partition_records import BoundedRecords
 from service.kafka.murmur2 import partition_of
 from service.kafka.records import Record
@@ -139,6 +140,10 @@ class World:
     admin: AdminClient
     positions: dict[TopicPartition, int]
     records: dict[str, list[Record]] = field(default_factory=lambda: {topic.name: [] for topic in TOPICS})
+
+    @property
+    def kafka(self) -> Kafka:
+        return Kafka(self.servers)
 
     # -- writing
 
@@ -250,7 +255,7 @@ class World:
     @asynccontextmanager
     async def handler(self, options: HandlerOptions | None = None, **changes: Any) -> AsyncIterator[Running]:
         """Run a handler; on entry it has joined the group, but its partitions may not be open yet."""
-        options = replace(options or HandlerOptions(self.servers, PARTITIONS, timeouts=QUICK), **changes)
+        options = replace(options or HandlerOptions(self.kafka, PARTITIONS, timeouts=QUICK), **changes)
         groups: list[PartitionGroup] = []
         original = handler.PartitionGroup
 

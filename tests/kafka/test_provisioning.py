@@ -11,6 +11,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from service.contracts.topics import DEFINITIONS_TOPIC, EVENTS_TOPIC, REPLIES_TOPIC, STATE_TOPIC, TOPICS
 from service.embedded.broker import EmbeddedBroker
 from service.embedded.ports import free_port
+from service.kafka.connection import Kafka
 from service.kafka.provisioning import ProvisioningError, ensure_topics
 
 
@@ -40,7 +41,7 @@ async def empty(admin: AIOKafkaAdminClient, address: str) -> str:
 
 
 async def test_it_creates_every_topic_as_declared(admin: AIOKafkaAdminClient, empty: str) -> None:
-    assert await ensure_topics(empty, 4) == 4
+    assert await ensure_topics(Kafka(empty), 4) == 4
 
     topics = {topic["topic"]: topic for topic in await admin.describe_topics([topic.name for topic in TOPICS])}
     assert {name: len(topic["partitions"]) for name, topic in topics.items()} == {
@@ -58,14 +59,14 @@ async def test_it_creates_every_topic_as_declared(admin: AIOKafkaAdminClient, em
 
 
 async def test_it_accepts_what_it_created(empty: str) -> None:
-    await ensure_topics(empty, 2)
-    assert await ensure_topics(empty, 2) == 2
+    await ensure_topics(Kafka(empty), 2)
+    assert await ensure_topics(Kafka(empty), 2) == 2
 
 
 async def test_another_partition_count_is_refused(empty: str) -> None:
-    await ensure_topics(empty, 2)
+    await ensure_topics(Kafka(empty), 2)
     with pytest.raises(ProvisioningError) as refusal:
-        await ensure_topics(empty, 3)
+        await ensure_topics(Kafka(empty), 3)
     lines = str(refusal.value).splitlines()
     assert len(lines) == 5
     assert f"{STATE_TOPIC} has 2 partitions, and 3 are configured: set TASKEXEC_PARTITIONS=2" in str(refusal.value)
@@ -77,7 +78,7 @@ async def test_every_difference_is_told_with_the_command_that_mends_it(admin: AI
     short = NewTopic(EVENTS_TOPIC, 1, 1, topic_configs=configs)
     await admin.create_topics([short])
     with pytest.raises(ProvisioningError) as refusal:
-        await ensure_topics(empty, 1)
+        await ensure_topics(Kafka(empty), 1)
     head, *differences = str(refusal.value).splitlines()
     assert head == "Kafka's topics are not as the service needs them:"
     mend = f"kafka-configs.sh --bootstrap-server {empty} --alter --entity-type topics --entity-name {EVENTS_TOPIC}"
@@ -91,8 +92,9 @@ async def test_every_difference_is_told_with_the_command_that_mends_it(admin: AI
 async def test_processes_that_start_at_once_all_succeed(empty: str) -> None:
     code = f"""if True:
         import asyncio
+        from service.kafka.connection import Kafka
         from service.kafka.provisioning import ensure_topics
-        print(asyncio.run(ensure_topics("{empty}", 2)))
+        print(asyncio.run(ensure_topics(Kafka("{empty}"), 2)))
     """
     processes = [
         await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)
@@ -103,7 +105,7 @@ async def test_processes_that_start_at_once_all_succeed(empty: str) -> None:
 
 async def test_a_broker_that_starts_late_is_waited_for(tmp_path_factory: pytest.TempPathFactory) -> None:
     broker = EmbeddedBroker(tmp_path_factory.mktemp("late"), port=0)
-    waiting = asyncio.create_task(ensure_topics(broker.bootstrap_servers, 1))
+    waiting = asyncio.create_task(ensure_topics(Kafka(broker.bootstrap_servers), 1))
     async with broker:
         assert await waiting == 1
 
@@ -111,7 +113,7 @@ async def test_a_broker_that_starts_late_is_waited_for(tmp_path_factory: pytest.
 async def test_a_broker_that_never_answers_is_named() -> None:
     address = f"127.0.0.1:{free_port('127.0.0.1')}"
     with pytest.raises(ConnectionError, match=f"Kafka at {address} can't be used .* KAFKA_BOOTSTRAP_SERVERS"):
-        await ensure_topics(address, 1, patience=0.3)
+        await ensure_topics(Kafka(address), 1, patience=0.3)
 
 
 async def configs(admin: AIOKafkaAdminClient, topic: str, *names: str) -> list[str]:

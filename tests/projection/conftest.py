@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 
 from service.embedded.broker import EmbeddedBroker
+from service.kafka.connection import Kafka
 from service.kafka.provisioning import ensure_topics
 from service.read_model.clickhouse.driver import Driver
 from tests.engines import empty_tables
@@ -16,7 +17,7 @@ from tests.projection.stage import PARTITIONS, Stage
 @pytest_asyncio.fixture(scope="session")
 async def broker(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedBroker]:
     async with EmbeddedBroker(tmp_path_factory.mktemp("broker"), 0) as broker:
-        await ensure_topics(broker.bootstrap_servers, PARTITIONS)
+        await ensure_topics(Kafka(broker.bootstrap_servers), PARTITIONS)
         yield broker
 
 

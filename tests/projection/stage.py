@@ -13,6 +13,7 @@ from service.contracts.events import Event
 from service.contracts.executions import TaskExecution
 from service.contracts.topics import EVENTS_TOPIC, REJECTIONS_TOPIC
 from service.domain.view import view
+from service.kafka.connection import Kafka
 from service.kafka.murmur2 import partition_of
 from service.ports.positions import PartitionPosition
 from service.ports.projection_store import EventRow, ProjectionStore, RejectionRow
@@ -98,7 +99,7 @@ class Stage:
     @asynccontextmanager
     async def projecting(self, store: ProjectionStore | None = None) -> AsyncIterator[asyncio.Task[None]]:
         """A projector runs; it must not end by itself."""
-        projector = Projector(store or self.store, self.bootstrap_servers, PARTITIONS)
+        projector = Projector(store or self.store, Kafka(self.bootstrap_servers), PARTITIONS)
         task = asyncio.create_task(projector.run())
         try:
             yield task

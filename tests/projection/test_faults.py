@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from service.contracts.topics import EVENTS_TOPIC
 from service.embedded.broker import EmbeddedBroker
+from service.kafka.connection import Kafka
 from service.kafka.murmur2 import partition_of
 from service.ports.errors import UnavailableError
 from service.ports.positions import PartitionPosition
@@ -163,4 +164,4 @@ async def test_a_record_that_cannot_be_read_stops_its_partition_loudly_and_no_ot
 async def test_clickhouse_ahead_of_kafka_is_refused(stage: Stage) -> None:
     await stage.store.write_positions([PartitionPosition(EVENTS_TOPIC, 1, 10**9, 10**9 + 1, 0)])
     with pytest.raises(ProjectionAheadError, match="drop the ClickHouse tables"):
-        await asyncio.wait_for(Projector(stage.store, stage.bootstrap_servers, PARTITIONS).run(), 30)
+        await asyncio.wait_for(Projector(stage.store, Kafka(stage.bootstrap_servers), PARTITIONS).run(), 30)

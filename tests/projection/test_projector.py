@@ -14,6 +14,7 @@ from service.contracts.problems import Code, problem
 from service.contracts.rejections import REJECTION_TYPE, CommandRejected, OriginalRecord
 from service.contracts.status import Status
 from service.contracts.topics import EVENTS_TOPIC, REJECTIONS_TOPIC
+from service.kafka.connection import Kafka
 from service.ports.positions import PartitionPosition
 from service.ports.projection_store import EventRow
 from service.projection import projector
@@ -133,7 +134,7 @@ async def test_an_insert_that_fails_between_events_and_views_surfaces_and_is_rep
     before = await stage.positions()
     await stage.driver.command("ALTER TABLE task_executions_by_task ADD CONSTRAINT broken CHECK sequence < 3")
     await publish_mixed(stage, lives)
-    run = projector.Projector(stage.store, stage.bootstrap_servers, 3).run()
+    run = projector.Projector(stage.store, Kafka(stage.bootstrap_servers), 3).run()
     with pytest.raises(DatabaseError, match="VIOLATED_CONSTRAINT"):
         await asyncio.wait_for(run, 30)
     assert await stage.events_stored() > 0

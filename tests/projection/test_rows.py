@@ -1,4 +1,5 @@
 from base64 import b64encode
+from dataclasses import replace
 from datetime import UTC
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from service.contracts.rejections import REJECTION_TYPE, CommandRejected, Origin
 from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp
 from service.contracts.topics import EVENTS_TOPIC, REJECTIONS_TOPIC
+from service.kafka.connection import Kafka
 from service.kafka.records import Record
 from service.projection.batch import Batch, Insert, make_batch
 from service.projection.rows import (
@@ -21,6 +23,7 @@ from service.projection.rows import (
 )
 from tests.queries.lives import T0, body, execution_id, headers, life, raw_record, record, records
 
+HERE = Kafka("kafka:9092")
 T0_MS = 1_772_443_800_000
 
 
@@ -133,7 +136,8 @@ def test_a_batch_stops_each_partition_before_what_it_cannot_read() -> None:
             TopicPartition(EVENTS_TOPIC, 0): good,
             TopicPartition(EVENTS_TOPIC, 1): [*other[:2], bad, record(life("c")[0], 3, 1)],
             TopicPartition(REJECTIONS_TOPIC, 1): [rejection(None)],
-        }
+        },
+        HERE,
     )
     assert len(batch.events.rows) == 5
     assert batch.events.token == "task-execution.events:0:0-2,task-execution.events:1:0-1"  # noqa: S105 - of a batch
@@ -144,12 +148,23 @@ def test_a_batch_stops_each_partition_before_what_it_cannot_read() -> None:
 
 
 def test_a_batch_of_nothing_inserts_nothing() -> None:
-    assert make_batch({}) == Batch()
+    assert make_batch({}, HERE) == Batch()
     bad = raw_record(EVENTS_TOPIC, b"{", TYPED, offset=2)
-    assert make_batch({TopicPartition(EVENTS_TOPIC, 0): [bad]}).events == Insert()
+    assert make_batch({TopicPartition(EVENTS_TOPIC, 0): [bad]}, HERE).events == Insert()
 
 
 def test_times_keep_their_milliseconds() -> None:
     at = Timestamp(2026, 3, 2, 9, 30, 0, 123_000, tzinfo=UTC)
     row = event_row(record(life("a", at=at)[0], 0))._asdict()
     assert row["created_at"] == T0_MS + 123
+
+
+def test_rows_have_our_names_for_topics_whatever_the_prefix() -> None:
+    kafka = Kafka("kafka:9092", "eu-1.")
+    event = replace(record(life("a")[0], 0), topic=kafka.topic(EVENTS_TOPIC))
+    refused = replace(rejection(None), topic=kafka.topic(REJECTIONS_TOPIC))
+    batch = make_batch(
+        {kafka.partition(EVENTS_TOPIC, 0): [event], kafka.partition(REJECTIONS_TOPIC, 1): [refused]}, kafka
+    )
+    assert [row.topic for row in batch.events.rows] == [EVENTS_TOPIC]
+    assert [row.topic for row in batch.rejections.rows] == [REJECTIONS_TOPIC]
