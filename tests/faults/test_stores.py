@@ -127,12 +127,12 @@ async def test_a_restore_takes_as_long_as_it_takes_but_silence_ends_it(
             and self.assignment()
             and next(iter(self.assignment())).partition == PARTITION
         ):
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(0.5)
             options["max_records"] = 2
         return await original(self, *tps, **options)
 
     monkeypatch.setattr(AIOKafkaConsumer, "getmany", slowly)
-    timeouts = replace(QUICK, opening=2)
+    timeouts = replace(QUICK, opening=5)
     with capture_logs() as logs:
         async with world.handler(state_dir=tmp_path, timeouts=timeouts) as running:
             await running.all_open({0, 2, 3})

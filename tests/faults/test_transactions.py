@@ -167,7 +167,7 @@ async def test_memory_changes_only_when_the_transaction_is_committed(
     async with world.handler() as running:
         await running.all_open()
         opened = {number: owner._opened for number, owner in running.owners.items()}
-        known = {number: (len(it.states), it.next_offset) for number, it in opened.items()}
+        known = {number: (it.states._offset, it.next_offset) for number, it in opened.items()}
         await (await write_batch(PARTITION)).assert_exactly_once()
         number, *at_commit = seen[0]
         assert tuple(at_commit) == known[number]
