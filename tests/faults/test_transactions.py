@@ -158,7 +158,7 @@ async def test_memory_changes_only_when_the_transaction_is_committed(
 
         async def looked_at() -> None:
             owner = running.owners[number]
-            seen.append((number, len(owner._opened.states), owner._opened.next_offset))
+            seen.append((number, owner._opened.states._offset, owner._opened.next_offset))
             await commit()
 
         producer.commit_transaction = looked_at
@@ -171,7 +171,7 @@ async def test_memory_changes_only_when_the_transaction_is_committed(
         await (await write_batch(PARTITION)).assert_exactly_once()
         number, *at_commit = seen[0]
         assert tuple(at_commit) == known[number]
-        assert (len(opened[number].states), opened[number].next_offset) > known[number]
+        assert (opened[number].states._offset, opened[number].next_offset) > known[number]
 
 
 async def test_a_producer_whose_stop_hangs_is_forced_and_the_partition_goes_on(
