@@ -15,9 +15,15 @@ from bench.cluster import PARTITIONS
 _STOP_SECONDS: Final = 30
 
 
-def start(servers: str, log: Path, processes: int | None = None, profile: Path | None = None) -> psutil.Popen:
-    """Start one, as so many processes, or as many as it takes by itself; `profile` is where cProfile writes."""
+def start(
+    servers: str, log: Path, processes: int | None = None, profile: Path | None = None, **settings: object
+) -> psutil.Popen:
+    """Start one, as so many processes, or as many as it takes by itself; `profile` is where cProfile writes.
+
+    `settings` are those of its environment.
+    """
     environment = {**os.environ, "KAFKA_BOOTSTRAP_SERVERS": servers, "TASKEXEC_PARTITIONS": str(PARTITIONS)}
+    environment |= {f"TASKEXEC_{name.upper()}": str(value) for name, value in settings.items()}
     profiler = ["-m", "cProfile", "-o", str(profile)] if profile else []
     options = ["--processes", str(processes)] if processes else []
     with log.open("ab") as output:

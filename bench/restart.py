@@ -37,27 +37,27 @@ def restart(cluster: Cluster, executions: int, log: Path) -> dict[str, Any]:
         for (name, how), next_type in zip(_HOW.items(), TYPES[1:], strict=True):
             stop(running, how)
             reader = cluster.event_reader()
-            cluster.fill(command(number, next_type, _RUN) for number in _ones())
+            cluster.fill(command(number, next_type, _RUN) for number in ones(_RUN))
             began = time.monotonic()
             running = stack.enter_context(handler(cluster.servers, log))
-            result[name] = _until_all_answered(reader, began)
+            result[name] = first_answers(reader, began, _DEADLINE_SECONDS)
     return result
 
 
-def _ones() -> list[int]:
+def ones(run: str) -> list[int]:
     """The number of one execution for each partition."""
     numbers: dict[int, int] = {}
     number = 0
     while len(numbers) < PARTITIONS:
-        numbers.setdefault(partition_of(execution_id(number, _RUN).encode(), PARTITIONS), number)
+        numbers.setdefault(partition_of(execution_id(number, run).encode(), PARTITIONS), number)
         number += 1
     return list(numbers.values())
 
 
-def _until_all_answered(reader: Consumer, began: float) -> float:
-    """Seconds until an event of every partition was seen."""
+def first_answers(reader: Consumer, began: float, deadline: float) -> float:
+    """Seconds until an event of every partition was seen; the reader is then closed."""
     seen: set[int | None] = set()
-    while len(seen) < PARTITIONS and time.monotonic() < began + _DEADLINE_SECONDS:
+    while len(seen) < PARTITIONS and time.monotonic() < began + deadline:
         message = reader.poll(0.05)
         if message is not None and message.error() is None:
             seen.add(message.partition())
