@@ -18,7 +18,6 @@ from service.embedded.broker import EmbeddedBroker
 from service.embedded.data_dir import data_directory
 from service.embedded.errors import EmbeddedError
 from service.handling.handler import HandlerOptions, running_handler
-from service.kafka.connection import Kafka
 from service.kafka.internals.fetching import bound_fetching
 from service.kafka.provisioning import ProvisioningError, ensure_topics
 from service.logs import configure_logs
@@ -63,7 +62,7 @@ async def running_service(settings: Settings, roles: Collection[Role], *also: Ta
     bound_fetching()
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        kafka = Kafka(settings.kafka_bootstrap_servers)
+        kafka = settings.kafka
         partitions = await ensure_topics(kafka, settings.partitions, settings.replication_factor)
         parts = [*also]
         checks: dict[str, Check] = {role: told(lambda: STARTING) for role in roles if role is not Role.API}
@@ -113,6 +112,7 @@ async def running_embedded(directory: Path, settings: Settings, kafka_port: int)
         broker = await stack.enter_async_context(EmbeddedBroker(data, port=kafka_port))
         parts = {
             "kafka_bootstrap_servers": broker.bootstrap_servers,
+            "kafka_security_protocol": "PLAINTEXT",
             "clickhouse_dsn": f"chdb://{quote(str(data / 'clickhouse'))}",
             "partitions": EMBEDDED_PARTITIONS,
             "state_dir": data / "state",

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
-PREFIX: Final = "TASKEXEC_"
+from service.kafka.settings import PREFIX, KafkaSettings, variable
+
 DEFAULT_HTTP_PORT: Final = 8080
-DEFAULT_KAFKA_PORT: Final = 9092
-_MAX_PORT: Final = 65_535
 
 
 def _names(value: object) -> object:
@@ -30,22 +29,6 @@ def _host_name(text: str) -> str:
     raise ValueError(f"'{text}' is not a host: give names such as api.example.org, without scheme and port; * is all")
 
 
-def bootstrap_servers(text: str) -> str:
-    """The addresses of Kafka's brokers, `host:port[,host:port…]`, without spaces.
-
-    Raises:
-        ValueError: one of them is not such an address; the message names it.
-    """
-    servers = [server.strip() for server in text.split(",")]
-    for server in servers:
-        host, _, port = server.rpartition(":")
-        if not (re.fullmatch(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]", host) and re.fullmatch(r"[0-9]{1,5}", port)):
-            raise ValueError(f"'{server}' is not host:port; give one or more, such as kafka-1:9092,kafka-2:9092")
-        if not 0 < int(port) <= _MAX_PORT:
-            raise ValueError(f"'{server}' has a port that does not exist: it must be 1 to {_MAX_PORT}")
-    return ",".join(servers)
-
-
 HostNames = Annotated[
     tuple[Annotated[str, AfterValidator(_host_name)], ...],
     NoDecode,  # else pydantic-settings wants JSON
@@ -53,7 +36,7 @@ HostNames = Annotated[
 ]
 
 
-class Settings(BaseSettings):
+class Settings(KafkaSettings):
     """Where the parts are and how the service behaves; every field can be set by the environment variable named.
 
     Raises:
@@ -61,12 +44,9 @@ class Settings(BaseSettings):
             told that the network is trusted.
     """
 
-    model_config = SettingsConfigDict(frozen=True, env_prefix=PREFIX, extra="forbid", populate_by_name=True)
+    model_config = SettingsConfigDict(extra="forbid")
 
-    kafka_bootstrap_servers: Annotated[
-        str, AfterValidator(bootstrap_servers), Field(validation_alias="KAFKA_BOOTSTRAP_SERVERS")
-    ] = f"127.0.0.1:{DEFAULT_KAFKA_PORT}"
-    clickhouse_dsn: Annotated[str, Field(validation_alias="CLICKHOUSE_DSN")] = "clickhouse://127.0.0.1:8123/default"
+    clickhouse_dsn: str = "clickhouse://127.0.0.1:8123/default"
     partitions: Annotated[int, Field(ge=1, le=1000, description="TASKEXEC_PARTITIONS; fixed once topics exist.")] = 8
     replication_factor: Annotated[int, Field(ge=1, le=10)] = 1
     state_dir: Annotated[
@@ -109,8 +89,7 @@ class Settings(BaseSettings):
     @classmethod
     def variables(cls) -> frozenset[str]:
         """The environment variables that the service and its command line read."""
-        own = {field.validation_alias or PREFIX + name.upper() for name, field in cls.model_fields.items()}
-        return frozenset({*map(str, own), f"{PREFIX}URL", f"{PREFIX}DATA_DIR"})
+        return frozenset({*map(variable, cls.model_fields), f"{PREFIX}URL", f"{PREFIX}DATA_DIR"})
 
     @classmethod
     def unknown(cls, environment: Mapping[str, str]) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
+from service.cli.environment import read_kafka_settings
 from service.cli.exits import CommandError, Exit
 from service.cli.options import examples
 from service.cli.output import write_note
@@ -56,21 +57,19 @@ def publish(
 
     from service.cli.definition_files import read_definitions  # noqa: PLC0415 - as above
     from service.client.definitions import publish_definitions  # noqa: PLC0415 - as above
-    from service.kafka.connection import Kafka  # noqa: PLC0415 - as above
-    from service.settings import bootstrap_servers as checked  # noqa: PLC0415 - as above
+    from service.kafka.internals.knocking import KafkaRefusedError  # noqa: PLC0415 - as above
 
-    try:
-        bootstrap_servers = checked(bootstrap_servers)
-    except ValueError as error:
-        raise CommandError(Exit.USAGE, f"KAFKA_BOOTSTRAP_SERVERS, or --bootstrap-servers: {error}.") from None
+    kafka = read_kafka_settings(kafka_bootstrap_servers=bootstrap_servers).kafka
     definitions = read_definitions(files)
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it logs, we say better below
     try:
-        asyncio.run(publish_definitions(Kafka(bootstrap_servers), definitions))
+        asyncio.run(publish_definitions(kafka, definitions))
+    except KafkaRefusedError as error:
+        raise CommandError(Exit.UNAVAILABLE, str(error)) from None
     except KafkaError as error:
         raise CommandError(
             Exit.UNAVAILABLE,
-            f"Kafka at {bootstrap_servers} did not take the definitions: {error!r}",
+            f"Kafka at {kafka.servers} did not take the definitions: {error!r}",
             "Start it with `taskexec up`, or name another one with --bootstrap-servers; then publish again.",
         ) from None
     for definition in definitions:

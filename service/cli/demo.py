@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from service.cli.environment import read_settings
 from service.cli.exits import EXIT_CODES, CommandError, Exit
 from service.cli.output import write_json, write_note
-from service.cli.serve import PANEL, DataDirOption, HttpPort, KafkaPort, read_settings, run
+from service.cli.serve import PANEL, DataDirOption, HttpPort, KafkaPort, run
 
 if TYPE_CHECKING:
     from service.demo.runner import Played

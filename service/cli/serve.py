@@ -1,6 +1,5 @@
 """The commands that run the service: everything at once with parts of its own (`up`), or one role in production."""
 
-import os
 from collections.abc import Coroutine
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from service.cli.environment import read_settings
 from service.cli.exits import EXIT_CODES, CommandError, Exit
 from service.cli.output import write_note
 
@@ -102,27 +102,6 @@ def default_data_dir() -> Path:
     from platformdirs import user_data_path  # noqa: PLC0415 - seldom needed
 
     return user_data_path("task-execution-service")
-
-
-def read_settings(**overrides: object) -> "Settings":
-    """The environment as settings.
-
-    Raises:
-        CommandError: a variable is not valid, or unknown.
-    """
-    from pydantic import ValidationError  # noqa: PLC0415 - seldom needed
-
-    from service.contracts.wording import detail_of  # noqa: PLC0415 - seldom needed
-    from service.settings import Settings  # noqa: PLC0415 - seldom needed
-
-    if unknown := Settings.unknown(dict(os.environ)):
-        known = ", ".join(sorted(Settings.variables()))
-        raise CommandError(Exit.USAGE, f"Unknown environment variables: {', '.join(unknown)}.", f"There are: {known}.")
-    try:
-        return Settings(**overrides)  # type: ignore[arg-type]  # checked by pydantic
-    except ValidationError as error:
-        lines = [f"{'.'.join(map(str, item['loc'])) or 'settings'}: {detail_of(item)}" for item in error.errors()]
-        raise CommandError(Exit.USAGE, "The settings are not valid.", *lines) from None
 
 
 def run(work: Coroutine[Any, Any, None], log_level: str) -> None:

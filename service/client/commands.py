@@ -20,6 +20,7 @@ from service.contracts.envelope import CORRELATION_ID, REPLY_TO, Headers
 from service.contracts.problems import Code, reject
 from service.contracts.replies import CommandReply, CommandUnansweredError
 from service.kafka.connection import Kafka
+from service.kafka.internals.knocking import knock
 
 _MAX_REQUEST_BYTES: Final = topics.MAX_COMMAND_BYTES + 65_536
 _BATCH_BYTES: Final = 131_072
@@ -38,7 +39,7 @@ class CommandClient:
         max_in_flight: commands that may be unanswered at once; more wait for their turn, within their own timeout.
 
     Raises:
-        ConnectionError: on entering: Kafka does not answer, or the service's topics are not there.
+        ConnectionError: on entering: Kafka does not answer or refuses us, or the service's topics are not there.
     """
 
     def __init__(
@@ -128,6 +129,7 @@ class CommandClient:
         return execution_id(command, message.id or "", message.source or "")
 
     async def _open(self, stack: AsyncExitStack) -> None:
+        await knock(self._kafka)
         request_timeout_ms = int(self._start_timeout * 1_000)
         self._producer = AIOKafkaProducer(
             **self._kafka.options(),

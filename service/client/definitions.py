@@ -12,6 +12,7 @@ from service.contracts import topics
 from service.contracts.definitions import DEFINITION_TYPE, TaskDefinition
 from service.contracts.envelope import envelope_headers
 from service.kafka.connection import Kafka
+from service.kafka.internals.knocking import knock
 
 SOURCE: Final = "/task-definitions"
 """The CloudEvents source of definitions that name none."""
@@ -25,9 +26,11 @@ async def publish_definitions(
     They can be executed at once: a handler that does not know a definition reads on to the topic's end first.
 
     Raises:
+        KafkaRefusedError: our name, password, token or certificate is not good, or Kafka's is not.
         KafkaError: some may not have been stored; publish them again.
     """
     kafka = Kafka.at(kafka)
+    await knock(kafka)
     producer = AIOKafkaProducer(
         **kafka.options(),
         enable_idempotence=True,

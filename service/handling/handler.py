@@ -14,6 +14,7 @@ from faststream.kafka import KafkaBroker, KafkaMessage
 from service.contracts.readiness import Readiness
 from service.contracts.timestamps import Timestamp
 from service.contracts.topics import COMMANDS_TOPIC, REPLIES_TOPIC
+from service.handling.broker_security import broker_options
 from service.handling.context import HandlerContext
 from service.handling.definitions_table import DefinitionsTable
 from service.handling.rebalancing import MAX_QUEUED, PartitionGroup
@@ -115,7 +116,7 @@ async def _first_failure(failure: asyncio.Future[None], following: asyncio.Task[
 def _subscribed(context: HandlerContext) -> tuple[KafkaBroker, PartitionGroup]:
     kafka, timeouts, group = context.kafka, context.timeouts, PartitionGroup(context)
     broker = KafkaBroker(
-        kafka.servers.split(","),
+        **broker_options(kafka.options()),
         consumer_only=True,
         request_timeout_ms=15_000,
         retry_backoff_ms=50,

@@ -2,11 +2,28 @@
 
 import re
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from aiokafka import TopicPartition
 
 from service.contracts.topics import HANDLER_GROUP, REPLIES_TOPIC
+from service.kafka.security import Security
+
+NO_SECURITY: Final = Security()
+
+
+def checked_prefix(prefix: str) -> str:
+    """The prefix, if it can stand before the names of our topics.
+
+    Raises:
+        ValueError: no topic can have it, or it would make our topics reply topics of another installation.
+    """
+    if re.fullmatch(r"[A-Za-z0-9._-]{0,64}", prefix) is None or REPLIES_TOPIC in prefix:
+        raise ValueError(
+            f"'{prefix}' can't stand before the names of topics: give at most 64 letters, digits, dots, hyphens or "
+            f"underscores, such as 'staging.', without '{REPLIES_TOPIC}' among them"
+        )
+    return prefix
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,18 +35,15 @@ class Kafka:
     that `topic` gives. What is stored elsewhere has ours: it belongs to one installation already.
 
     Raises:
-        ValueError: no topic can have this prefix, or it would make our topics reply topics of another installation.
+        ValueError: see `checked_prefix`.
     """
 
     servers: str
     prefix: str = ""
+    security: Security = NO_SECURITY
 
     def __post_init__(self) -> None:
-        if re.fullmatch(r"[A-Za-z0-9._-]{0,64}", self.prefix) is None or REPLIES_TOPIC in self.prefix:
-            raise ValueError(
-                f"'{self.prefix}' can't stand before the names of topics: give at most 64 letters, digits, dots, "
-                f"hyphens or underscores, such as 'staging.', without '{REPLIES_TOPIC}' among them"
-            )
+        checked_prefix(self.prefix)
 
     @classmethod
     def at(cls, where: "Self | str") -> "Self":
@@ -37,8 +51,12 @@ class Kafka:
         return cls(where) if isinstance(where, str) else where
 
     def options(self) -> dict[str, Any]:
-        """What each of aiokafka's clients must be given to connect."""
-        return {"bootstrap_servers": self.servers}
+        """What each of aiokafka's clients must be given to connect. It holds secrets: let nobody keep or show it.
+
+        Raises:
+            CredentialsError: a file that is needed for it cannot be used.
+        """
+        return {"bootstrap_servers": self.servers} | self.security.options()
 
     @property
     def group(self) -> str:

@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from service.contracts.topics import TOPICS, Topic
 from service.kafka.connection import Kafka
+from service.kafka.internals.knocking import KafkaRefusedError, knock
 
 _PATIENCE_SECONDS: Final = 60.0
 _REQUEST_MS: Final = 10_000
@@ -32,15 +33,15 @@ async def ensure_topics(
         The partition count of the owned topics.
 
     Raises:
-        ConnectionError: Kafka did not answer, or refused, for that long.
+        ConnectionError: Kafka did not answer, or refused, for that long; at once where it refuses us.
         ProvisioningError: an existing topic differs.
     """
     try:
-        async for attempt in stamina.retry_context(
-            on=(KafkaError, OSError), attempts=None, timeout=patience, wait_max=2.0
-        ):
+        async for attempt in stamina.retry_context(on=_passes, attempts=None, timeout=patience, wait_max=2.0):
             with attempt:
                 await _ensure(kafka, partitions, replication_factor)
+    except KafkaRefusedError:
+        raise
     except (KafkaError, OSError) as error:
         raise ConnectionError(
             f"Kafka at {kafka.servers} can't be used ({error!r}). Start it, or set KAFKA_BOOTSTRAP_SERVERS; "
@@ -49,8 +50,15 @@ async def ensure_topics(
     return partitions
 
 
+def _passes(error: Exception) -> bool:
+    if isinstance(error, KafkaRefusedError):
+        return not error.for_good
+    return isinstance(error, KafkaError | OSError)
+
+
 async def _ensure(kafka: Kafka, partitions: int, replication_factor: int) -> None:
     topics = [replace(topic, name=kafka.topic(topic.name)) for topic in TOPICS]
+    await knock(kafka)
     admin = AIOKafkaAdminClient(**kafka.options(), request_timeout_ms=_REQUEST_MS)
     try:
         await admin.start()

@@ -1,0 +1,93 @@
+"""The whole service on a Kafka that lets in only whom it knows."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from httpx2 import AsyncClient
+
+from service.bootstrap import running_service
+from service.client import CommandClient
+from service.contracts.commands import ExecuteTask
+from service.contracts.replies import Outcome
+from service.runtime.running import Role
+from service.settings import Settings
+from tests.e2e.process import clean_environment, taskexec
+from tests.secured_broker import KEY_PASSWORD, PASSWORD, WRONG, SecuredBroker, environments
+
+WAYS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER", "certificate")
+TASK = {"taskId": "a:task", "version": "1.0.0", "status": "PUBLISHED", "type": "sql"}
+EXECUTE = {"taskId": "a:task", "taskVersion": "1.0.0", "inputs": {}}
+
+
+@pytest.fixture(scope="module")
+async def broker(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SecuredBroker]:
+    async with SecuredBroker(tmp_path_factory.mktemp("secured")) as broker:
+        yield broker
+
+
+@pytest.fixture
+def definition(tmp_path: Path) -> str:
+    file = tmp_path / "definition.json"
+    file.write_text(json.dumps(TASK))
+    return str(file)
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_from_command_to_answer(
+    broker: SecuredBroker, way: str, definition: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each way has a prefix of its own: in each of these installations, what is counted is its own."""
+    environment = environments(broker)[way] | {
+        "TASKEXEC_PREFIX": f"{way.lower()}.",
+        "TASKEXEC_PARTITIONS": "1",
+        "CLICKHOUSE_DSN": f"chdb://{tmp_path}/clickhouse",
+        "TASKEXEC_HTTP_PORT": "0",
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    settings = Settings()
+    async with running_service(settings, tuple(Role)) as running, CommandClient(settings.kafka, "/tests") as client:
+        published = taskexec("definitions", "publish", definition, environment=clean_environment() | environment)
+        assert published.returncode == 0, published.stderr
+        reply = await client.submit(ExecuteTask(task_id="a:task", task_version="1.0.0", inputs={}))
+        assert reply.outcome == Outcome.ACCEPTED
+        async with AsyncClient(base_url=running.url or "") as http:
+            executions = "/api/v1/task-executions"
+            refused = await http.post(executions, json=EXECUTE | {"taskId": "no:task"})
+            executed = await http.post(executions, json=EXECUTE)
+            position = executed.headers["task-execution-position"]
+            listed = await http.get(executions, params={"minPosition": position})
+    assert (refused.status_code, executed.status_code) == (422, 201)
+    assert listed.json()["total"] == 2
+
+
+@pytest.mark.parametrize(
+    ("way", "changed", "said"),
+    [
+        ("PLAIN", {"KAFKA_SASL_PASSWORD_FILE": "wrong-password"}, "Invalid username or password. Check KAFKA_SASL_"),
+        ("SCRAM-SHA-512", {"KAFKA_SASL_PASSWORD_FILE": "wrong-password"}, "invalid credentials"),
+        ("OAUTHBEARER", {"KAFKA_SASL_OAUTHBEARER_TOKEN_FILE": "expired-token"}, "the token was refused"),
+        ("PLAIN", {"KAFKA_SSL_CA_FILE": "other-ca.pem"}, "its certificate is not trusted"),
+        ("certificate", {"KAFKA_SSL_CA_FILE": "other-ca.pem"}, "its certificate is not trusted"),
+        ("certificate", dict.fromkeys(("CERT_FILE", "KEY_FILE", "KEY_PASSWORD_FILE")), "TLS fails: "),
+    ],
+)
+def test_who_is_not_let_in_ends_at_once_with_one_line(
+    broker: SecuredBroker, definition: str, way: str, changed: dict[str, str | None], said: str
+) -> None:
+    environment = clean_environment() | environments(broker)[way] | {"TASKEXEC_LOG_LEVEL": "DEBUG"}
+    for name, file in changed.items():
+        if file is None:
+            del environment[f"KAFKA_SSL_{name}"]
+        else:
+            environment[name] = broker.files[file]
+    for command in (["handler", "--processes", "1"], ["definitions", "publish", definition]):
+        ran = taskexec(*command, environment=environment)
+        assert ran.returncode == 3
+        (line,) = [line for line in ran.stderr.splitlines() if not line.startswith("{")]
+        assert line.startswith("Error: Kafka at 127.0.0.1:")
+        assert said in line
+        for secret in (PASSWORD, WRONG, KEY_PASSWORD, *[(broker.files.directory / "token").read_text().strip()]):
+            assert secret not in ran.stderr
