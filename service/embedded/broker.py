@@ -45,6 +45,7 @@ class EmbeddedBroker:
         self.data_dir = data_dir.absolute()
         self.port = port or free_port(HOST)
         self.log_file = self.data_dir / "kafka.log"
+        self._cluster_id = secrets.token_urlsafe(16)
         self._log_dir = self.data_dir / "kafka"
         self._process: Process | None = None
         self._new_archive: Path | None = None
@@ -127,7 +128,7 @@ class EmbeddedBroker:
         """Make the log directory: whole, or not at all."""
         unfinished = self.data_dir / "kafka.new"
         shutil.rmtree(unfinished, ignore_errors=True)
-        arguments = ["format", f"--cluster-id={secrets.token_urlsafe(16)}", f"--config={self._configure(unfinished)}"]
+        arguments = ["format", f"--cluster-id={self._cluster_id}", f"--config={self._configure(unfinished)}"]
         formatting = await self._spawn([*java.command(jars, "kafka.tools.StorageTool"), *arguments], lock)
         try:
             status = await formatting.wait()

@@ -19,6 +19,7 @@ from aiokafka.errors import (
 )
 
 from service.handling.queue import MAX_BATCH_RECORDS
+from service.handling.reply_topics import ReplyStalledError
 from service.handling.transaction import ReplyRefusedError
 from service.kafka.internals.single_send import UnknownOutcomeError
 from service.kafka.records import Record
@@ -28,7 +29,8 @@ STRIKES: Final = 3
 
 _OF_THE_RECORD: Final = (InvalidTimestampError, MessageSizeTooLargeError, PolicyViolationError, UnknownError)
 _OF_THE_WORLD: Final = (
-    KafkaError, UnknownOutcomeError, ReplyRefusedError, OSError, TimeoutError, asyncio.CancelledError,
+    KafkaError, UnknownOutcomeError, ReplyRefusedError, ReplyStalledError, OSError, TimeoutError,
+    asyncio.CancelledError,
 )  # fmt: skip
 
 

@@ -22,7 +22,9 @@ class Lookup:
 
     def __init__(self, definitions: DefinitionsTable, reply_topics: ReplyTopics, consumer: AIOKafkaConsumer) -> None:
         self._definitions, self._reply_topics, self._consumer = definitions, reply_topics, consumer
-        self._caught_up = self._learned = False
+        self._caught_up = False
+        self._asked: set[str] = set()
+        self._flaws: dict[str, str] = {}
 
     async def find(self, commands: Sequence[Incoming], unit: UnitOfWork) -> Known:
         """What these commands, and the states that they are about, name."""
@@ -33,11 +35,10 @@ class Lookup:
             await self._definitions.catch_up()
             definitions = self._named(names)
         topics = {command.reply_to.topic for command in commands if command.reply_to is not None}
-        if not self._learned and not all(map(self._reply_topics.knows, topics)):
-            self._learned = True
-            await self._reply_topics.learn(self._consumer)
-        flaws = {topic: flaw for topic in topics if (flaw := self._reply_topics.flaw(topic)) is not None}
-        return Known(definitions, flaws)
+        if new := topics - self._asked:
+            self._asked |= new
+            self._flaws |= await self._reply_topics.flaws(new, self._consumer)
+        return Known(definitions, self._flaws)
 
     def _named(self, names: Iterable[DefinitionName]) -> dict[DefinitionName, Definition | None]:
         return {name: self._definitions.get(*name) for name in names}

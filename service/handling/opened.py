@@ -91,7 +91,7 @@ class OpenedPartition:
                 context.kafka, self._producer, unit, next_offset, self._events_end, reply_seconds=context.timeouts.reply
             )
         except ReplyRefusedError as error:
-            context.reply_topics.failed(error.topic, error.error)
+            context.reply_topics.refused(error.topic, error.error)
             raise
         # Committed: only now may the new state be seen.
         self.next_offset, self._events_end = next_offset, ends.events

@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaProducer
 from service.contracts.topics import MAX_RECORD_BYTES
 from service.handling.timeouts import Timeouts
 from service.kafka.connection import Kafka
-from service.kafka.internals.single_send import end_by_force, send_once
+from service.kafka.internals.single_send import end_by_force, leave_nothing, send_once
 
 MAX_SENT_BATCH_BYTES: Final = 900_000
 """Fits every topic of ours and a client's reply topic with the broker's default limit of 1 MiB."""
@@ -51,3 +51,5 @@ async def stop_producer(producer: AIOKafkaProducer, timeouts: Timeouts) -> None:
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             raise asyncio.CancelledError from error
+    finally:
+        leave_nothing(producer)

@@ -33,12 +33,9 @@ _FOR_GOOD = (
 
 
 class ReplyRefusedError(Exception):
-    """The broker does not take replies to this topic. The action: answer the batch again, without this topic.
+    """The broker does not take replies to this topic. The action: answer the batch again, without this topic."""
 
-    `error` is a TimeoutError where it gave no reason.
-    """
-
-    def __init__(self, topic: str, error: KafkaError | TimeoutError) -> None:
+    def __init__(self, topic: str, error: KafkaError) -> None:
         super().__init__(f"{topic}: {error!r}")
         self.topic, self.error = topic, error
 
@@ -62,7 +59,7 @@ async def commit(  # noqa: PLR0913 - all that a transaction needs
     """Commit the unit, or raise; the state in memory may change only after this returns.
 
     All commands before offset `next_offset` are answered by it. `events_end` is an offset that no event of the
-    partition has passed yet. Each reply topic must take its replies within `reply_seconds`.
+    partition has passed yet. Reply topics must take the replies within `reply_seconds`.
 
     Any exception leaves the outcome unknown: throw the producer and the partition's state away.
 
@@ -71,6 +68,7 @@ async def commit(  # noqa: PLR0913 - all that a transaction needs
 
     Raises:
         ReplyRefusedError: a reply topic cannot be written.
+        TimeoutError: a broker is slow.
     """
     unit.add_states(next_offset)
     await producer.begin_transaction()
@@ -96,13 +94,19 @@ async def _send_replies(
         position = Position(partition=unit.partition, offset=max(offset, 0))
         assert answer.reply_to is not None  # noqa: S101 - else it would not be among them
         by_topic.setdefault(answer.reply_to.topic, []).append(reply_record(answer, position, unit.at))
-    for topic, records in by_topic.items():
-        try:
-            async with asyncio.timeout(seconds):
-                partitions = len(await producer.partitions_for(topic))
-                batches = Batches(producer.create_batch)
-                for record in records:
-                    batches.put(topic, partition_of(record.key or b"", partitions), record)
-                await batches.send(producer)
-        except (*_FOR_GOOD, TimeoutError) as error:
-            raise ReplyRefusedError(topic, error) from error
+    sends = [_send_to(topic, records, producer, seconds) for topic, records in by_topic.items()]
+    for outcome in await asyncio.gather(*sends, return_exceptions=True):  # none of them is left behind
+        if outcome is not None:
+            raise outcome
+
+
+async def _send_to(topic: str, records: list[Outgoing], producer: AIOKafkaProducer, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            partitions = len(await producer.partitions_for(topic))
+            batches = Batches(producer.create_batch)
+            for record in records:
+                batches.put(topic, partition_of(record.key or b"", partitions), record)
+            await batches.send(producer)
+    except _FOR_GOOD as error:
+        raise ReplyRefusedError(topic, error) from error

@@ -74,19 +74,16 @@ class OneDefinition:
 
 
 class AnyTopic:
-    """Every topic can be written; `refused` are those that failed."""
+    """Every topic can be written; `told` are those that were refused."""
 
     def __init__(self) -> None:
-        self.refused: list[tuple[str, Exception]] = []
+        self.told: list[tuple[str, object]] = []
 
-    def knows(self, _name: str) -> bool:
-        return True
+    async def flaws(self, *_: object) -> dict[str, str]:
+        return {}
 
-    def flaw(self, _name: str) -> str | None:
-        return None
-
-    def failed(self, name: str, error: Exception) -> None:
-        self.refused.append((name, error))
+    def refused(self, topic: str, error: Exception) -> None:
+        self.told.append((topic, error))
 
 
 def a_context(clock: Callable[[], Timestamp] = lambda: AT, partitions: int = 1) -> HandlerContext:

@@ -52,21 +52,14 @@ class Definitions:
 
 @dataclass
 class Topics:
-    """Stands in for the reply topics; `existing` is only known after learning."""
+    """Stands in for the reply topics; `asked` is what was asked, and by whom."""
 
-    known: set[str] = field(default_factory=set)
-    existing: set[str] = field(default_factory=set)
-    learned: list[object] = field(default_factory=list)
+    flawed: dict[str, str] = field(default_factory=dict)
+    asked: list[tuple[set[str], object]] = field(default_factory=list)
 
-    def knows(self, name: str) -> bool:
-        return name in self.known
-
-    async def learn(self, consumer: object) -> None:
-        self.learned.append(consumer)
-        self.known |= self.existing
-
-    def flaw(self, name: str) -> str | None:
-        return None if name in self.known else "the topic does not exist"
+    async def flaws(self, topics: set[str], consumer: object) -> dict[str, str]:
+        self.asked.append((topics, consumer))
+        return {topic: flaw for topic, flaw in self.flawed.items() if topic in topics}
 
 
 @dataclass
@@ -93,13 +86,13 @@ def asking(topic: str) -> Record:
 async def test_each_definition_that_is_named_is_found_and_nobody_is_asked() -> None:
     batch = Batch()
     assert (await batch.find(EXECUTE, EXECUTE)).definitions == batch.definitions.seen
-    assert (batch.definitions.caught_up, batch.topics.learned) == (0, [])
+    assert (batch.definitions.caught_up, batch.topics.asked) == (0, [])
 
 
 async def test_nothing_is_looked_up_for_what_names_nothing() -> None:
     batch = Batch(Definitions({}))
     assert await batch.find(NONSENSE, START) == Known({}, {})
-    assert (batch.definitions.caught_up, batch.topics.learned) == (0, [])
+    assert (batch.definitions.caught_up, batch.topics.asked) == (0, [])
 
 
 @pytest.mark.parametrize("seen", [{}, {NAME: DRAFT}, {NAME: UNUSABLE}])
@@ -146,36 +139,25 @@ async def test_a_lifecycle_command_names_the_definition_of_an_execution_of_the_s
     assert (await batch.find(START)).definitions == batch.definitions.seen
 
 
-async def test_a_known_reply_topic_is_asked_for_no_more_and_its_flaw_is_told() -> None:
-    class Full(Topics):
-        def flaw(self, name: str) -> str | None:
-            return "the broker refused" if name == REPLIES_TOPIC else None
-
-    batch = Batch(topics=Full(known={REPLIES_TOPIC, f"{REPLIES_TOPIC}.mine"}))
-    found = await batch.find(asking(REPLIES_TOPIC), asking(f"{REPLIES_TOPIC}.mine"))
-    assert found.topic_flaws == {REPLIES_TOPIC: "the broker refused"}
-    assert batch.topics.learned == []
+async def test_each_reply_topic_that_is_named_is_asked_about_and_its_flaw_told() -> None:
+    batch = Batch(topics=Topics({f"{REPLIES_TOPIC}.none": "the topic does not exist"}))
+    found = await batch.find(asking(REPLIES_TOPIC), asking(f"{REPLIES_TOPIC}.none"), EXECUTE)
+    assert found.topic_flaws == batch.topics.flawed
+    assert batch.topics.asked == [({REPLIES_TOPIC, f"{REPLIES_TOPIC}.none"}, batch)]
 
 
-async def test_one_unknown_topic_among_known_ones_is_learned_before_its_flaw_is_told() -> None:
-    batch = Batch(topics=Topics({REPLIES_TOPIC}, {f"{REPLIES_TOPIC}.mine"}))
-    found = await batch.find(asking(REPLIES_TOPIC), asking(f"{REPLIES_TOPIC}.mine"), asking(f"{REPLIES_TOPIC}.none"))
-    assert found.topic_flaws == {f"{REPLIES_TOPIC}.none": "the topic does not exist"}
-    assert batch.topics.learned == [batch]
-
-
-async def test_a_batch_learns_topics_once_however_many_slices_it_has() -> None:
-    batch = Batch()
+async def test_a_batch_asks_about_a_topic_once_however_many_slices_it_has() -> None:
+    batch = Batch(topics=Topics({REPLIES_TOPIC: "full", f"{REPLIES_TOPIC}.none": "missing"}))
     await batch.find(EXECUTE)
     for _ in range(3):
-        assert (await batch.find(asking(REPLIES_TOPIC))).topic_flaws
-    assert len(batch.topics.learned) == 1
+        assert (await batch.find(asking(REPLIES_TOPIC))).topic_flaws == {REPLIES_TOPIC: "full"}
+    assert (await batch.find(asking(f"{REPLIES_TOPIC}.none"))).topic_flaws[f"{REPLIES_TOPIC}.none"] == "missing"
+    assert [topics for topics, _ in batch.topics.asked] == [{REPLIES_TOPIC}, {f"{REPLIES_TOPIC}.none"}]
 
 
 async def test_the_topic_of_a_command_that_cannot_be_read_is_looked_up_as_well() -> None:
-    batch = Batch()
-    assert (await batch.find(raw_record(b"{", reply_headers()))).topic_flaws
-    assert len(batch.topics.learned) == 1
+    batch = Batch(topics=Topics({REPLIES_TOPIC: "full"}))
+    assert (await batch.find(raw_record(b"{", reply_headers()))).topic_flaws == batch.topics.flawed
 
 
 def test_known_gives_the_definition_of_a_command_and_of_an_execution() -> None:

@@ -87,14 +87,14 @@ async def test_what_fails_is_not_remembered(bench: Bench) -> None:
     with pytest.raises(KafkaConnectionError):
         await bench.transact(execute(7), due=[timer_of(OLD)])
     assert (bench.opened.states.get(id_of("old")), executions(bench), bench.opened.next_offset) == (OLD, 1, 7)
-    assert bench.topics.refused == []
+    assert bench.topics.told == []
 
 
 async def test_a_topic_that_takes_no_replies_is_reported(bench: Bench) -> None:
     bench.producer.errors[REPLIES_TOPIC] = (error := PolicyViolationError())
     with pytest.raises(Exception, match=REPLIES_TOPIC):
         await bench.transact(execute(7))
-    assert bench.topics.refused == [(REPLIES_TOPIC, error)]
+    assert bench.topics.told == [(REPLIES_TOPIC, error)]
     assert (executions(bench), bench.opened.next_offset) == (1, 7)
 
 

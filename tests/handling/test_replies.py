@@ -7,7 +7,6 @@ from uuid_utils.compat import uuid7
 
 from service.contracts.commands import ExecuteTask
 from service.contracts.topics import COMMANDS_TOPIC, EVENTS_TOPIC, REPLIES_TOPIC, STATE_TOPIC
-from service.handling import reply_topics
 from tests.handling.world import HeaderPairs, Running, World, body, execution_id, header, id_owned_by
 
 pytestmark = pytest.mark.usefixtures("running", "definition")
@@ -83,19 +82,15 @@ async def test_a_reply_topic_that_does_not_exist_is_refused_and_holds_nobody_up(
     assert {number: owner.epoch for number, owner in running.owners.items()} == epochs
 
 
-async def test_a_client_can_have_a_topic_of_its_own(world: World, topic: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reply_topics, "_RETRY_SECONDS", 0)
+async def test_a_client_can_have_a_topic_of_its_own(world: World, topic: str) -> None:
     id_, _ = await ask(world, topic)
     await world.settled()
     (record,) = await world.read_all(topic)
     assert (header(record, "correlation_id"), body(record)["outcome"]) == (f"re:{id_}", "accepted")
 
 
-async def test_a_topic_that_was_deleted_since_ends_in_a_rejection(
-    world: World, topic: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_topic_that_was_deleted_since_ends_in_a_rejection(world: World, topic: str) -> None:
     """The broker answers UnknownTopicOrPartition to AddPartitions, which aiokafka repeats for ever."""
-    monkeypatch.setattr(reply_topics, "_RETRY_SECONDS", 0)
     first, _ = await ask(world, topic)
     await world.settled()
     await world.delete_topic(topic)
@@ -108,10 +103,7 @@ async def test_a_topic_that_was_deleted_since_ends_in_a_rejection(
         assert len(await world.events(execution_id(accepted))) == 1
 
 
-async def test_a_topic_too_small_for_its_replies_is_refused_and_harms_nobody_else(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(reply_topics, "_RETRY_SECONDS", 0)
+async def test_a_topic_too_small_for_its_replies_is_refused_and_harms_nobody_else(world: World) -> None:
     tiny = f"{REPLIES_TOPIC}.{uuid7()}"
     await world.create_topic(tiny, max_message_bytes="100")
     (id_, place), (good, _) = await asyncio.gather(ask(world, tiny), ask(world, REPLIES_TOPIC))
@@ -138,10 +130,7 @@ async def test_a_correlation_id_may_be_any_bytes_and_comes_back_as_it_was(world:
     assert record.key == raw
 
 
-async def test_a_reply_too_large_for_a_topic_goes_without_its_payloads(
-    world: World, topic: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(reply_topics, "_RETRY_SECONDS", 0)
+async def test_a_reply_too_large_for_a_topic_goes_without_its_payloads(world: World, topic: str) -> None:
     # Written out, each of these takes six bytes.
     task = TASK.model_copy(update={"inputs": {"big": "\x01" * 170_000}})
     id_, place = await ask(world, topic, task)

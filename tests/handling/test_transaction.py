@@ -122,13 +122,11 @@ async def test_any_other_error_is_not_held_against_the_topic(error: Exception) -
     assert ("commit",) not in producer.calls
 
 
-async def test_a_topic_that_does_not_answer_in_time_is_named() -> None:
+async def test_a_slow_broker_is_no_topic_s_fault() -> None:
     producer: Any = StandInProducer()
     producer.partitions_for = lambda _: asyncio.Event().wait()
-    with pytest.raises(ReplyRefusedError) as raised:
-        await committed(producer, a_unit(refused(ReplyAddress(OWN, None))), reply_seconds=0)
-    assert raised.value.topic == OWN
-    assert isinstance(raised.value.error, TimeoutError)
+    with pytest.raises(TimeoutError):
+        await committed(producer, a_unit(refused(ReplyAddress(OWN, None)), refused()), reply_seconds=0)
     assert ("commit",) not in producer.calls
 
 

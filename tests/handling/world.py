@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
@@ -188,9 +188,10 @@ class World:
         """Publish definitions as their owner does."""
         await publish_definitions(self.servers, [TaskDefinition.model_validate(item) for item in definitions])
 
-    async def create_topic(self, name: str, **config: str) -> None:
-        """Create a topic with one partition."""
-        topic = NewTopic(name, 1, 1, config={key.replace("_", "."): value for key, value in config.items()})
+    async def create_topic(self, name: str, brokers: Sequence[int] = (1,), **config: str) -> None:
+        """Create a topic with one partition, on these brokers."""
+        named = {key.replace("_", "."): value for key, value in config.items()}
+        topic = NewTopic(name, 1, replica_assignment=[[*brokers]], config=named)
         await asyncio.to_thread(self.admin.create_topics([topic])[name].result, 10)
 
     async def delete_topic(self, name: str) -> None:

@@ -1,11 +1,11 @@
-"""A transactional producer that sends each request of a transaction once, and that can be ended by force."""
+"""A transactional producer that sends each request of a transaction once, and of which nothing is left at its end."""
 
 import asyncio
 from contextlib import suppress
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, NodeNotReadyError
+from aiokafka.errors import KafkaError, NodeNotReadyError, ProducerClosed
 from aiokafka.protocol.transaction import (
     AddOffsetsToTxnRequest,
     AddPartitionsToTxnRequest,
@@ -21,12 +21,19 @@ class UnknownOutcomeError(Exception):
     """A transactional request got no answer. Deliberately no KafkaError: aiokafka would send those again."""
 
 
+class _Pending(set[Any]):
+    """The batches under way. aiokafka takes out one that failed also where it has done so before, to send it again."""
+
+    remove = set.discard
+
+
 def send_once(producer: AIOKafkaProducer) -> None:
     """Never send a transactional request a second time; without an answer to it, the call raises UnknownOutcomeError.
 
     aiokafka silently repeats these after a timeout or a reset. The protocol it speaks has no epoch per transaction,
     so a delayed first one can end a *later* transaction half-way (KAFKA-17754): inputs are lost.
     """
+    producer._message_accumulator._pending_batches = _Pending()  # noqa: SLF001 - see there
     client: Any = producer.client
     send = client.send
 
@@ -53,3 +60,19 @@ async def end_by_force(producer: AIOKafkaProducer, seconds: float) -> None:
         await asyncio.wait_for(producer.client.close(), seconds)
     if sender is not None:
         sender.cancel()  # the first one made it wait for its requests, which now wait for metadata for ever
+
+
+def leave_nothing(producer: AIOKafkaProducer) -> None:
+    """Let go of what a producer that has ended still waits for, and of errors that nobody will ask it for.
+
+    Else the event loop tells of each, with a traceback, when it is collected.
+    """
+    accumulator, manager = producer._message_accumulator, producer._txn_manager  # noqa: SLF001 - stop() leaves them
+    accumulator.fail_all(ProducerClosed())  # its close() waits for these
+    batches = [batch for queue in accumulator._batches.values() for batch in queue]  # noqa: SLF001 - the same
+    futures = [future for batch in batches for future in (batch.future, batch._drain_waiter)]  # noqa: SLF001 - the same
+    futures += [batch.future for batch in accumulator._pending_batches]  # noqa: SLF001 - the same
+    futures += [manager._transaction_waiter, *(future for *_, future in manager._pending_txn_offsets)]  # noqa: SLF001 - the same
+    for future in futures:
+        if future is not None and future.done() and not future.cancelled():
+            future.exception()
