@@ -1,7 +1,5 @@
 """The projector and the API in one process, as `up` runs them: a chdb directory has one user at a time."""
 
-import asyncio
-
 from service.bootstrap import running_service
 from service.logs import configure_logs
 from service.runtime.running import Role

@@ -8,10 +8,11 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import jiter
+import msgspec
 from pydantic import JsonValue
 from pydantic_core import to_json
 
-__all__ = ["MAX_DEPTH", "MalformedJsonError", "decode", "encode", "pointer"]
+__all__ = ["MAX_DEPTH", "MalformedJsonError", "decode", "decode_slowly", "encode", "pointer", "read", "sorted_json"]
 
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
 
@@ -21,9 +22,16 @@ MAX_DEPTH: Final = 200
 # What jiter accepts and we refuse can only be in a document that holds one of these (or \u0000); few do.
 _SUSPICIOUS = re.compile(rb"[0-9](?:[0-9]{18}|[eE]\+?[0-9]{3,}(?![\w\"-]))")
 
+# The same for msgspec, at a glance: what is left of a document is where its numbers are long, and its brackets.
+_OUTLINE: Final = bytes.maketrans(b"0123456789{", b"0000000000[")
+_LONG_NUMBER: Final = b"0" * 19
+
+_decoder: Final = msgspec.json.Decoder()
+_encoder: Final = msgspec.json.Encoder(order="deterministic")
+
 _STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
 _STEPS: Final = bytes.maketrans(b"[{]}", b"\1\1\xff\xff")
-_OTHERS: Final = bytes(set(range(256)).difference(b"[]{}"))
+_OTHERS: Final = bytes(set(range(256)).difference(b'[]{}"'))
 
 
 class MalformedJsonError(ValueError):
@@ -41,15 +49,45 @@ def decode(raw: bytes, max_depth: int = MAX_DEPTH) -> Any:  # noqa: ANN401 - JSO
         MalformedJsonError: not JSON, duplicate keys, NaN or infinities, integers over 64 bits, NUL characters,
             lone surrogates, or nested deeper than `max_depth`.
     """
+    return read(raw, max_depth)[0]
+
+
+def read(raw: bytes, max_depth: int = MAX_DEPTH) -> tuple[Any, bytes]:
+    r"""The same, with the value as `sorted_json` writes it.
+
+    It is what `decode_slowly` says, at a third of the cost. msgspec lets pass: NULs, which only `\u` can write; long
+    integers; and duplicate keys, which sorted JSON has lost, and their colons with them.
+    """
+    outline = raw.translate(_OUTLINE)
+    if b"\\u" not in raw and _LONG_NUMBER not in outline and not _is_deeper(raw, outline.count(b"["), max_depth):
+        try:
+            value = _decoder.decode(raw)
+        except ValueError:
+            pass  # the slow way says what is wrong
+        else:
+            again = _encoder.encode(value)
+            if again.count(b":") == raw.count(b":"):
+                return value, again
+    value = decode_slowly(raw, max_depth)
+    return value, sorted_json(value)
+
+
+def decode_slowly(raw: bytes, max_depth: int) -> Any:  # noqa: ANN401 - JSON is any
+    """As `decode`, whatever comes: what it says is right."""
     try:
         value = jiter.from_json(raw, catch_duplicate_keys=True, allow_inf_nan=False)
     except ValueError as error:
         raise MalformedJsonError(str(error)) from None
-    if raw.count(b"[") + raw.count(b"{") > max_depth and _is_deeper(raw, max_depth):
+    if _is_deeper(raw, raw.count(b"[") + raw.count(b"{"), max_depth):
         raise MalformedJsonError(f"nested deeper than {max_depth}")
     if b"\\u0000" in raw or _SUSPICIOUS.search(raw):
         _check(value, None)
     return value
+
+
+def sorted_json(value: Any) -> bytes:  # noqa: ANN401 - JSON is any
+    """The value as JSON that is equal for equal values, whatever the order of their keys."""
+    return _encoder.encode(value)
 
 
 def encode(value: object) -> bytes:
@@ -63,9 +101,18 @@ def pointer(parent: str, *steps: str | int) -> str:
     return "/".join([parent, *(quote(step, safe="~!$&'()*+,;=:@?") for step in escaped)])
 
 
-def _is_deeper(raw: bytes, most: int) -> bool:
-    """Whether this valid JSON nests more levels, told by its brackets alone: a megabyte may hold as many values."""
-    steps = array("b", _STRING.sub(b"", raw).translate(_STEPS, _OTHERS))
+def _is_deeper(raw: bytes, brackets: int, most: int) -> bool:
+    """Whether this JSON, with so many opening brackets, nests more levels.
+
+    Told by the brackets outside of strings alone: a megabyte may hold as many values. Where it is not valid, then of
+    what is before the flaw.
+    """
+    if brackets <= most:
+        return False
+    if b"\\" in raw:
+        raw = _STRING.sub(b"", raw)
+    marks = raw.translate(None, _OTHERS).replace(b'""', b"").split(b'"')
+    steps = array("b", b"".join(marks[::2]).translate(_STEPS))
     return max(accumulate(steps), default=0) > most
 
 

@@ -26,6 +26,9 @@ TRACE_HEADERS: Final = ("traceparent", "tracestate")
 
 REPLY_TO: Final = "reply_to"
 CORRELATION_ID: Final = "correlation_id"
+HEADER_OVERHEAD: Final = 4
+"""What a header takes on the wire beside its name and value: their lengths, up to two bytes each."""
+
 MAX_COMMAND_DEPTH: Final = MAX_DEPTH - 10
 """How deep a command is nested at most; what is made from it can wrap it further and is still readable."""
 
@@ -93,7 +96,7 @@ def read_envelope(record: Record) -> Envelope:
         )
     headers = {name.lower(): content for name, content in record.headers}
     errors = _repeated(record.headers) if len(headers) < len(record.headers) else []
-    structured = (headers.get(CONTENT_TYPE) or b"").partition(b";")[0].strip().lower() == _STRUCTURED
+    structured = is_structured(headers.get(CONTENT_TYPE) or b"")
     try:
         data = decode(value, MAX_COMMAND_DEPTH)
     except MalformedJsonError as error:
@@ -123,6 +126,11 @@ def read_envelope(record: Record) -> Envelope:
         trace=_trace(headers),
         placed=id_ is None,
     )
+
+
+def is_structured(content_type: bytes) -> bool:
+    """Whether a record of this content type is a CloudEvent in structured mode."""
+    return content_type.partition(b";")[0].strip().lower() == _STRUCTURED
 
 
 def envelope_headers(  # noqa: PLR0913 - one for each CloudEvents attribute

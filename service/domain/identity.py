@@ -5,13 +5,12 @@ from hashlib import blake2b
 from itertools import count
 from typing import Any, Final
 
-import msgspec
 from uuid_utils import UUID, uuid5
+
+from service.contracts.codec import sorted_json
 
 NAMESPACE: Final = UUID("6f1b2c0e-5d0b-5c8e-9a55-0d5f1f1c7f6a")
 """The UUIDv5 namespace of command ids. Part of the contract: it never changes."""
-
-_canonical: Final = msgspec.json.Encoder(order="deterministic")
 
 
 def command_id(source: str, id_: str) -> str:
@@ -38,5 +37,10 @@ def placed_id(place: str, is_owned: Callable[[str], bool]) -> str:
 
 
 def command_hash(type_: str, data: Any) -> str:  # noqa: ANN401 - JSON is any
-    """Equal for equal payloads, whatever the order of their keys: BLAKE2b-128 of the type and the sorted JSON."""
-    return blake2b(b"%b\n%b" % (type_.encode(), _canonical.encode(data)), digest_size=16).hexdigest()
+    """Equal for equal payloads, whatever the order of their keys."""
+    return payload_hash(type_, sorted_json(data))
+
+
+def payload_hash(type_: str, payload: bytes) -> str:
+    """The same of a payload that is sorted JSON already: BLAKE2b-128 of the type and it."""
+    return blake2b(b"%b\n%b" % (type_.encode(), payload), digest_size=16).hexdigest()

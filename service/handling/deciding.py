@@ -18,7 +18,6 @@ from service.domain.decision import Decision, Request, decide
 from service.domain.definitions import Definition
 from service.domain.execution import Execution, as_told, folded
 from service.domain.fitting import resolve_inputs
-from service.domain.identity import command_hash
 from service.domain.parsing import all_errors
 from service.domain.view import describe
 from service.handling.incoming import Incoming, Readable, ReplyAddress, Unreadable, invalid_topic
@@ -117,10 +116,8 @@ class Decider:
         record, reply_to, envelope, command = incoming.record, incoming.reply_to, incoming.envelope, incoming.command
         task = command if isinstance(command, ExecuteTask) else state
         definition = known.definition_of(task) if task else None
-        content = command_hash(envelope.type, envelope.data)
-        decision = decide(
-            state, Request(command, incoming.command_id, content, envelope.source, at), definition, self.kept
-        )
+        request = Request(command, incoming.command_id, incoming.command_hash, envelope.source, at)
+        decision = decide(state, request, definition, self.kept)
         if state is not None and decision.repeats is not None:
             execution = describe(as_told(state, decision.repeats), **_payloads(incoming, definition))
             return Repeated(record, reply_to, execution)

@@ -2,14 +2,25 @@
 
 import json
 import math
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.contracts import codec
-from service.contracts.codec import MAX_DEPTH, MalformedJsonError, decode, encode, pointer
+from service.contracts.codec import (
+    MAX_DEPTH,
+    MalformedJsonError,
+    decode,
+    decode_slowly,
+    encode,
+    pointer,
+    read,
+    sorted_json,
+)
 
 JSON = st.recursive(
     st.none()
@@ -152,3 +163,63 @@ def test_only_the_place_of_the_flaw_becomes_text(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(MalformedJsonError):
         decode(b'{"a":{"b/c":[' + b"1," * 1_000 + b'"\\u0000"]}}')
     assert written == ["#/a/b~1c/1000"]
+
+
+# The fast way is what the slow one says, whatever comes
+
+HOSTILE = st.sampled_from(
+    [
+        "9223372036854775807", "9223372036854775808", "-9223372036854775808", "-9223372036854775809",
+        "18446744073709551615", "1" * 18, "1" * 19, "1" * 40, "0." + "1" * 30, "1e400", "-1E+400", "1e308", "1e-400",
+        "5e-324", "2e-324", "-0", "-0.0", "1E5", "0e0", "01", "1.", "-", "NaN", "Infinity", "tru", "",
+        '"\\u0000"', '"\\ud800"', '"\\ud83d\\ude00"', '"\\""', '"\\\\"', '"a:b,[{"', '"]}"', '"\x7f"', '"\t"', '"\x00"',
+        '"\u00e9:"', "[]", "{}", "[" * 5 + "]" * 5, '{"a":1,"a":1}', '{"a":1,"\\u0061":2}', '{"":{"":0},":":":"}',
+        '{"a":{"b":1,"b":{"c:":":"}}}', "\ufeff1", "// c\n1", "'a'",
+    ]
+)  # fmt: skip
+PIECES = HOSTILE | st.text(max_size=5).map(json.dumps) | JSON.map(lambda value: json.dumps(value, ensure_ascii=False))
+DOCUMENTS = st.recursive(
+    PIECES,
+    lambda inner: (
+        st.lists(inner, max_size=5).map(lambda items: f"[{','.join(items)}]")
+        | st.lists(st.tuples(st.sampled_from(["a", "b", "c:", "", "é"]), inner), max_size=4).map(
+            lambda items: (
+                "{" + " , ".join(f"{json.dumps(key, ensure_ascii=False)} : {item}" for key, item in items) + "}"
+            )
+        )
+    ),
+    max_leaves=12,
+).map(lambda text: text.encode(errors="surrogatepass"))
+SPOILT = st.tuples(DOCUMENTS, st.integers(0, 200), st.integers(0, 3), st.binary(max_size=2)).map(
+    lambda parts: parts[0][: parts[1]] + parts[3] + parts[0][parts[1] + parts[2] :]
+)
+
+
+def outcome(decoder: Callable[[bytes, int], Any], raw: bytes, max_depth: int) -> str:
+    """The value with its types, or all that the error says."""
+    try:
+        return f"{decoder(raw, max_depth)!r}"
+    except MalformedJsonError as error:
+        return f"{error.detail} at {error.pointer}"
+
+
+@settings(max_examples=500)
+@given(DOCUMENTS | SPOILT | st.binary(), st.integers(0, 8) | st.just(MAX_DEPTH))
+def test_fast_or_slow_is_the_same(raw: bytes, max_depth: int) -> None:
+    assert outcome(decode, raw, max_depth) == outcome(decode_slowly, raw, max_depth)
+
+
+@pytest.mark.parametrize("size", [10_000, 100_000])
+@pytest.mark.parametrize("more", ["", ',"k":1', ',"n":9223372036854775808', "]"])
+def test_large_documents_are_no_different(size: int, more: str) -> None:
+    rows = ",".join(f'{{"id":{number},"name":"[row] {number}: \\u00e9"}}' for number in range(size // 40))
+    for text in (f'{{"k":"{"x" * size}"{more}}}', f'{{"rows":[{rows}]{more}}}'):
+        for raw in (text.encode(), text.replace("\\u00e9", "é").encode()):
+            assert outcome(decode, raw, MAX_DEPTH) == outcome(decode_slowly, raw, MAX_DEPTH)
+
+
+@given(DOCUMENTS)
+def test_a_value_that_is_read_comes_with_its_sorted_json(raw: bytes) -> None:
+    with suppress(MalformedJsonError):
+        value, again = read(raw)
+        assert again == sorted_json(value)
