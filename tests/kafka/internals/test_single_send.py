@@ -57,7 +57,7 @@ async def guarded(request: object, error: Exception) -> None:
     async def failing(*_: object, **__: object) -> None:
         raise error
 
-    producer: Any = SimpleNamespace(client=SimpleNamespace(send=failing))
+    producer: Any = SimpleNamespace(client=SimpleNamespace(send=failing), _message_accumulator=SimpleNamespace())
     send_once(producer)
     await producer.client.send(0, request)
 
