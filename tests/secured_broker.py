@@ -57,7 +57,7 @@ RIGHTS = [
     }.items()
     for operation in (AclOperation[name] for name in operations)
 ]
-"""All that the service may do, as the README says; each other right is refused."""
+"""All that the service may do, as docs/kafka.md says; all else is refused."""
 
 
 @dataclass(frozen=True)

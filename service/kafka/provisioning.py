@@ -51,7 +51,7 @@ async def ensure_topics(
         raise
     except _FORBIDDEN as error:
         raise KafkaRefusedError(
-            f"Kafka at {kafka.servers} does not let us have our topics: {error}. See the rights that the README lists.",
+            f"Kafka at {kafka.servers} does not let us have our topics: {error}. docs/kafka.md lists the rights.",
             for_good=True,
         ) from error
     except (KafkaError, OSError) as error:
