@@ -8,6 +8,8 @@ from pathlib import Path
 
 import trustme
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._acl import AclBinding, AclOperation, AclPermissionType
+from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 from confluent_kafka.admin._scram import ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -21,10 +23,13 @@ from service.embedded.broker import EmbeddedBroker
 from service.embedded.config import HOST
 from service.embedded.ports import free_port
 
+PREFIX = "eu-1."
 USER, PASSWORD, WRONG = "taskexec", 'p"ss=wörd, 7', "wrong horse"
 KEY_PASSWORD = "key password"  # noqa: S105 - made up
 
 _LISTENERS = """
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS
 listener.name.sasl.ssl.keystore.type=PEM
 listener.name.sasl.ssl.keystore.location={directory}/broker.pem
 listener.name.sasl.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER
@@ -39,7 +44,20 @@ listener.name.mutual.ssl.keystore.location={directory}/broker.pem
 listener.name.mutual.ssl.truststore.type=PEM
 listener.name.mutual.ssl.truststore.location={directory}/ca.pem
 listener.name.mutual.ssl.client.auth=required
+listener.name.mutual.ssl.principal.mapping.rules=RULE:^.*$/{user}/
 """
+
+
+RIGHTS = [
+    AclBinding(kind, PREFIX, ResourcePatternType.PREFIXED, f"User:{USER}", "*", operation, AclPermissionType.ALLOW)
+    for kind, operations in {
+        ResourceType.TOPIC: ("CREATE", "DESCRIBE_CONFIGS", "READ", "WRITE"),
+        ResourceType.GROUP: ("READ",),
+        ResourceType.TRANSACTIONAL_ID: ("WRITE",),
+    }.items()
+    for operation in (AclOperation[name] for name in operations)
+]
+"""All that the service may do, as docs/kafka.md says; all else is refused."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +88,8 @@ class SecuredBroker(EmbeddedBroker):
         for kind in (ScramMechanism.SCRAM_SHA_256, ScramMechanism.SCRAM_SHA_512):  # one of a user in each request
             user = UserScramCredentialUpsertion(USER, ScramCredentialInfo(kind, 4096), PASSWORD.encode())
             admin.alter_user_scram_credentials([user])[USER].result(10)
+        for future in admin.create_acls(RIGHTS).values():
+            future.result(10)
 
     def _configure(self, log_dir: Path) -> str:
         name = super()._configure(log_dir)

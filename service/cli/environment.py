@@ -45,5 +45,12 @@ def _read(kind: "type[Kind]", overrides: dict[str, object]) -> "Kind":
     try:
         return kind(**overrides)  # type: ignore[arg-type]  # checked by pydantic
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, item['loc'])) or 'settings'}: {detail_of(item)}" for item in error.errors()]
+        lines = [f"{_variable(kind, item['loc'])}: {detail_of(item)}" for item in error.errors()]
         raise CommandError(Exit.USAGE, "The settings are not valid.", *lines) from None
+
+
+def _variable(kind: "type[Kind]", place: tuple[int | str, ...]) -> str:
+    from service.kafka.settings import variable  # noqa: PLC0415 - seldom needed
+
+    name = ".".join(map(str, place))
+    return variable(name) if name in kind.model_fields else name or "settings"

@@ -93,6 +93,9 @@ _INFO: Final = """
 
     Every command ends as exactly one event, one rejection, or a duplicate of one that was accepted before. A reply
     is sent where the command carries a `reply_to` header.
+
+    **Names.** Where installations share a Kafka, each has a prefix that stands before the names of its topics and of
+    its group, in `reply_to` as well.
 """
 
 

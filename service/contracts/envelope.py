@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterable
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final, Protocol
 
 from msgspec import Struct
@@ -143,16 +144,19 @@ def envelope_headers(  # noqa: PLR0913 - one for each CloudEvents attribute
     trace: Iterable[tuple[str, bytes]] = (),
 ) -> Headers:
     """The Kafka headers of a CloudEvent in binary mode with a JSON body; `trace` is passed on as it came."""
-    return [
-        _SPECVERSION,
-        ("ce_id", id_.encode()),
-        ("ce_source", source.encode()),
-        ("ce_type", type_.encode()),
-        *([("ce_subject", subject.encode())] if subject else []),
-        ("ce_time", rfc3339(at).encode()),
-        _JSON_CONTENT,
-        *trace,
-    ]
+    kind, time = _kind_and_time(type_, at)
+    subjects = (("ce_subject", subject.encode()),) if subject else ()
+    return [_SPECVERSION, ("ce_id", id_.encode()), _named(source), kind, *subjects, time, _JSON_CONTENT, *trace]
+
+
+@lru_cache(maxsize=1024)  # what is made of a batch has one time, and few types
+def _kind_and_time(type_: str, at: datetime) -> tuple[tuple[str, bytes], tuple[str, bytes]]:
+    return ("ce_type", type_.encode()), ("ce_time", rfc3339(at).encode())
+
+
+@lru_cache(maxsize=16)
+def _named(source: str) -> tuple[str, bytes]:
+    return ("ce_source", source.encode())
 
 
 def _repeated(headers: Iterable[tuple[str, bytes | None]]) -> list[FieldError]:

@@ -59,13 +59,14 @@ class Timestamp(datetime):
         )
 
 
-@lru_cache(maxsize=256)  # all events of a batch have one time
+@lru_cache(maxsize=4096)  # all events of a batch have one time, and few others are repeated in them
 def rfc3339(at: datetime) -> str:
     """An aware time as RFC 3339 in UTC, in milliseconds."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    utc = at if at.tzinfo is UTC else at.astimezone(UTC)
+    return utc.isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"
 
 
-@lru_cache(maxsize=256)  # all that is made of a batch has one time
+@lru_cache(maxsize=4096)  # likewise
 def epoch_ms(at: datetime) -> int:
     """The whole milliseconds from the beginning of 1970 to an aware time, exactly."""
     return (at - _EPOCH) // _MILLISECOND

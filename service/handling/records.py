@@ -14,15 +14,17 @@ from service.handling.deciding import Accepted
 from service.kafka.records import Record
 
 
-def event_records(answer: Accepted) -> Iterable[Outgoing]:
+def event_records(answer: Accepted) -> list[Outgoing]:
     """The events, keyed by executionId; `ce_id` is `<executionId>/<sequence>`."""
     cause = answer.envelope
-    causation = [("ce_causationid", cause.id.encode()), ("ce_causationsource", cause.source.encode())]
+    causation = (("ce_causationid", cause.id.encode()), ("ce_causationsource", cause.source.encode()))
+    trace = (*cause.trace, *causation)
+    records: list[Outgoing] = []
     for event, body in zip(answer.decision.events, answer.bodies, strict=True):
-        id_ = f"{event.execution_id}/{event.sequence}"
-        at = event.occurred_at
-        headers = envelope_headers(type(event).__name__, id_, event.execution_id, at, trace=cause.trace)
-        yield Outgoing(event.execution_id.encode(), body, headers + causation, epoch_ms(at))
+        id_, at = event.execution_id, event.occurred_at
+        headers = envelope_headers(type(event).__name__, f"{id_}/{event.sequence}", id_, at, trace=trace)
+        records.append(Outgoing(id_.encode(), body, headers, epoch_ms(at)))
+    return records
 
 
 def command_records(answer: Accepted, at: Timestamp) -> Iterable[Outgoing]:

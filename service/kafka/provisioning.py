@@ -6,7 +6,13 @@ from typing import Any, Final
 import stamina
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    KafkaError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    for_code,
+)
 
 from service.contracts.topics import TOPICS, Topic
 from service.kafka.connection import Kafka
@@ -14,6 +20,7 @@ from service.kafka.internals.knocking import KafkaRefusedError, knock
 
 _PATIENCE_SECONDS: Final = 60.0
 _REQUEST_MS: Final = 10_000
+_FORBIDDEN: Final = (ClusterAuthorizationFailedError, TopicAuthorizationFailedError)
 
 
 class ProvisioningError(Exception):
@@ -42,6 +49,11 @@ async def ensure_topics(
                 await _ensure(kafka, partitions, replication_factor)
     except KafkaRefusedError:
         raise
+    except _FORBIDDEN as error:
+        raise KafkaRefusedError(
+            f"Kafka at {kafka.servers} does not let us have our topics: {error}. docs/kafka.md lists the rights.",
+            for_good=True,
+        ) from error
     except (KafkaError, OSError) as error:
         raise ConnectionError(
             f"Kafka at {kafka.servers} can't be used ({error!r}). Start it, or set KAFKA_BOOTSTRAP_SERVERS; "
@@ -53,7 +65,7 @@ async def ensure_topics(
 def _passes(error: Exception) -> bool:
     if isinstance(error, KafkaRefusedError):
         return not error.for_good
-    return isinstance(error, KafkaError | OSError)
+    return isinstance(error, KafkaError | OSError) and not isinstance(error, _FORBIDDEN)
 
 
 async def _ensure(kafka: Kafka, partitions: int, replication_factor: int) -> None:

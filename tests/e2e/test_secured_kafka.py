@@ -14,7 +14,7 @@ from service.contracts.replies import Outcome
 from service.runtime.running import Role
 from service.settings import Settings
 from tests.e2e.process import clean_environment, taskexec
-from tests.secured_broker import KEY_PASSWORD, PASSWORD, WRONG, SecuredBroker, environments
+from tests.secured_broker import KEY_PASSWORD, PASSWORD, PREFIX, WRONG, SecuredBroker, environments
 
 WAYS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER", "certificate")
 TASK = {"taskId": "a:task", "version": "1.0.0", "status": "PUBLISHED", "type": "sql"}
@@ -40,7 +40,7 @@ async def test_from_command_to_answer(
 ) -> None:
     """Each way has a prefix of its own: in each of these installations, what is counted is its own."""
     environment = environments(broker)[way] | {
-        "TASKEXEC_PREFIX": f"{way.lower()}.",
+        "TASKEXEC_PREFIX": f"{PREFIX}{way.lower()}.",
         "TASKEXEC_PARTITIONS": "1",
         "CLICKHOUSE_DSN": f"chdb://{tmp_path}/clickhouse",
         "TASKEXEC_HTTP_PORT": "0",
@@ -91,3 +91,12 @@ def test_who_is_not_let_in_ends_at_once_with_one_line(
         assert said in line
         for secret in (PASSWORD, WRONG, KEY_PASSWORD, *[(broker.files.directory / "token").read_text().strip()]):
             assert secret not in ran.stderr
+
+
+def test_who_may_not_have_topics_is_told(broker: SecuredBroker) -> None:
+    environment = environments(broker)["PLAIN"] | {"TASKEXEC_PREFIX": "eu-2."}
+    ran = taskexec("handler", "--processes", "2", environment=clean_environment() | environment)
+    assert ran.returncode == 3
+    (line,) = [line for line in ran.stderr.splitlines() if not line.startswith("{")]
+    assert "does not let us have our topics: " in line
+    assert "TopicAuthorizationFailedError: eu-2.task-execution" in line
