@@ -18,6 +18,8 @@ from service.embedded.broker import EmbeddedBroker
 from service.embedded.data_dir import data_directory
 from service.embedded.errors import EmbeddedError
 from service.handling.handler import HandlerOptions, running_handler
+from service.handling.recovery import StateLostError
+from service.kafka.installation import InstallationError, check_installation, verify_installation
 from service.kafka.internals.fetching import bound_fetching
 from service.kafka.provisioning import ProvisioningError, ensure_topics
 from service.logs import configure_logs
@@ -42,7 +44,8 @@ from service.settings import Settings
 EMBEDDED_PARTITIONS: Final = 4
 
 OPERATOR_ERRORS: Final = (
-    ConnectionError, ProvisioningError, ClickHouseSetupError, UnavailableError, EmbeddedError, ChildEndedError,
+    ConnectionError, ProvisioningError, InstallationError, StateLostError, ClickHouseSetupError, UnavailableError,
+    EmbeddedError, ChildEndedError,
 )  # fmt: skip
 """Errors whose message tells whoever runs the service all there is to know."""
 
@@ -64,6 +67,7 @@ async def running_service(settings: Settings, roles: Collection[Role], *also: Ta
         enter = stack.enter_async_context
         kafka = settings.kafka
         partitions = await ensure_topics(kafka, settings.partitions, settings.replication_factor)
+        installation = await check_installation(kafka, partitions)
         parts = [*also]
         checks: dict[str, Check] = {role: told(lambda: STARTING) for role in roles if role is not Role.API}
         queries, url = None, None
@@ -74,7 +78,7 @@ async def running_service(settings: Settings, roles: Collection[Role], *also: Ta
             store = ClickHouseStore(driver)
             queries = TaskExecutionQueries(store, partitions)
             if Role.PROJECTOR in roles:
-                projector = Projector(store, kafka, partitions)
+                projector = Projector(store, kafka, partitions, partial(verify_installation, kafka, installation))
                 parts.append(await enter(running_task(projector.run(), "projector")))
                 checks[Role.PROJECTOR] = told(lambda: projector.readiness)
             if Role.API in roles:
@@ -89,9 +93,8 @@ async def running_service(settings: Settings, roles: Collection[Role], *also: Ta
         if settings.metrics_port is not None:
             parts.append(await enter(serving_operations(settings, settings.metrics_port, checks)))
         if Role.HANDLER in roles:
-            handler = await enter(
-                running_handler(HandlerOptions(kafka, partitions, settings.retention, settings.state_dir))
-            )
+            options = HandlerOptions(kafka, partitions, settings.retention, settings.state_dir, installation)
+            handler = await enter(running_handler(options))
             parts.append(handler.task)
             checks[Role.HANDLER] = told(handler.readiness)
         parts.append(await enter(running_task(give_back(), "memory")))

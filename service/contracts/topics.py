@@ -16,6 +16,7 @@ STATE_TOPIC: Final = "task-execution.state"
 REJECTIONS_TOPIC: Final = "task-execution.rejections"
 REPLIES_TOPIC: Final = "task-execution.replies"
 DEFINITIONS_TOPIC: Final = "task-definitions"
+INSTALLATION_TOPIC: Final = "task-execution.installation"
 
 REPLY_TOPIC: Final = re.compile(r"task-execution\.replies(\.[A-Za-z0-9._-]{1,200})?")
 """The only topics a command may name in `reply_to`; anything else could forge events or wreck the state topic."""
@@ -64,5 +65,6 @@ TOPICS: Final = (
     _kept(REJECTIONS_TOPIC, "Commands that were refused: an RFC 9457 problem with the original record.", owned=True),
     _kept(REPLIES_TOPIC, "Answers to commands that carry reply_to and correlation_id.", owned=False),
     _compacted(STATE_TOPIC, "The handlers' changelog: the newest snapshot per executionId. Private.", owned=True),
+    _compacted(INSTALLATION_TOPIC, "Which cluster and topics the installation has, by id. Private.", owned=False),
     _compacted(DEFINITIONS_TOPIC, "Task definitions by taskId@version, from the definition service.", owned=False),
 )

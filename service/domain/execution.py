@@ -7,7 +7,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from service.contracts.events import Event
+from service.contracts.events import Event, TaskExecutionEvent
 from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp
 from service.domain.identity import id_bytes
@@ -46,7 +46,7 @@ class Execution(Struct, frozen=True, gc=False):
     commands: tuple[Remembered, ...]
 
 
-def evolve(state: Execution | None, event: Event) -> Execution:
+def evolve(state: Execution | None, event: TaskExecutionEvent) -> Execution:
     """The state after the event. Every event repeats the small fields, so only the commands accumulate."""
     command = Remembered(id_bytes(event.command_id), bytes.fromhex(event.command_hash), event.sequence, event.status)
     return Execution(

@@ -11,6 +11,7 @@ from service.handling.reply_topics import ReplyTopics
 from service.handling.stores import StateStores
 from service.handling.timeouts import Timeouts
 from service.kafka.connection import Kafka
+from service.kafka.installation import Installation
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class HandlerContext:
 
     kafka: Kafka
     partitions: int
+    installation: Installation | None
     kept: timedelta | None
     clock: Callable[[], Timestamp]
     definitions: DefinitionsTable

@@ -22,6 +22,7 @@ from service.handling.reply_topics import ReplyTopics
 from service.handling.stores import StateStores
 from service.handling.timeouts import Timeouts
 from service.kafka.connection import Kafka
+from service.kafka.installation import Installation
 from service.kafka.internals.fetching import bound_fetching
 from service.kafka.internals.membership import STICKY
 from service.kafka.records import Record
@@ -40,13 +41,14 @@ class HandlerOptions:
     """`partitions` is the partition count of the owned topics.
 
     `retention` is how long the record of a finished execution is kept, None for ever; `state_dir` is where the state is
-    kept on this machine, None to read it from Kafka at every start.
+    kept on this machine, None to read it from Kafka at every start. `installation` is what every opening must find.
     """
 
     kafka: Kafka
     partitions: int
     retention: timedelta | None = None
     state_dir: Path | None = None
+    installation: Installation | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
     clock: Callable[[], Timestamp] = utc_now
 
@@ -71,6 +73,7 @@ async def running_handler(options: HandlerOptions) -> AsyncIterator[RunningHandl
     context = HandlerContext(
         kafka=options.kafka,
         partitions=options.partitions,
+        installation=options.installation,
         kept=None if options.retention is None else options.retention + FORGET_AFTER_DROP,
         clock=options.clock,
         definitions=definitions,

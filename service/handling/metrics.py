@@ -34,6 +34,9 @@ COMMANDS_HELD_SECONDS: Final = Gauge(
 COMMANDS_SET_ASIDE: Final = Counter(
     "taskexec_commands_set_aside_total", "Commands refused because the service itself failed on them. Alarm on it."
 )
+STATE_LOST: Final = Counter(
+    "taskexec_state_lost_total", "Openings that found that topics or state are gone; the process ends. Alarm on it."
+)
 OFFSETS_LOST: Final = Counter(
     "taskexec_offsets_lost_total", "Openings that found the group's offset and the state's position apart. Alarm on it."
 )

@@ -15,7 +15,7 @@ from service.handling.carrying_over import carry_over
 from service.handling.context import HandlerContext
 from service.handling.processing import Processing
 from service.handling.producer import start_producer, stop_producer
-from service.handling.recovery import StartOffset, start_offset
+from service.handling.recovery import StartOffset, check_state, start_offset
 from service.handling.restoring import Progress, StoreRecords, restore
 from service.handling.snapshots import POSITION_KEY
 from service.handling.state_store import StateStore, StoreError
@@ -23,6 +23,7 @@ from service.handling.state_topic import state_topic
 from service.handling.states import States
 from service.handling.transaction import ReplyRefusedError, commit
 from service.handling.unit_of_work import UnitOfWork
+from service.kafka.installation import compare, present_installation
 from service.kafka.records import Record
 
 log = structlog.get_logger(__name__)
@@ -50,20 +51,24 @@ class OpenedPartition:
         """Fence the old owner, then read what it has left. The order is the protocol's (docs/adr/0002).
 
         Raises:
-            StateLostError, ForeignTransactionError, UnreadableSnapshotError, StoreError, KafkaError.
+            InstallationError, StateLostError: nothing here can cure it: the process must end, and a person act.
+            ForeignTransactionError, UnreadableSnapshotError, StoreError, KafkaError.
         """
-        context, partition = self._context, self._partition
-        transactional_id = context.kafka.transactional_id(partition)
-        self._producer = await start_producer(context.kafka, transactional_id, context.timeouts)
+        context, kafka, partition = self._context, self._context.kafka, self._partition
+        transactional_id = kafka.transactional_id(partition)
+        self._producer = await start_producer(kafka, transactional_id, context.timeouts)
         # Only now: until its transaction was ended by our InitProducerId, the old owner could still commit.
-        commands = context.kafka.partition(COMMANDS_TOPIC, partition)
+        commands = kafka.partition(COMMANDS_TOPIC, partition)
         committed = await self._consumer.committed(commands)
-        async with state_topic(context.kafka, partition, context.timeouts) as topic:
+        async with state_topic(kafka, partition, context.timeouts) as topic:
+            if context.installation is not None:
+                compare(context.installation, await present_installation(topic.reader, kafka, context.partitions))
             records = StoreRecords(topic.origin, context.kept, context.clock)
             self._store = await context.stores.open(records.origin, topic, context.clock())
             await restore(topic, self._store, records, self.progress)
-        await carry_over(self._producer, topic.tp, self._store, records, self.progress)
-        (position,) = self._store.get([POSITION_KEY])
+            await carry_over(self._producer, topic.tp, self._store, records, self.progress)
+            (position,) = self._store.get([POSITION_KEY])
+            await check_state(topic, position)
         known = StartOffset(committed, None if position is None else int(position))
         self.next_offset = await start_offset(self._consumer, commands, known)
         self.states, self._events_end = States(self._store, records), topic.events_end

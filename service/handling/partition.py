@@ -22,6 +22,8 @@ from service.handling.holding import PATIENCE_SECONDS, Holding
 from service.handling.opened import OpenedPartition
 from service.handling.phases import NEXT_PHASES, Phase
 from service.handling.queue import CommandQueue
+from service.handling.recovery import StateLostError
+from service.kafka.installation import InstallationError
 from service.kafka.internals.membership import is_member
 from service.kafka.records import Record
 
@@ -135,6 +137,10 @@ class PartitionOwner:
                     if self._task.cancelling():
                         raise
                     await self._recover(error)  # not meant for us: aiokafka cancels futures of its own
+                except (InstallationError, StateLostError) as error:
+                    metrics.STATE_LOST.inc()
+                    log.error("state_lost", partition=self.partition, why=str(error))  # noqa: TRY400 - the topics are wrong, our code is not
+                    raise
                 except Exception as error:  # noqa: BLE001 - any error leaves the outcome unknown: the one cure is to open again
                     await self._recover(error)
         finally:

@@ -101,6 +101,11 @@ class StateStore:
             found = takewhile(lambda item: item[0].startswith(prefix), items)
             return list(islice((item for item in found if len(item[0]) == size), most))
 
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        """All records, in order; to be read to the end before the store is closed."""
+        with self._errors():
+            yield from self._db.items()
+
     def write(self, records: Iterable[StateRecord], mark: Mark) -> None:
         """Take in records, with which the store is true for the mark's offset: all of it, or nothing."""
         batch = WriteBatch(raw_mode=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from msgspec import Struct
@@ -10,6 +11,8 @@ from service.contracts.topics import EVENTS_TOPIC, STATE_TOPIC
 from service.handling.timeouts import Timeouts
 from service.kafka.connection import Kafka
 from service.kafka.internals.topic_ids import cluster_ids
+
+_POLL_MS: Final = 500
 
 
 class ForeignTransactionError(Exception):
@@ -26,8 +29,20 @@ class StateTopic(Struct, frozen=True):
     tp: TopicPartition
     begin: int
     end: int
+    events: TopicPartition
     events_end: int
     origin: str
+
+    async def has_events(self) -> bool:
+        """Whether the partition of the events has a committed one; an aborted first transaction leaves none."""
+        offset = (await self.reader.beginning_offsets([self.events]))[self.events]
+        self.reader.assign([self.events])
+        self.reader.seek(self.events, offset)
+        while offset < self.events_end:
+            if await self.reader.getmany(timeout_ms=_POLL_MS, max_records=1):
+                return True
+            offset = await self.reader.position(self.events)
+        return False
 
 
 @asynccontextmanager
@@ -49,7 +64,7 @@ async def state_topic(kafka: Kafka, partition: int, timeouts: Timeouts) -> Async
         begin = (await reader.beginning_offsets([tp]))[tp]
         ids = await cluster_ids(reader, [tp.topic])
         origin = f"{ids.cluster}/{ids.topics[tp.topic]}/{partition}"
-        yield StateTopic(reader, tp, begin, ends[tp], ends[events], origin)
+        yield StateTopic(reader, tp, begin, ends[tp], events, ends[events], origin)
 
 
 @asynccontextmanager

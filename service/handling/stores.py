@@ -43,13 +43,13 @@ class StateStores:
         """
         partition = topic.tp.partition
         if self._directory is None:
-            return await self._temporary()
+            return await self.temporary()
         path = self._directory / str(partition)
         try:
             store = await self._patiently(path)
         except LockedStoreError as error:
             log.warning("state_store_in_use", partition=partition, error=str(error), instead="a temporary one")
-            return await self._temporary()
+            return await self.temporary()
         except DamagedStoreError as error:
             why: str | None = str(error)
         else:
@@ -75,7 +75,8 @@ class StateStores:
     async def _make(self, path: Path) -> StateStore:
         return await asyncio.to_thread(StateStore, path, self._cache)
 
-    async def _temporary(self) -> StateStore:
+    async def temporary(self) -> StateStore:
+        """A new one, which is gone when it is closed."""
         path = Path(tempfile.mkdtemp(prefix=_ASIDE))
         remove = partial(shutil.rmtree, path, ignore_errors=True)
         return await asyncio.to_thread(StateStore, path, self._cache, remove)

@@ -123,8 +123,9 @@ def _differences(
     topics: list[Topic], counts: dict[str, int], configs: dict[str, dict[str, str]], partitions: int, servers: str
 ) -> list[str]:
     differences = [
-        f"{topic.name} has {counts[topic.name]} partitions, and {partitions} are configured: set TASKEXEC_PARTITIONS="
-        f"{counts[topic.name]}; the count of these topics can't change once there are executions"
+        f"{topic.name} has {counts[topic.name]} partitions, and {partitions} are configured. If it was made with so "
+        f"many, set TASKEXEC_PARTITIONS={counts[topic.name]}; if somebody has added partitions since, see "
+        "docs/operations.md"
         for topic in topics
         if topic.owned and counts[topic.name] != partitions
     ]

@@ -38,9 +38,16 @@ class Projector:
     projectors on one store are safe, and wasteful.
     """
 
-    def __init__(self, store: ProjectionStore, kafka: Kafka, partitions: int) -> None:
+    def __init__(
+        self,
+        store: ProjectionStore,
+        kafka: Kafka,
+        partitions: int,
+        verify: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self._store = store
         self._kafka = kafka
+        self._verify = verify
         self.readiness = STARTING
         """As of the last batch."""
         self._partitions = [kafka.partition(topic, number) for topic in TOPICS for number in range(partitions)]
@@ -69,6 +76,8 @@ class Projector:
             raise
 
     async def _project(self) -> None:
+        if self._verify is not None:
+            await self._verify()
         known = {self._kafka.partition(p.topic, p.partition): p.offset for p in await self._store.positions()}
         next_offsets = {partition: known.get(partition, -1) + 1 for partition in self._partitions}
         async with open_consumer(self._kafka, next_offsets) as consumer:

@@ -16,7 +16,7 @@ from aiokafka import TopicPartition
 from rocksdict import Cache
 
 from service.contracts.timestamps import epoch_ms
-from service.contracts.topics import STATE_TOPIC
+from service.contracts.topics import EVENTS_TOPIC, STATE_TOPIC
 from service.handling import stores as module
 from service.handling.rocksdb import CACHE_BYTES
 from service.handling.state_store import FORMAT, DamagedStoreError, LockedStoreError, Mark, StateStore, StoreError
@@ -24,9 +24,10 @@ from service.handling.state_topic import StateTopic
 from service.handling.stores import TOMBSTONES_KEPT_MS, StateStores, distrust
 from tests.handling.stages import AT
 
+EVENTS = TopicPartition(EVENTS_TOPIC, 3)
 CACHE = Cache(CACHE_BYTES)
 MARK = Mark("here", 9, epoch_ms(AT))
-TOPIC = StateTopic(cast("Any", None), TopicPartition(STATE_TOPIC, 3), 0, 10, 0, "here")
+TOPIC = StateTopic(cast("Any", None), TopicPartition(STATE_TOPIC, 3), 0, 10, EVENTS, 0, "here")
 
 # A process that writes as a handler does, and is killed: b"flushed" is on the disk, the rest was in memory.
 KILLED = """
