@@ -10,7 +10,7 @@ COPY service service
 RUN uv sync --frozen --no-dev --no-editable
 
 FROM python:3.11-slim
-RUN useradd --system --no-create-home --uid 10001 taskexec
+RUN useradd --system --no-create-home --uid 10001 taskexec && install -d -o taskexec /var/lib/taskexec
 COPY --from=build /app/.venv /app/.venv
 ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1
 USER taskexec
