@@ -1,5 +1,6 @@
 """The whole service on a Kafka that lets in only whom it knows."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,6 +12,8 @@ from service.bootstrap import running_service
 from service.client import CommandClient
 from service.contracts.commands import ExecuteTask
 from service.contracts.replies import Outcome
+from service.kafka.internals.knocking import KafkaRefusedError
+from service.kafka.provisioning import ensure_topics
 from service.runtime.running import Role
 from service.settings import Settings
 from tests.e2e.process import clean_environment, taskexec
@@ -100,3 +103,28 @@ def test_who_may_not_have_topics_is_told(broker: SecuredBroker) -> None:
     (line,) = [line for line in ran.stderr.splitlines() if not line.startswith("{")]
     assert "does not let us have our topics: " in line
     assert "TopicAuthorizationFailedError: eu-2.task-execution" in line
+
+
+@pytest.mark.parametrize(
+    ("way", "changed"),
+    [
+        ("PLAIN", {"KAFKA_SECURITY_PROTOCOL": "PLAINTEXT"}),
+        ("PLAIN", {"KAFKA_SECURITY_PROTOCOL": "SSL"}),
+        ("certificate", {"KAFKA_BOOTSTRAP_SERVERS": "open"}),
+    ],
+)
+async def test_another_protocol_is_tried_for_a_while_for_it_may_be_a_broker_that_ends(
+    broker: SecuredBroker, way: str, changed: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = environments(broker)[way] | changed
+    if changed == {"KAFKA_BOOTSTRAP_SERVERS": "open"}:
+        environment["KAFKA_BOOTSTRAP_SERVERS"] = broker.bootstrap_servers
+    used = {"PLAINTEXT": (), "SSL": ("KAFKA_SSL_",)}[environment["KAFKA_SECURITY_PROTOCOL"]]
+    for name, value in environment.items():
+        if name.startswith((*used, "KAFKA_BOOT", "KAFKA_SECURITY")):
+            monkeypatch.setenv(name, value)
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(KafkaRefusedError, match="it closes the connection") as refused:
+        await ensure_topics(Settings().kafka, 1, patience=0.5)
+    assert not refused.value.for_good
+    assert asyncio.get_running_loop().time() - began > 0.2
