@@ -105,11 +105,12 @@ class KafkaSettings(BaseSettings):
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
-        given = {name for name in KafkaSettings.model_fields if name.startswith("kafka_s") and getattr(self, name)}
+        further = ("kafka_ssl_", "kafka_sasl_")
+        given = {name for name in KafkaSettings.model_fields if name.startswith(further) and getattr(self, name)}
         needed, allowed, chosen = self._choice()
         if missing := needed - given:
             raise ValueError(f"{chosen} needs {_variables(missing)}")
-        if unused := given - needed - allowed - {"kafka_security_protocol"}:
+        if unused := given - needed - allowed:
             raise ValueError(f"{chosen} does not use {_variables(unused)}")
         try:
             self.kafka.options()

@@ -1,20 +1,34 @@
 """The whole service on a Kafka that lets in only whom it knows."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from aiokafka import AIOKafkaConsumer
+from aiokafka.abc import AbstractTokenProvider
 from httpx2 import AsyncClient
 
 from service.bootstrap import running_service
 from service.client import CommandClient
+from service.client.definitions import publish_definitions
 from service.contracts.commands import ExecuteTask
-from service.contracts.replies import Outcome
+from service.contracts.definitions import TaskDefinition
+from service.contracts.replies import CommandUnansweredError, Outcome
+from service.contracts.topics import EVENTS_TOPIC
+from service.handling.handler import HandlerOptions, running_handler
+from service.kafka.connection import Kafka
+from service.kafka.internals.knocking import KafkaRefusedError
+from service.kafka.provisioning import ensure_topics
+from service.kafka.records import Record
+from service.kafka.security import Sasl, Security, Tls
 from service.runtime.running import Role
 from service.settings import Settings
 from tests.e2e.process import clean_environment, taskexec
-from tests.secured_broker import KEY_PASSWORD, PASSWORD, PREFIX, WRONG, SecuredBroker, environments
+from tests.handling.world import QUICK
+from tests.secured_broker import KEY_PASSWORD, PASSWORD, PREFIX, WRONG, SecuredBroker, environments, token
 
 WAYS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER", "certificate")
 TASK = {"taskId": "a:task", "version": "1.0.0", "status": "PUBLISHED", "type": "sql"}
@@ -100,3 +114,78 @@ def test_who_may_not_have_topics_is_told(broker: SecuredBroker) -> None:
     (line,) = [line for line in ran.stderr.splitlines() if not line.startswith("{")]
     assert "does not let us have our topics: " in line
     assert "TopicAuthorizationFailedError: eu-2.task-execution" in line
+
+
+@pytest.mark.parametrize(
+    ("way", "changed"),
+    [
+        ("PLAIN", {"KAFKA_SECURITY_PROTOCOL": "PLAINTEXT"}),
+        ("PLAIN", {"KAFKA_SECURITY_PROTOCOL": "SSL"}),
+        ("certificate", {"KAFKA_BOOTSTRAP_SERVERS": "open"}),
+    ],
+)
+async def test_another_protocol_is_tried_for_a_while_for_it_may_be_a_broker_that_ends(
+    broker: SecuredBroker, way: str, changed: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = environments(broker)[way] | changed
+    if changed == {"KAFKA_BOOTSTRAP_SERVERS": "open"}:
+        environment["KAFKA_BOOTSTRAP_SERVERS"] = broker.bootstrap_servers
+    used = {"PLAINTEXT": (), "SSL": ("KAFKA_SSL_",)}[environment["KAFKA_SECURITY_PROTOCOL"]]
+    for name, value in environment.items():
+        if name.startswith((*used, "KAFKA_BOOT", "KAFKA_SECURITY")):
+            monkeypatch.setenv(name, value)
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(KafkaRefusedError, match="it closes the connection") as refused:
+        await ensure_topics(Settings().kafka, 1, patience=0.5)
+    assert not refused.value.for_good
+    assert asyncio.get_running_loop().time() - began > 0.2
+
+
+class ShortTokens(AbstractTokenProvider):
+    """Tokens that live for seconds: Kafka closes every connection when the one that it was made with ends."""
+
+    made = 0
+
+    async def token(self) -> str:
+        ShortTokens.made += 1
+        return token(seconds=3)
+
+
+async def test_tokens_that_end_lose_and_double_nothing(broker: SecuredBroker) -> None:
+    """aiokafka does not authenticate again on an open connection: each is cut, transactions as well."""
+    tls, sasl = Tls(Path(broker.files["ca.pem"])), Sasl("OAUTHBEARER", tokens=ShortTokens())
+    kafka = Kafka(broker.sasl, f"{PREFIX}short.", Security(tls, sasl))
+    command = ExecuteTask(task_id="a:task", task_version="1.0.0", inputs={})
+    await ensure_topics(kafka, 2)
+    await publish_definitions(kafka, [TaskDefinition.model_validate(TASK)])
+    options = HandlerOptions(kafka, 2, timeouts=QUICK)
+    sent = 0
+    async with running_handler(options) as handler, CommandClient(kafka, "/tests", timeout=5) as client:
+        end = asyncio.get_running_loop().time() + 12
+        while asyncio.get_running_loop().time() < end:
+            await eventually_answered(client, command, str(sent))
+            sent += 1
+        assert not handler.task.done()
+    assert ShortTokens.made > 3 * 4
+    consumer = AIOKafkaConsumer(
+        kafka.topic(EVENTS_TOPIC), bootstrap_servers=broker.bootstrap_servers, auto_offset_reset="earliest",
+        isolation_level="read_committed", group_id=None,
+    )  # fmt: skip
+    async with consumer:
+        events = [record async for record in until_the_end(consumer)]
+    assert len(events) == len({record.key for record in events}) == sent > 10
+
+
+async def eventually_answered(client: CommandClient, command: ExecuteTask, id_: str) -> None:
+    while True:
+        with suppress(CommandUnansweredError):
+            assert (await client.submit(command, id_=id_)).outcome in {Outcome.ACCEPTED, Outcome.DUPLICATE}
+            return
+
+
+async def until_the_end(consumer: AIOKafkaConsumer) -> AsyncIterator[Record]:
+    ends = await consumer.end_offsets(consumer.assignment())
+    while any([await consumer.position(tp) < end for tp, end in ends.items()]):
+        for records in (await consumer.getmany(timeout_ms=200)).values():
+            for record in records:
+                yield record
