@@ -10,7 +10,7 @@ from bench.handlers import handler, usage
 _STEADY: Final = (0.2, 0.97)
 _POLL_SECONDS: Final = 0.25
 _QUIET: Final = 0.2
-"""Other work on a shared machine slows a core down, which counts as CPU time: the quietest fifth of the run says most."""
+"""Other work on a shared machine slows a core down, and that counts as CPU time: a run's quietest fifth says most."""
 
 _WINDOW_SECONDS: Final = 1.0
 _DEADLINE_SECONDS: Final = 300

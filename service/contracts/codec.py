@@ -59,7 +59,11 @@ def read(raw: bytes, max_depth: int = MAX_DEPTH) -> tuple[Any, bytes]:
     integers; and duplicate keys, which sorted JSON has lost, and their colons with them.
     """
     outline = raw.translate(_OUTLINE)
-    if b"\\u" not in raw and _LONG_NUMBER not in outline and not _is_deeper(raw, outline.count(b"["), max_depth):
+    if (
+        b"\\u" not in raw
+        and _LONG_NUMBER not in outline
+        and (outline.count(b"[") <= max_depth or not _is_deeper(raw, max_depth))
+    ):
         try:
             value = _decoder.decode(raw)
         except ValueError:
@@ -78,7 +82,7 @@ def decode_slowly(raw: bytes, max_depth: int) -> Any:  # noqa: ANN401 - JSON is 
         value = jiter.from_json(raw, catch_duplicate_keys=True, allow_inf_nan=False)
     except ValueError as error:
         raise MalformedJsonError(str(error)) from None
-    if _is_deeper(raw, raw.count(b"[") + raw.count(b"{"), max_depth):
+    if raw.count(b"[") + raw.count(b"{") > max_depth and _is_deeper(raw, max_depth):
         raise MalformedJsonError(f"nested deeper than {max_depth}")
     if b"\\u0000" in raw or _SUSPICIOUS.search(raw):
         _check(value, None)
@@ -101,14 +105,12 @@ def pointer(parent: str, *steps: str | int) -> str:
     return "/".join([parent, *(quote(step, safe="~!$&'()*+,;=:@?") for step in escaped)])
 
 
-def _is_deeper(raw: bytes, brackets: int, most: int) -> bool:
-    """Whether this JSON, with so many opening brackets, nests more levels.
+def _is_deeper(raw: bytes, most: int) -> bool:
+    """Whether this JSON nests more levels.
 
     Told by the brackets outside of strings alone: a megabyte may hold as many values. Where it is not valid, then of
     what is before the flaw.
     """
-    if brackets <= most:
-        return False
     if b"\\" in raw:
         raw = _STRING.sub(b"", raw)
     marks = raw.translate(None, _OTHERS).replace(b'""', b"").split(b'"')

@@ -1,7 +1,10 @@
-"""The commands, imperative: what a client may ask. Their CloudEvents type is the class name."""
+"""The commands, imperative: what a client may ask. Their CloudEvents type is the class name.
+
+Where every command passes, `type(command) is ...` tells which it is: isinstance() asks pydantic's metaclass, in Python.
+"""
 
 from enum import StrEnum
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Any, Final, cast, final
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
@@ -34,6 +37,7 @@ def _few(tags: list[object] | object) -> list[object] | object:
     return tags  # pyright: ignore[reportUnknownVariableType] - narrowed to a list of unknown items
 
 
+@final
 class ExecuteTask(Contract):
     """Run one version of a task: makes a new TaskExecution in `PENDING`."""
 
@@ -44,6 +48,7 @@ class ExecuteTask(Contract):
     tags: Annotated[tuple[Tag, ...], BeforeValidator(_few)] = Field(default=(), max_length=MAX_TAGS)
 
 
+@final
 class StartTaskExecution(Contract):
     """The execution began to run: `PENDING` to `RUNNING`."""
 
@@ -53,6 +58,7 @@ class StartTaskExecution(Contract):
     )
 
 
+@final
 class SucceedTaskExecution(Contract):
     """The execution ended well: `RUNNING` to `SUCCESS`. `outputs` are checked against the definition."""
 
@@ -60,6 +66,7 @@ class SucceedTaskExecution(Contract):
     outputs: dict[str, Any]
 
 
+@final
 class FailTaskExecution(Contract):
     """The execution ended badly: `RUNNING` to `FAILURE`."""
 
@@ -67,6 +74,7 @@ class FailTaskExecution(Contract):
     error_message: Message = Field(description=f"Beyond {MAX_MESSAGE} characters it is cut, and says so.")
 
 
+@final
 class StopTaskExecution(Contract):
     """Somebody ends the execution early: `PENDING` or `RUNNING` to `STOPPED`."""
 
@@ -84,6 +92,7 @@ class SkipCause(StrEnum):
     CONDITION_FALSE = "condition_false"
 
 
+@final
 class SkipTaskExecution(Contract):
     """The execution will never run: `PENDING` to `SKIPPED`. `skipReason` becomes `<reason>: <node>`."""
 

@@ -87,7 +87,7 @@ def decide(
     command = request.command
     if state is not None and (known := repeated(state, request)) is not None:
         return Decision(repeats=known)
-    if isinstance(command, ExecuteTask):
+    if type(command) is ExecuteTask:
         return Decision((_create(command, request, definition),))
     if state is None:
         raise reject(
@@ -130,7 +130,7 @@ def repeated(state: Execution, request: Request) -> Remembered | None:
                 "another type or payload. Give every distinct command an id of its own.",
             )
     last = state.commands[-1]
-    stopped_again = isinstance(request.command, StopTaskExecution) and state.status is Status.STOPPED
+    stopped_again = state.status is Status.STOPPED and type(request.command) is StopTaskExecution
     return last if stopped_again or last.command_hash == hash_ else None
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import ClassVar, Final
+from typing import ClassVar, Final, final
 
 from msgspec import Struct
 
@@ -43,6 +43,7 @@ class Known(Struct, frozen=True):
         return self.definitions.get((task.task_id, task.task_version))
 
 
+@final
 class Accepted(Struct, frozen=True):
     """The command made something happen: `bodies` are the decision's events as JSON, `state` is what they lead to."""
 
@@ -55,6 +56,7 @@ class Accepted(Struct, frozen=True):
     state: Execution
 
 
+@final
 class Repeated(Struct, frozen=True):
     """The command says what is already so. `execution` is what the first asker was told."""
 
@@ -64,6 +66,7 @@ class Repeated(Struct, frozen=True):
     execution: TaskExecution
 
 
+@final
 class Refused(Struct, frozen=True):
     """The command is not valid, or not possible now."""
 
@@ -73,6 +76,7 @@ class Refused(Struct, frozen=True):
     problem: Problem
 
 
+@final
 class Misplaced(Struct, frozen=True):
     """The execution belongs to another partition: the record is passed on to it as it is."""
 
@@ -101,7 +105,7 @@ class Decider:
         reply_to = incoming.reply_to
         flaw = known.topic_flaws.get(reply_to.topic) if reply_to is not None else None
         try:
-            if isinstance(incoming, Unreadable):
+            if type(incoming) is Unreadable:
                 reply_to = None if flaw else reply_to
                 return Refused(incoming.record, reply_to, _whole_problem(incoming, known))
             if reply_to is not None and flaw is not None:
@@ -114,7 +118,7 @@ class Decider:
 
     def _decide(self, incoming: Readable, state: Execution | None, known: Known, at: Timestamp) -> Answer:
         record, reply_to, envelope, command = incoming.record, incoming.reply_to, incoming.envelope, incoming.command
-        task = command if isinstance(command, ExecuteTask) else state
+        task = command if type(command) is ExecuteTask else state
         definition = known.definition_of(task) if task else None
         request = Request(command, incoming.command_id, incoming.command_hash, envelope.source, at)
         decision = decide(state, request, definition, self.kept)

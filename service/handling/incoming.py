@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import final
 
 from msgspec import Struct
 
@@ -25,6 +26,7 @@ class ReplyAddress(Struct, frozen=True):
     correlation_id: bytes | None
 
 
+@final
 class Readable(Struct, frozen=True):
     """A command, its identity and hash, and the execution that it is about."""
 
@@ -37,6 +39,7 @@ class Readable(Struct, frozen=True):
     execution_id: str
 
 
+@final
 class Unreadable(Struct, frozen=True):
     """No valid command. `rest` is what can be read of an ExecuteTask: its definition may have more to say of it."""
 
@@ -76,15 +79,16 @@ class CommandReader:
             return Unreadable(record, reply_to, error.problem, error.rest)
         except RejectedError as error:
             return Unreadable(record, reply_to, error.problem)
-        is_new = isinstance(command, ExecuteTask)
-        identity = self._identity(envelope, is_new=is_new)
-        execution_id = identity if isinstance(command, ExecuteTask) else command.execution_id
+        is_new = type(command) is ExecuteTask
+        if envelope.placed:
+            identity = self._placed_id(envelope, is_new=is_new)
+        else:
+            identity = command_id(envelope.source, envelope.id)
+        execution_id = identity if type(command) is ExecuteTask else command.execution_id
         content = payload_hash(envelope.type, payload)
         return Readable(record, reply_to, envelope, command, identity, content, execution_id)
 
-    def _identity(self, envelope: Envelope, *, is_new: bool) -> str:
-        if not envelope.placed:
-            return command_id(envelope.source, envelope.id)
+    def _placed_id(self, envelope: Envelope, *, is_new: bool) -> str:
         return placed_id(
             envelope.id, lambda id_: not is_new or partition_of(id_.encode(), self.partitions) == self.partition
         )

@@ -69,7 +69,10 @@ def glance(record: Record) -> Glance | None:
     if type(raw) is not bytes or not record.headers:  # a CutValue is bytes, too
         return None
     names, values = zip(*record.headers, strict=True)
-    layout = _layouts[names] if names in _layouts else _learn(names)
+    try:
+        layout = _layouts[names]
+    except KeyError:
+        layout = _learn(names)
     if layout is None or None in values:
         return None
     written = layout.attributes(values)

@@ -9,7 +9,7 @@ from service.domain.definitions import Definition
 from service.domain.execution import Execution
 from service.handling.deciding import DefinitionName, Known
 from service.handling.definitions_table import DefinitionsTable
-from service.handling.incoming import Incoming, Readable
+from service.handling.incoming import Incoming, Unreadable
 from service.handling.reply_topics import ReplyTopics
 from service.handling.unit_of_work import UnitOfWork
 
@@ -46,9 +46,9 @@ class Lookup:
 
 def _definition_name(incoming: Incoming, unit: UnitOfWork) -> DefinitionName | None:
     task: ExecuteTask | Execution | None
-    if not isinstance(incoming, Readable):
+    if type(incoming) is Unreadable:
         task = incoming.rest
-    elif isinstance(incoming.command, ExecuteTask):
+    elif type(incoming.command) is ExecuteTask:
         task = incoming.command
     else:
         task = unit.state_of(incoming.execution_id)

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer
@@ -40,29 +41,30 @@ class Processing:
         """Answer the records, in order, into `unit`; as many as time and the size of a transaction allow."""
         pace = Pace()
         lookup = Lookup(self._context.definitions, self._context.reply_topics, self._consumer)
+        read, answer, add = self._reading(verdict), self._decider.answer, unit.add
         for slice_ in _slices(records):
             commands: list[Incoming] = []
             for record in slice_:
-                commands.append(self._read(record, verdict))
-                if pace.must_rest:
+                commands.append(read(record))
+                if time.monotonic() > pace.turn_end:
                     await pace.rest()
-            unit.load(command.execution_id for command in commands if isinstance(command, Readable))
+            unit.load(command.execution_id for command in commands if type(command) is Readable)
             known = await lookup.find(commands, unit)
             for command in commands:
-                state = unit.state_of(command.execution_id) if isinstance(command, Readable) else None
-                unit.add(self._decider.answer(command, state, known, unit.at))
+                state = unit.state_of(command.execution_id) if type(command) is Readable else None
+                add(answer(command, state, known, unit.at))
                 if unit.size > MAX_EVENTS_BYTES:
                     return
-                if pace.must_rest:
+                if time.monotonic() > pace.turn_end:
                     if pace.is_over:
                         return
                     await pace.rest()
             await pace.rest()
 
-    def _read(self, record: Record, verdict: Verdict) -> Incoming:
+    def _reading(self, verdict: Verdict) -> Callable[[Record], Incoming]:
         if verdict is Verdict.DECIDE:
-            return self._reader.read(record)
-        return set_aside(record, self._context.kafka.prefix, bare=verdict is Verdict.SET_ASIDE_BARE)
+            return self._reader.read
+        return partial(set_aside, prefix=self._context.kafka.prefix, bare=verdict is Verdict.SET_ASIDE_BARE)
 
 
 def _slices(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
@@ -70,22 +72,18 @@ def _slices(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
 
 
 class Pace:
-    """The pace of one batch, from now on."""
+    """The pace of one batch, from now on. After `turn_end`, others have waited for long."""
 
     def __init__(self) -> None:
-        self._began = self._turn = time.monotonic()
+        self._began = time.monotonic()
+        self.turn_end = self._began + TURN_SECONDS
 
     @property
     def is_over(self) -> bool:
         """Whether the batch must end."""
         return time.monotonic() - self._began > MAX_SECONDS
 
-    @property
-    def must_rest(self) -> bool:
-        """Whether others have waited for long."""
-        return time.monotonic() - self._turn > TURN_SECONDS
-
     async def rest(self) -> None:
         """Let everything else have its turn."""
         await asyncio.sleep(0)
-        self._turn = time.monotonic()
+        self.turn_end = time.monotonic() + TURN_SECONDS

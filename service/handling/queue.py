@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Sequence
+from itertools import chain
 from typing import Final
 
 from service.kafka.internals.patient_reader import HEADER_COST
@@ -63,6 +64,7 @@ class CommandQueue:
 def _size(record: Record) -> int:
     headers = record.headers
     size = len(record.value or b"") + len(record.key or b"") + HEADER_COST * len(headers)
-    for name, value in headers:
-        size += len(name) + len(value or b"")
-    return size
+    try:
+        return size + sum(map(len, chain.from_iterable(headers)))
+    except TypeError:  # a header without a value
+        return size + sum(len(name) + len(value or b"") for name, value in headers)

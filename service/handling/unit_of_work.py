@@ -71,7 +71,7 @@ class UnitOfWork:
                 assert_never(answer)
         self.count += 1
         self.outcomes[answer.outcome] += 1
-        if not isinstance(answer, Misplaced) and answer.reply_to:
+        if type(answer) is not Misplaced and answer.reply_to:
             self.replies.append((answer, last_event))
 
     def _accept(self, answer: Accepted) -> int | None:
