@@ -18,11 +18,13 @@ def main(
     seconds: Annotated[float, typer.Option(help="How long load and faults go on.")] = 60,
     seed: Annotated[int, typer.Option(help="Of commands and faults.")] = 1,
     rate: Annotated[float, typer.Option(help="Commands per second.")] = 500,
+    brokers: Annotated[int, typer.Option(help="One, or three, which are restarted one by one.")] = 1,
     keep: Annotated[Path | None, typer.Option(help="Keep data and logs in this empty directory.")] = None,
 ) -> None:
     """Run, print the summary as a line of JSON, and exit with 1 if anything was lost or done twice."""
     with tempfile.TemporaryDirectory() as temporary:
-        summary = asyncio.run(run_chaos(keep or Path(temporary), seed=seed, seconds=seconds, rate=rate))
+        directory = keep or Path(temporary)
+        summary = asyncio.run(run_chaos(directory, seed=seed, seconds=seconds, rate=rate, brokers=brokers))
     print(summary)
     sys.exit(bool(summary.violations))
 
