@@ -134,7 +134,7 @@ def _check_state(state: list[Read], committed: dict[int, int], written: Written,
                 "position is not the group's offset", f"{number}: {position and position.value!r}, not {offset}"
             )
     snapshots = {(key or b"").hex(): record.value for (_, key), record in newest.items()}
-    events = {key.replace("-", ""): events for key, events in written.events.items()}
+    events = {_id_bytes(key).hex(): events for key, events in written.events.items()}
     for execution_id in {*snapshots, *events}:
         if _unpacked(snapshots.get(execution_id)) != _fold(events.get(execution_id, [])):
             verdict.blame("state is not the sum of the events", execution_id)
@@ -146,16 +146,15 @@ def _fold(events: list[Read]) -> list[Any] | None:
         return None
     last = {"tags": [], **bodies[-1]}
     commands = [
-        [
-            bytes.fromhex(body["commandId"].replace("-", "")),
-            bytes.fromhex(body["commandHash"]),
-            body["sequence"],
-            body["status"],
-        ]
+        [_id_bytes(body["commandId"]), bytes.fromhex(body["commandHash"]), body["sequence"], body["status"]]
         for body in bodies
     ]
     times = [_epoch_ms(last.get(name)) for name in _TIMES]
     return [*(last[name] for name in _SNAPSHOT), *times, last.get("sparkApplicationId"), commands]
+
+
+def _id_bytes(id_: str) -> bytes:
+    return bytes.fromhex(id_.replace("-", ""))
 
 
 def _unpacked(value: bytes | None) -> Any:

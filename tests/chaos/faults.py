@@ -159,4 +159,4 @@ class Faults:
 
     def _parts(self) -> set[str]:
         """What ClickHouse has written of the position; a new name is a new insert."""
-        return {*os.listdir(self.positions)} if self.positions.exists() else set()
+        return {path.name for path in self.positions.iterdir()} if self.positions.exists() else set()

@@ -21,9 +21,9 @@ _PARENT: Final = [sys.executable, die_with_parent.__file__]
 class Fleet:
     """Processes by name; `handler-a`, `handler-b` and so on are what faults choose from.
 
-    All have `environment`, and projectors have `projector` too; handlers in `keeping` keep their state in a directory.
-    The `service` package is the one in `source`. One that ends by itself is started again, as a supervisor would do, and
-    counted in `ended_by_itself`.
+    All have `environment`, and projectors have `projector` too; those in `keeping` have a directory for their state.
+    The `service` package is the one in `source`. One that ends by itself is started again, as a supervisor would do,
+    and counted in `ended_by_itself`.
     """
 
     def __init__(

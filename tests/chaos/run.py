@@ -79,12 +79,20 @@ async def _brokers(directory: Path, count: int) -> AsyncIterator[Sequence[Embedd
 
 
 async def run_chaos(  # noqa: PLR0913 - what a run can be told
-    directory: Path, *, seed: int, seconds: float, rate: float, brokers: int = 1, source: Path | None = None
+    directory: Path,
+    *,
+    seed: int,
+    seconds: float,
+    rate: float,
+    brokers: int = 1,
+    source: Path | None = None,
+    patience: float = _SETTLE_SECONDS,
 ) -> Summary:
     """Run for so many seconds under load and faults, then check everything that was written.
 
     `directory` is where the brokers (one or three), ClickHouse and the processes' logs are kept; it must be empty.
-    `source` is the directory whose `service` package is run, if it is not ours.
+    `source` is the directory whose `service` package is run, if it is not ours; `patience` how long what was sent may
+    take to be done.
     """
     summary, verdict = Summary(seed, seconds, brokers), Verdict()
     async with _brokers(directory, brokers) as running:
@@ -111,9 +119,9 @@ async def run_chaos(  # noqa: PLR0913 - what a run can be told
                 await faults.run(seconds)
             finally:
                 await asyncio.to_thread(client.finish)
-            summary.caught_up_seconds = await _eventually(topics.settled)
+            summary.caught_up_seconds = await _eventually(topics.settled, patience)
             await fleet.end_all("handler")
-            await _eventually(partial(_projected, metrics_port, time.time()))
+            await _eventually(partial(_projected, metrics_port, time.time()), patience)
             await fleet.end_all("projector")
         finally:
             fleet.kill_all()
@@ -126,18 +134,18 @@ async def run_chaos(  # noqa: PLR0913 - what a run can be told
     for name in fleet.hung:
         verdict.blame("did not end on SIGTERM", name)
     if summary.caught_up_seconds is None:
-        verdict.blame("not caught up", f"after {_SETTLE_SECONDS} s")
+        verdict.blame("not caught up", f"after {patience} s")
     _describe(summary, written, faults.log)
     summary.commands, summary.ended_by_itself = client.count, dict(fleet.ended_by_itself)
     summary.violations, summary.examples = dict(verdict.violations), dict(verdict.examples)
     return summary
 
 
-async def _eventually(condition: Callable[[], bool]) -> float | None:
+async def _eventually(condition: Callable[[], bool], seconds: float = _SETTLE_SECONDS) -> float | None:
     """How long it took until the condition held; None: longer than we wait."""
     began = time.monotonic()
     with suppress(TimeoutError):
-        async with asyncio.timeout(_SETTLE_SECONDS):
+        async with asyncio.timeout(seconds):
             while not await asyncio.to_thread(_holds, condition):
                 await asyncio.sleep(0.2)
             return round(time.monotonic() - began, 1)
