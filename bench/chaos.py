@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from service.logs import configure_logs
 from tests.chaos.run import run_chaos
 
 app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
@@ -22,6 +23,7 @@ def main(
     keep: Annotated[Path | None, typer.Option(help="Keep data and logs in this empty directory.")] = None,
 ) -> None:
     """Run, print the summary as a line of JSON, and exit with 1 if anything was lost or done twice."""
+    configure_logs("ERROR")
     with tempfile.TemporaryDirectory() as temporary:
         directory = keep or Path(temporary)
         summary = asyncio.run(run_chaos(directory, seed=seed, seconds=seconds, rate=rate, brokers=brokers))

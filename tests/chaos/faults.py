@@ -52,7 +52,7 @@ class Faults:
 
     async def run(self, seconds: float) -> None:
         """Deal whole decks, evenly in the time; a fault may last while the next ones begin."""
-        rounds = max(1, round(seconds / _ROUND_SECONDS))
+        rounds = max(1, round(seconds / (_ROUND_SECONDS * len(self.brokers))))
         deck = [kind for _ in range(rounds) for kind in self.random.sample(DECK, len(DECK))]
         gap = max(0.0, seconds - _SETTLE_SECONDS) / len(deck)
         end = asyncio.create_task(asyncio.sleep(seconds))

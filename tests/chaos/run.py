@@ -33,6 +33,8 @@ from tests.chaos.workload import Workload
 PARTITIONS: Final = 8
 HANDLERS: Final = ("handler-a", "handler-b", "handler-c")
 
+NOT_CAUGHT_UP: Final = "not caught up"
+
 _SETTLE_SECONDS: Final = 60.0
 _BURST_SECONDS: Final = 4.0
 _RECOVERY_WINDOW: Final = 1.0
@@ -134,7 +136,7 @@ async def run_chaos(  # noqa: PLR0913 - what a run can be told
     for name in fleet.hung:
         verdict.blame("did not end on SIGTERM", name)
     if summary.caught_up_seconds is None:
-        verdict.blame("not caught up", f"after {patience} s")
+        verdict.blame(NOT_CAUGHT_UP, f"after {patience} s")
     _describe(summary, written, faults.log)
     summary.commands, summary.ended_by_itself = client.count, dict(fleet.ended_by_itself)
     summary.violations, summary.examples = dict(verdict.violations), dict(verdict.examples)
