@@ -64,8 +64,12 @@ asyncapi: setup ## Write asyncapi.yaml anew from the code
 	$(BIN)/python -m service.contracts.asyncapi > asyncapi.yaml
 
 .PHONY: chaos
-chaos: setup ## The chaos run for longer, or with another seed: SECONDS=600 SEED=7
+chaos: setup ## The chaos run for longer, or with another seed: SECONDS=600 SEED=7; ARGS="--brokers 3" rolls a cluster
 	$(BIN)/python -m bench.chaos --seconds $(SECONDS) --seed $(SEED) $(ARGS)
+
+.PHONY: planted
+planted: setup ## Whether the chaos run finds bugs that are planted on purpose: ARGS="--only stamp --runs 2"
+	$(BIN)/python -m bench.planted --seed $(SEED) $(ARGS)
 
 .PHONY: fuzz
 fuzz: setup ## The fuzzer for longer, or with another seed: SECONDS=1800 SEED=7; ARGS="--round 12" for one round alone

@@ -116,10 +116,11 @@ class OpenedPartition:
     async def discard(self) -> None:
         """Stop the producer, within its deadline, and close the store."""
         store, self._store = self._store, None
-        if store is not None:
-            try:
+        try:
+            if store is not None:
                 await (self.states.close() if hasattr(self, "states") else asyncio.to_thread(store.close))
-            except StoreError as error:
-                log.warning("state_store_closed_by_force", partition=self._partition, error=str(error))
-        if self._producer is not None:
-            await stop_producer(self._producer, self._context.timeouts)
+        except StoreError as error:
+            log.warning("state_store_closed_by_force", partition=self._partition, error=str(error))
+        finally:  # also where this is cancelled
+            if self._producer is not None:
+                await stop_producer(self._producer, self._context.timeouts)

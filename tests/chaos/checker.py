@@ -1,26 +1,26 @@
 """Compares what the service wrote to Kafka with what had to come of the commands. Shares no code with it."""
 
 import json
-import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from service.contracts.topics import COMMANDS_TOPIC, EVENTS_TOPIC, REJECTIONS_TOPIC, REPLIES_TOPIC, STATE_TOPIC
+import msgspec
+
+from service.contracts.topics import COMMANDS_TOPIC, EVENTS_TOPIC, REJECTIONS_TOPIC, STATE_TOPIC
+from tests.chaos.client import reply_topic
 from tests.chaos.expectation import Expectation, Outcome, expect, owner_of
-from tests.chaos.topics import Read, Topics
+from tests.chaos.topics import REPLY_TOPICS, Read, Topics
 
 _POSITION: Final = b"\0position"
 _EVENT_OF: Final = {
     "PENDING": "TaskExecutionCreated", "RUNNING": "TaskExecutionStarted", "SUCCESS": "TaskExecutionSucceeded",
     "FAILURE": "TaskExecutionFailed", "STOPPED": "TaskExecutionStopped", "SKIPPED": "TaskExecutionSkipped",
 }  # fmt: skip
-_SNAPSHOT: Final = (
-    "executionId", "sequence", "status", "taskId", "taskVersion", "createdBy", "createdAt", "tags", "occurredAt",
-    "startedAt", "completedAt", "sparkApplicationId",
-)  # fmt: skip
-_TOLD: Final = ("commandId", "commandHash", "sequence", "status", "startedAt", "completedAt", "sparkApplicationId")
+_VERSION: Final = b"\3"
+_SNAPSHOT: Final = ("sequence", "status", "taskId", "taskVersion", "createdBy", "tags")
+_TIMES: Final = ("createdAt", "occurredAt", "startedAt", "completedAt")
 _EXAMPLES: Final = 5
 
 
@@ -64,7 +64,7 @@ def check(topics: Topics, count: int, partitions: int, verdict: Verdict) -> Writ
     for execution_id in {*events, *(key for key, life in expectation.lives.items() if life.accepted)}:
         _check_life(execution_id, written, partitions, verdict)
     _check_rejections(written, verdict)
-    _check_replies(list(topics.read(REPLIES_TOPIC)), written, verdict)
+    _check_replies([reply for topic in REPLY_TOPICS for reply in topics.read(topic)], written, verdict)
     _check_state(list(topics.read(STATE_TOPIC)), topics.committed(), written, verdict)
     for place in topics.open_transactions():
         verdict.blame("transaction left open", place)
@@ -110,7 +110,8 @@ def _check_rejections(written: Written, verdict: Verdict) -> None:
 
 def _check_replies(replies: list[Read], written: Written, verdict: Verdict) -> None:
     answers = written.expectation.answers
-    _compare("reply", Counter(reply.text("correlation_id") for reply in replies), Counter(answers.keys()), verdict)
+    found = Counter((reply.topic, reply.text("correlation_id")) for reply in replies)
+    _compare("reply", found, Counter((reply_topic(int(number)), number) for number in answers), verdict)
     by_place = {event.place: event for event in written.all_events}
     for reply in replies:
         number, body = reply.text("correlation_id"), json.loads(reply.value or b"{}")
@@ -132,27 +133,36 @@ def _check_state(state: list[Read], committed: dict[int, int], written: Written,
             verdict.blame(
                 "position is not the group's offset", f"{number}: {position and position.value!r}, not {offset}"
             )
-    snapshots = {(key or b"").decode(): _without_nulls(record.value) for (_, key), record in newest.items()}
-    for execution_id in {*snapshots, *written.events}:
-        if snapshots.get(execution_id) != _fold(written.events.get(execution_id, [])):
+    snapshots = {(key or b"").hex(): record.value for (_, key), record in newest.items()}
+    events = {_id_bytes(key).hex(): events for key, events in written.events.items()}
+    for execution_id in {*snapshots, *events}:
+        if _unpacked(snapshots.get(execution_id)) != _fold(events.get(execution_id, [])):
             verdict.blame("state is not the sum of the events", execution_id)
 
 
-def _fold(events: list[Read]) -> dict[str, Any] | None:
+def _fold(events: list[Read]) -> list[Any] | None:
     bodies = [json.loads(event.value or b"{}") for event in events]
     if not bodies:
         return None
-    snapshot = {_snake(name): bodies[-1][name] for name in _SNAPSHOT if name in bodies[-1]}
-    return {**snapshot, "commands": [[body.get(name) for name in _TOLD] for body in bodies]}
+    last = {"tags": [], **bodies[-1]}
+    commands = [
+        [_id_bytes(body["commandId"]), bytes.fromhex(body["commandHash"]), body["sequence"], body["status"]]
+        for body in bodies
+    ]
+    times = [_epoch_ms(last.get(name)) for name in _TIMES]
+    return [*(last[name] for name in _SNAPSHOT), *times, last.get("sparkApplicationId"), commands]
 
 
-def _without_nulls(value: bytes | None) -> dict[str, Any]:
-    execution = json.loads(value or b'{"execution":{}}')["execution"]
-    return {name: item for name, item in execution.items() if item is not None}
+def _id_bytes(id_: str) -> bytes:
+    return bytes.fromhex(id_.replace("-", ""))
 
 
-def _snake(name: str) -> str:
-    return re.sub("[A-Z]", lambda match: "_" + match[0].lower(), name)
+def _unpacked(value: bytes | None) -> Any:
+    return None if value is None else msgspec.msgpack.decode(value.removeprefix(_VERSION))
+
+
+def _epoch_ms(text: str | None) -> int | None:
+    return None if text is None else round(datetime.fromisoformat(text).timestamp() * 1000)
 
 
 def _compare(what: str, found: Counter[Any], wanted: Counter[Any], verdict: Verdict) -> None:

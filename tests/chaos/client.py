@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from confluent_kafka import KafkaError, Message, Producer
 
-from service.contracts.topics import COMMANDS_TOPIC, DEFINITIONS_TOPIC, REPLIES_TOPIC
-from tests.chaos.topics import QUIET
+from service.contracts.topics import COMMANDS_TOPIC, DEFINITIONS_TOPIC
+from tests.chaos.topics import QUIET, REPLY_TOPICS
 from tests.chaos.workload import Draft, Workload, definition
 
 CORRELATION: Final = "correlation_id"
@@ -17,6 +17,11 @@ CORRELATION: Final = "correlation_id"
 _TICK_SECONDS: Final = 0.01
 _NEW_DEFINITION_SECONDS: Final = 2.0
 _DELIVERY_SECONDS: Final = 120
+
+
+def reply_topic(number: int) -> str:
+    """Where the reply to the command with this correlation id has to go."""
+    return REPLY_TOPICS[number % len(REPLY_TOPICS)]
 
 
 @dataclass
@@ -97,7 +102,7 @@ class Client:
                 self.failures.append(f"command {number}: {error}")
 
         headers: list[tuple[str, str | bytes | None]] = [*draft.headers]
-        headers += [("reply_to", REPLIES_TOPIC.encode()), (CORRELATION, number.encode())]
+        headers += [("reply_to", reply_topic(self.count).encode()), (CORRELATION, number.encode())]
         producer = self._producers[draft.like_java]
         producer.produce(COMMANDS_TOPIC, draft.value, draft.key, headers=headers, on_delivery=delivered)
         self.count += 1

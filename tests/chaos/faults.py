@@ -1,23 +1,35 @@
 """What goes wrong, when, and for how long: a seeded deck of faults, dealt one after the other, each in its own time."""
 
 import asyncio
+import os
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
 from typing import Final
 
 from service.embedded.broker import EmbeddedBroker
 from tests.chaos.fleet import Fleet
 
-DECK: Final = ("kill", "kill", "freeze", "freeze", "terminate", "visit", "broker", "projector")
+DECK: Final = ("kill", "kill", "freeze", "freeze", "terminate", "visit", "broker", "pause", "projector")
 """One round: every kind, the worst ones twice."""
 
-KINDS: Final = ("kill -9", "SIGSTOP", "SIGTERM", "join and leave", "broker kill -9", "projector kill -9")
+KINDS: Final = (
+    "kill -9", "SIGSTOP", "SIGTERM", "join and leave", "broker kill -9", "broker SIGSTOP", "projector kill -9"
+)  # fmt: skip
 """What `Faults.log` calls them."""
 
 _ROUND_SECONDS: Final = 40
+_PAUSE_SECONDS: Final = 3.6
+"""Longer than a reply may take."""
+_PROJECTOR_KILLS: Final = 3
+_COMMIT_SECONDS: Final = 6.0
+_LOOK_SECONDS: Final = 0.002
+_REBALANCE_SECONDS: Final = 12.0
+_ASSIGNED: Final = b"partitions_assigned"
 _SETTLE_SECONDS: Final = 10.0
 """Nothing goes wrong in the last part of a run, so that the last fault has its effect under load."""
 
@@ -26,18 +38,21 @@ _SETTLE_SECONDS: Final = 10.0
 class Faults:
     """Injects faults until `seconds` have passed. `log` holds what and when, in epoch seconds.
 
-    `burst` makes work, so that a fault meets full queues and transactions that are under way.
+    `burst` makes work, so that a fault meets full queues and transactions that are under way. `positions` is where
+    ClickHouse keeps the projector's position.
     """
 
     fleet: Fleet
-    broker: EmbeddedBroker
+    brokers: Sequence[EmbeddedBroker]
+    positions: Path
     random: Random
     burst: Callable[[], None]
     log: list[tuple[str, float]] = field(default_factory=list)
+    _broker_busy: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def run(self, seconds: float) -> None:
         """Deal whole decks, evenly in the time; a fault may last while the next ones begin."""
-        rounds = max(1, round(seconds / _ROUND_SECONDS))
+        rounds = max(1, round(seconds / (_ROUND_SECONDS * len(self.brokers))))
         deck = [kind for _ in range(rounds) for kind in self.random.sample(DECK, len(DECK))]
         gap = max(0.0, seconds - _SETTLE_SECONDS) / len(deck)
         end = asyncio.create_task(asyncio.sleep(seconds))
@@ -52,7 +67,8 @@ class Faults:
     async def _inject(self, kind: str) -> None:
         faults: dict[str, Callable[[], Awaitable[None]]] = {
             "kill": self._kill, "freeze": self._freeze, "terminate": self._terminate,
-            "visit": self._visit, "broker": self._crash_broker, "projector": self._kill_projector,
+            "visit": self._visit, "broker": self._crash_brokers, "pause": self._pause_brokers,
+            "projector": self._kill_projector,
         }  # fmt: skip
         self.burst()
         await asyncio.sleep(self.random.uniform(0.02, 0.2))
@@ -71,13 +87,27 @@ class Faults:
                 await self.fleet.start(name)
 
     async def _freeze(self) -> None:
-        """A handler stands still for longer than the group waits, then goes on as if nothing had happened."""
+        """A handler stands still for longer than the group waits, then goes on as if nothing had happened.
+
+        Half of the time at the worst moment: when others have just been given its partitions.
+        """
         with self.fleet.victim("handler", self.random) as name:
             if name:
                 self._note("SIGSTOP")
                 self.fleet.send(name, signal.SIGSTOP)
-                await asyncio.sleep(self.random.uniform(6.5, 10))
+                if self.random.random() < 0.5:
+                    await asyncio.sleep(self.random.uniform(6.5, 10))
+                else:
+                    await self._others_are_assigned(name)
+                    await asyncio.sleep(self.random.uniform(0, 0.3))
                 self.fleet.send(name, signal.SIGCONT)
+
+    async def _others_are_assigned(self, name: str) -> None:
+        times = self.fleet.said(_ASSIGNED, besides=name)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_REBALANCE_SECONDS):
+                while self.fleet.said(_ASSIGNED, besides=name) == times:
+                    await asyncio.sleep(_LOOK_SECONDS)
 
     async def _terminate(self) -> None:
         with self.fleet.victim("handler", self.random) as name:
@@ -96,13 +126,37 @@ class Faults:
                 await asyncio.sleep(self.random.uniform(1.5, 4))
                 await self.fleet.end(name, self.random.choice((signal.SIGTERM, signal.SIGTERM, signal.SIGKILL)))
 
-    async def _crash_broker(self) -> None:
-        self._note("broker kill -9")
-        await self.broker.kill()
-        await asyncio.sleep(self.random.choice((0, 2)))
-        await self.broker.start()
+    async def _crash_brokers(self) -> None:
+        """One after the other, each when the one before is back: as when they are given a new version."""
+        for broker in self.brokers:
+            async with self._broker_busy:
+                self._note("broker kill -9")
+                await broker.kill()
+                await asyncio.sleep(self.random.choice((0, 2)))
+                await broker.start()
+
+    async def _pause_brokers(self) -> None:
+        """As a collection of garbage, a slow disk or a moved machine does."""
+        for broker in self.brokers:
+            async with self._broker_busy:
+                self._note("broker SIGSTOP")
+                if (pid := broker.pid) is not None:
+                    os.kill(pid, signal.SIGSTOP)
+                    await asyncio.sleep(_PAUSE_SECONDS)
+                    os.kill(pid, signal.SIGCONT)
 
     async def _kill_projector(self) -> None:
-        self._note("projector kill -9")
-        await self.fleet.end("projector", signal.SIGKILL)
-        await self.fleet.start("projector")
+        """Several times, each at the moment when it has said how far it is."""
+        for _ in range(_PROJECTOR_KILLS):
+            before = self._parts()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_COMMIT_SECONDS):
+                    while self._parts() <= before:
+                        await asyncio.sleep(_LOOK_SECONDS)
+            self._note("projector kill -9")
+            await self.fleet.end("projector", signal.SIGKILL)
+            await self.fleet.start("projector")
+
+    def _parts(self) -> set[str]:
+        """What ClickHouse has written of the position; a new name is a new insert."""
+        return {path.name for path in self.positions.iterdir()} if self.positions.exists() else set()

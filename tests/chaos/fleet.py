@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
@@ -14,17 +14,27 @@ from typing import Final
 from service.embedded import die_with_parent
 
 _STOP_SECONDS: Final = 25
+_NOISE: Final = ("Traceback", "never retrieved", "destroyed but", "Exception in callback")
 _PARENT: Final = [sys.executable, die_with_parent.__file__]
 
 
 class Fleet:
     """Processes by name; `handler-a`, `handler-b` and so on are what faults choose from.
 
-    All have `environment`, and projectors have `projector` too. One that ends by itself is started again, as a
-    supervisor would do, and counted in `ended_by_itself`.
+    All have `environment`, and projectors have `projector` too; those in `keeping` have a directory for their state.
+    The `service` package is the one in `source`. One that ends by itself is started again, as a supervisor would do,
+    and counted in `ended_by_itself`.
     """
 
-    def __init__(self, directory: Path, environment: Mapping[str, str], projector: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        environment: Mapping[str, str],
+        projector: Mapping[str, str],
+        keeping: Collection[str] = (),
+        source: Path | None = None,
+    ) -> None:
+        self._keeping, self._source = keeping, source
         self.ended_by_itself: Counter[str] = Counter()
         self.hung: list[str] = []
         self._directory, common = directory, {**os.environ, **environment}
@@ -36,10 +46,13 @@ class Fleet:
     async def start(self, name: str) -> None:
         """Start `python -m service ROLE`, the name being `ROLE` or `ROLE-something`."""
         role = name.partition("-")[0]
+        environment = self._environments[role]
+        if name in self._keeping:
+            environment = {**environment, "TASKEXEC_STATE_DIR": str(self._directory / f"state-{name}")}
         with (self._directory / f"{name}.log").open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 *_PARENT, str(os.getpid()), sys.executable, "-m", "service", role,
-                env=self._environments[role], stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
+                env=environment, cwd=self._source, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
         self._processes[name] = process
         self._watches[name] = asyncio.create_task(self._watch(name, process))
@@ -52,6 +65,20 @@ class Fleet:
     def send(self, name: str, number: signal.Signals) -> None:
         """Send it a signal that does not end it."""
         self._processes[name].send_signal(number)
+
+    def said(self, what: bytes, besides: str = "") -> int:
+        """How often all but one of the handlers have logged this."""
+        logs = self._directory.glob("handler*.log")
+        return sum(log.read_bytes().count(what) for log in logs if log.stem != besides)
+
+    def noise(self) -> list[str]:
+        """What was logged that no one can make anything of."""
+        return [
+            f"{log.name}: {line[:300]}"
+            for log in sorted(self._directory.glob("*-*.log")) + sorted(self._directory.glob("projector.log"))
+            for line in log.read_text(errors="replace").splitlines()
+            if any(sign in line for sign in _NOISE)
+        ]
 
     async def end(self, name: str, number: signal.Signals) -> None:
         """End it and wait. SIGTERM becomes SIGKILL after a deadline, and is noted in `hung`."""

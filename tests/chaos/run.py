@@ -5,8 +5,8 @@ import json
 import socket
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from service.kafka.connection import Kafka
 from service.kafka.provisioning import ensure_topics
 from tests.chaos.checker import Verdict, Written, check
 from tests.chaos.client import Client
+from tests.chaos.cluster import a_cluster
 from tests.chaos.expectation import Outcome
 from tests.chaos.faults import Faults
 from tests.chaos.fleet import Fleet
@@ -31,6 +32,8 @@ from tests.chaos.workload import Workload
 
 PARTITIONS: Final = 8
 HANDLERS: Final = ("handler-a", "handler-b", "handler-c")
+
+NOT_CAUGHT_UP: Final = "not caught up"
 
 _SETTLE_SECONDS: Final = 60.0
 _BURST_SECONDS: Final = 4.0
@@ -47,6 +50,7 @@ class Summary:
 
     seed: int
     seconds: float
+    brokers: int
     commands: int = 0
     accepted: int = 0
     duplicates: int = 0
@@ -66,57 +70,84 @@ class Summary:
         return json.dumps(asdict(self))
 
 
-async def run_chaos(directory: Path, *, seed: int, seconds: float, rate: float) -> Summary:
+@asynccontextmanager
+async def _brokers(directory: Path, count: int) -> AsyncIterator[Sequence[EmbeddedBroker]]:
+    if count == 1:
+        async with EmbeddedBroker(directory, 0) as broker:
+            yield [broker]
+    else:
+        async with a_cluster(directory) as nodes:
+            yield nodes
+
+
+async def run_chaos(  # noqa: PLR0913 - what a run can be told
+    directory: Path,
+    *,
+    seed: int,
+    seconds: float,
+    rate: float,
+    brokers: int = 1,
+    source: Path | None = None,
+    patience: float = _SETTLE_SECONDS,
+) -> Summary:
     """Run for so many seconds under load and faults, then check everything that was written.
 
-    `directory` is where the broker, ClickHouse and the processes' logs are kept; it must be empty.
+    `directory` is where the brokers (one or three), ClickHouse and the processes' logs are kept; it must be empty.
+    `source` is the directory whose `service` package is run, if it is not ours; `patience` how long what was sent may
+    take to be done.
     """
-    summary, verdict = Summary(seed, seconds), Verdict()
-    async with EmbeddedBroker(directory, 0) as broker:
-        topics = Topics(broker.bootstrap_servers, PARTITIONS)
+    summary, verdict = Summary(seed, seconds, brokers), Verdict()
+    async with _brokers(directory, brokers) as running:
+        servers = ",".join(broker.bootstrap_servers for broker in running)
+        topics = Topics(servers, PARTITIONS)
         metrics_port = _free_port()
-        fleet = Fleet(directory, {
-            "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers, "TASKEXEC_PARTITIONS": str(PARTITIONS),
-            "CLICKHOUSE_DSN": f"chdb://{directory}/clickhouse", "TASKEXEC_PROCESSES": "1",
-        }, {"TASKEXEC_METRICS_PORT": str(metrics_port)})  # fmt: skip
+        environment = {
+            "KAFKA_BOOTSTRAP_SERVERS": servers, "TASKEXEC_PARTITIONS": str(PARTITIONS), "TASKEXEC_PROCESSES": "1",
+            "CLICKHOUSE_DSN": f"chdb://{directory}/clickhouse", "TASKEXEC_REPLICATION_FACTOR": str(brokers),
+        }  # fmt: skip
+        fleet = Fleet(directory, environment, {"TASKEXEC_METRICS_PORT": str(metrics_port)}, HANDLERS[:2], source)
         try:
-            await ensure_topics(Kafka(broker.bootstrap_servers), PARTITIONS)
+            await ensure_topics(Kafka(servers), PARTITIONS, brokers)
+            await asyncio.to_thread(topics.create_own, brokers)
             for name in (*HANDLERS, "projector"):
                 await fleet.start(name)
             await _eventually(lambda: topics.members() == len(HANDLERS))
-            client = Client(broker.bootstrap_servers, Workload(seed), rate)
+            client = Client(servers, Workload(seed), rate)
             burst = partial(client.burst, round(rate * _BURST_SECONDS))
-            faults = Faults(fleet, broker, Random(seed), burst)  # noqa: S311 - reproducible, not secret
+            positions = directory / "clickhouse/data/default/projector_position"
+            faults = Faults(fleet, running, positions, Random(seed), burst)  # noqa: S311 - reproducible, not secret
             client.start()
             try:
                 await faults.run(seconds)
             finally:
                 await asyncio.to_thread(client.finish)
-            summary.caught_up_seconds = await _eventually(topics.settled)
+            summary.caught_up_seconds = await _eventually(topics.settled, patience)
             await fleet.end_all("handler")
-            await _eventually(partial(_projected, metrics_port, time.time()))
+            await _eventually(partial(_projected, metrics_port, time.time()), patience)
             await fleet.end_all("projector")
         finally:
             fleet.kill_all()
         written = await asyncio.to_thread(check, topics, client.count, PARTITIONS, verdict)
         summary.rows = await asyncio.to_thread(check_clickhouse, directory / "clickhouse", written, verdict)
+    for line in fleet.noise():
+        verdict.blame("noise", line)
     for failure in client.failures:
         verdict.blame("not delivered", failure)
     for name in fleet.hung:
         verdict.blame("did not end on SIGTERM", name)
     if summary.caught_up_seconds is None:
-        verdict.blame("not caught up", f"after {_SETTLE_SECONDS} s")
+        verdict.blame(NOT_CAUGHT_UP, f"after {patience} s")
     _describe(summary, written, faults.log)
     summary.commands, summary.ended_by_itself = client.count, dict(fleet.ended_by_itself)
     summary.violations, summary.examples = dict(verdict.violations), dict(verdict.examples)
     return summary
 
 
-async def _eventually(condition: Callable[[], bool]) -> float | None:
+async def _eventually(condition: Callable[[], bool], seconds: float = _SETTLE_SECONDS) -> float | None:
     """How long it took until the condition held; None: longer than we wait."""
     began = time.monotonic()
     with suppress(TimeoutError):
-        async with asyncio.timeout(_SETTLE_SECONDS):
+        async with asyncio.timeout(seconds):
             while not await asyncio.to_thread(_holds, condition):
                 await asyncio.sleep(0.2)
             return round(time.monotonic() - began, 1)

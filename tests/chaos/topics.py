@@ -12,12 +12,15 @@ from confluent_kafka import (
     KafkaException,
 )
 from confluent_kafka import TopicPartition as Place
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, NewTopic
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
-from service.contracts.topics import COMMANDS_TOPIC, HANDLER_GROUP, TOPICS
+from service.contracts.topics import COMMANDS_TOPIC, HANDLER_GROUP, REPLIES_TOPIC, TOPICS
 
 _SECONDS: Final = 30.0
+REPLY_TOPICS: Final = (REPLIES_TOPIC, *(f"{REPLIES_TOPIC}.chaos-{number}" for number in range(3)))
+"""The service's, and some that are the client's own."""
+
 QUIET: Final = 2
 """Syslog's number: the broker is killed on purpose, librdkafka need not tell."""
 
@@ -49,7 +52,15 @@ class Topics:
     def __init__(self, servers: str, partitions: int) -> None:
         self._partitions = partitions
         self._config: dict[str, Any] = {"bootstrap.servers": servers, "log_level": QUIET}
-        self._counts = {topic.name: partitions if topic.owned else 1 for topic in TOPICS}
+        self._counts = dict.fromkeys(REPLY_TOPICS, 1)
+        self._counts |= {topic.name: partitions if topic.owned else 1 for topic in TOPICS}
+
+    def create_own(self, replicas: int) -> None:
+        """Make the client's own reply topics."""
+        own = [NewTopic(name, 1, replicas) for name in REPLY_TOPICS[1:]]
+        admin = self._admin()
+        for future in admin.create_topics(own).values():
+            future.result(_SECONDS)
 
     def _admin(self) -> AdminClient:
         # A new one each time: after a crash of the broker, an old one may wait for the group's coordinator for ever.

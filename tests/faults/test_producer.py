@@ -86,6 +86,8 @@ async def test_what_never_left_is_sent_again(
 @pytest.fixture
 async def producer(world: World) -> AsyncIterator[AIOKafkaProducer]:
     """One that the test stops, however badly; what it leaves behind is an error."""
+    noise: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: noise.append(context))
     producer = await start_producer(world.kafka, "stopped", QUICK)
     sender, connections = producer._sender.sender_task, producer.client._conns.values()
     yield producer
@@ -96,6 +98,7 @@ async def producer(world: World) -> AsyncIterator[AIOKafkaProducer]:
         del producer
         gc.collect()
     assert [str(warning.message) for warning in warned] == []
+    assert noise == []
 
 
 async def write_into_the_void(producer: AIOKafkaProducer) -> None:

@@ -1,5 +1,6 @@
 """What an opened partition does in one transaction, and what it remembers of it afterwards. No broker."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -152,3 +153,22 @@ async def test_what_is_set_aside_is_counted(bench: Bench, verdict: Verdict, coun
     before = metric("taskexec_commands_set_aside_total")
     await bench.transact(execute(7), verdict=verdict)
     assert metric("taskexec_commands_set_aside_total") - before == counted
+
+
+async def test_a_producer_is_stopped_even_if_the_closing_of_the_store_is_cut_short(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped: list[object] = []
+
+    async def stop(producer: object, _: object) -> None:
+        stopped.append(producer)
+
+    monkeypatch.setattr("service.handling.opened.stop_producer", stop)
+    monkeypatch.setattr(bench.opened.states, "close", asyncio.Event().wait)
+    bench.opened._store = bench.opened.states._store
+    discarding = asyncio.create_task(bench.opened.discard())
+    await asyncio.sleep(0)
+    discarding.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await discarding
+    assert stopped == [bench.producer]

@@ -69,9 +69,9 @@ def leave_nothing(producer: AIOKafkaProducer) -> None:
     """
     accumulator, manager = producer._message_accumulator, producer._txn_manager  # noqa: SLF001 - stop() leaves them
     accumulator.fail_all(ProducerClosed())  # its close() waits for these
-    batches = [batch for queue in accumulator._batches.values() for batch in queue]  # noqa: SLF001 - the same
+    batches = {batch for queue in accumulator._batches.values() for batch in queue} | accumulator._pending_batches  # noqa: SLF001 - the same
     futures = [future for batch in batches for future in (batch.future, batch._drain_waiter)]  # noqa: SLF001 - the same
-    futures += [batch.future for batch in accumulator._pending_batches]  # noqa: SLF001 - the same
+    futures += [future for batch in batches for future, _ in batch._msg_futures]  # noqa: SLF001 - the same
     futures += [manager._transaction_waiter, *(future for *_, future in manager._pending_txn_offsets)]  # noqa: SLF001 - the same
     for future in futures:
         if future is not None and future.done() and not future.cancelled():

@@ -1,0 +1,67 @@
+"""Whether chaos finds the bugs of tests/chaos/planted: `python -m bench.planted --only stamp --runs 2`."""
+
+import asyncio
+import sys
+import tempfile
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from service.logs import configure_logs
+from tests.chaos.planted import BUGS, Bug
+from tests.chaos.run import NOT_CAUGHT_UP, run_chaos
+
+
+class Verdict(StrEnum):
+    """What came of a run."""
+
+    CAUGHT = "caught"
+    MISSED = "MISSED"
+    VOID = "void"
+    """Not everything was done in time, as on a machine that is too busy: what is missing then proves nothing."""
+
+
+app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+
+
+@app.command()
+def main(
+    only: Annotated[str, typer.Option(help="Only the bugs with this in their names.")] = "",
+    runs: Annotated[int, typer.Option(help="How often each is looked for.")] = 1,
+    seconds: Annotated[float, typer.Option(help="How long load and faults go on in a run.")] = 25,
+    rate: Annotated[float, typer.Option(help="Commands per second.")] = 150,
+    seed: Annotated[int, typer.Option(help="Of the first run; each further one has the next.")] = 1,
+) -> None:
+    """Print a line for each run, and exit with 1 if a bug was not found."""
+    configure_logs("ERROR")
+    verdicts = []
+    for bug in BUGS:
+        for number in range(runs if only in bug.name else 0):
+            found = _run(bug, seed + number, seconds, rate)
+            verdicts.append(_verdict(bug, found))
+            print(f"{verdicts[-1]} | {bug.name} | {found}", flush=True)
+    sys.exit(any(verdict is not Verdict.CAUGHT for verdict in verdicts))
+
+
+def _verdict(bug: Bug, found: dict[str, int]) -> Verdict:
+    if NOT_CAUGHT_UP in found and NOT_CAUGHT_UP not in bug.told:
+        return Verdict.VOID
+    return Verdict.CAUGHT if any(told in found for told in bug.told) else Verdict.MISSED
+
+
+def _run(bug: Bug, seed: int, seconds: float, rate: float) -> dict[str, int]:
+    with tempfile.TemporaryDirectory() as source, tempfile.TemporaryDirectory() as directory:
+        bug.plant(Path(source))
+        run = run_chaos(
+            Path(directory), seed=seed, seconds=seconds, rate=rate, source=Path(source), patience=_PATIENCE_SECONDS
+        )
+        return asyncio.run(run).violations
+
+
+_PATIENCE_SECONDS = 40.0
+"""Some bugs let commands wait for ever."""
+
+if __name__ == "__main__":
+    app()
