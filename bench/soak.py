@@ -13,7 +13,6 @@ import tempfile
 import time
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from statistics import linear_regression, mean
 from typing import Annotated, Any, Final
@@ -29,7 +28,7 @@ from service.embedded.broker import EmbeddedBroker
 SECONDS: Final = 5.0
 """Between samples."""
 
-GROWTH: Final = {"rss_mb": 0.05, "fds": 0.1, "threads": 0.1}
+GROWTH: Final = {"rss_mb": 0.05, "own_mb": 0.05, "fds": 0.1, "threads": 0.1}
 """In the second half, at most so much of its mean, by the line that fits best."""
 
 ROWS: Final = 15
@@ -39,12 +38,12 @@ app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 
 @dataclass(frozen=True)
 class Sample:
-    """One process group at one moment. `pss_mb`: what it alone has in memory, and its share of the rest."""
+    """One process group at one moment. `own_mb`: its memory without files, such as programs, that are mapped there."""
 
     minute: float
     who: str
     rss_mb: float
-    pss_mb: float
+    own_mb: float
     fds: int
     threads: int
 
@@ -79,6 +78,10 @@ def _soak(cluster: Cluster, directory: Path, minutes: float, rate: int, *, as_js
         stack.callback(handlers.stop, read_side)
         load = stack.enter_context(Load(cluster, rate))
         reader = stack.enter_context(Reader(url))
+        follower = cluster.follower()
+        stack.callback(follower.close)
+        while not cluster.committed(follower) and handler.poll() is None:
+            time.sleep(SECONDS)
         began = time.monotonic()
         while (minute := (time.monotonic() - began) / 60) < minutes:
             for who, running in (("handler", handler), ("projector + api", read_side)):
@@ -90,9 +93,7 @@ def _soak(cluster: Cluster, directory: Path, minutes: float, rate: int, *, as_js
                     print(json.dumps(asdict(sample)), flush=True)
             time.sleep(SECONDS)
         reader.check()
-        follower = cluster.follower()
         print(f"{load.sent} commands sent, {load.sent - cluster.committed(follower)} not handled yet.")
-        follower.close()
         print(f"{reader.asked} queries; as of the last one, {reader.lag} events were not projected yet.")
     return samples
 
@@ -113,15 +114,15 @@ def _read_side(servers: str, directory: Path) -> tuple[psutil.Popen, str]:
 
 
 def _measured(running: psutil.Popen) -> tuple[float, float, int, int]:
-    rss = pss = 0.0
+    rss = own = 0.0
     fds = threads = 0
     for process in (psutil.Process(running.pid), *running.children(recursive=True)):
-        memory: Any = process.memory_full_info()
+        memory: Any = process.memory_info()
         rss += memory.rss / 1e6
-        pss += memory.pss / 1e6
+        own += (memory.rss - memory.shared) / 1e6
         fds += process.num_fds()
         threads += process.num_threads()
-    return round(rss, 1), round(pss, 1), fds, threads
+    return round(rss, 1), round(own, 1), fds, threads
 
 
 def report(samples: list[Sample]) -> bool:
@@ -129,7 +130,7 @@ def report(samples: list[Sample]) -> bool:
     flat = True
     for who in sorted({sample.who for sample in samples}):
         own = [sample for sample in samples if sample.who == who]
-        print(f"\n{who}\n| minute | RSS MB, mean (max) | PSS MB | fds, mean (max) | threads |\n|---|---|---|---|---|")
+        print(f"\n{who}\n| minute | RSS MB, mean (max) | own MB | fds, mean (max) | threads |\n|---|---|---|---|---|")
         for first in range(0, len(own), step := max(1, len(own) // ROWS)):
             print(_row(own[first : first + step]))
         for what, allowed in GROWTH.items():
@@ -141,11 +142,10 @@ def report(samples: list[Sample]) -> bool:
 
 
 def _row(samples: list[Sample]) -> str:
-    of = partial(map, lambda sample: sample, samples)
-    rss, fds = [sample.rss_mb for sample in of()], [sample.fds for sample in of()]
-    pss, threads = mean(sample.pss_mb for sample in of()), mean(sample.threads for sample in of())
+    rss, fds = [sample.rss_mb for sample in samples], [sample.fds for sample in samples]
+    own, threads = mean(sample.own_mb for sample in samples), mean(sample.threads for sample in samples)
     return (
-        f"| {samples[0].minute:.1f} | {mean(rss):.0f} ({max(rss):.0f}) | {pss:.0f} "
+        f"| {samples[0].minute:.1f} | {mean(rss):.0f} ({max(rss):.0f}) | {own:.0f} "
         f"| {mean(fds):.0f} ({max(fds)}) | {threads:.0f} |"
     )
 

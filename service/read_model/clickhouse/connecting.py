@@ -17,6 +17,15 @@ from service.read_model.clickhouse.errors import ClickHouseSetupError
 DEFAULT_MEMORY_BYTES: Final = 2 * 1024**3
 """How much memory the engine in process may use before it refuses a query."""
 
+_CACHES: Final = {
+    "mark_cache_size": 64 << 20,
+    "index_mark_cache_size": 16 << 20,
+    "primary_index_cache_size": 16 << 20,
+    "query_condition_cache_size": 16 << 20,
+    "compiled_expression_cache_size": 16 << 20,
+}
+"""Of the engine in process, in bytes. Its own limits are gigabytes, made for a machine that runs nothing else."""
+
 _LEFTOVER_SECONDS: Final = 3600
 
 
@@ -70,7 +79,7 @@ def _chdb(path: Path, memory_bytes: int) -> Callable[[], Client]:
         ) from error
     path.mkdir(parents=True, exist_ok=True)
     _remove_leftovers()
-    options = {"max_server_memory_usage": memory_bytes}
+    options = {"max_server_memory_usage": memory_bytes, **_CACHES}
 
     def open_client() -> Client:
         return clickhouse_connect.get_client(interface="chdb", path=str(path), chdb_options=options)
