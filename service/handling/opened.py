@@ -1,7 +1,8 @@
 """What an opened partition works with: its producer, what it remembers, and where it goes on."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -18,7 +19,7 @@ from service.handling.producer import start_producer, stop_producer
 from service.handling.recovery import StartOffset, check_state, start_offset
 from service.handling.restoring import Progress, StoreRecords, restore
 from service.handling.snapshots import POSITION_KEY
-from service.handling.state_store import StateStore, StoreError
+from service.handling.state_store import StoreError
 from service.handling.state_topic import state_topic
 from service.handling.states import States
 from service.handling.transaction import ReplyRefusedError, commit
@@ -43,7 +44,7 @@ class OpenedPartition:
         self._context, self._consumer, self._partition = context, consumer, partition
         self._processing = Processing(partition, context, consumer)
         self._producer: AIOKafkaProducer | None = None
-        self._store: StateStore | None = None
+        self._close_store: Callable[[], Awaitable[None]] | None = None
         self.progress = Progress(partition, advanced)
         self.next_offset = self._events_end = 0
 
@@ -64,14 +65,16 @@ class OpenedPartition:
             if context.installation is not None:
                 compare(context.installation, await present_installation(topic.reader, kafka, context.partitions))
             records = StoreRecords(topic.origin, context.kept, context.clock)
-            self._store = await context.stores.open(records.origin, topic, context.clock())
-            await restore(topic, self._store, records, self.progress)
-            await carry_over(self._producer, topic.tp, self._store, records, self.progress)
-            (position,) = self._store.get([POSITION_KEY])
+            store = await context.stores.open(records.origin, topic, context.clock())
+            self._close_store = partial(asyncio.to_thread, store.close)
+            await restore(topic, store, records, self.progress)
+            await carry_over(self._producer, topic.tp, store, records, self.progress)
+            (position,) = store.get([POSITION_KEY])
             await check_state(topic, position)
         known = StartOffset(committed, None if position is None else int(position))
         self.next_offset = await start_offset(self._consumer, commands, known)
-        self.states, self._events_end = States(self._store, records), topic.events_end
+        self.states, self._events_end = States(store, records), topic.events_end
+        self._close_store = self.states.close
         context.reply_topics.forget()
 
     async def transact(self, records: Sequence[Record], due: Sequence[Timer], verdict: Verdict) -> int:
@@ -115,10 +118,9 @@ class OpenedPartition:
 
     async def discard(self) -> None:
         """Stop the producer, within its deadline, and close the store."""
-        store, self._store = self._store, None
         try:
-            if store is not None:
-                await (self.states.close() if hasattr(self, "states") else asyncio.to_thread(store.close))
+            if self._close_store is not None:
+                await self._close_store()
         except StoreError as error:
             log.warning("state_store_closed_by_force", partition=self._partition, error=str(error))
         finally:  # also where this is cancelled

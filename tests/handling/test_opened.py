@@ -165,7 +165,7 @@ async def test_a_producer_is_stopped_even_if_the_closing_of_the_store_is_cut_sho
 
     monkeypatch.setattr("service.handling.opened.stop_producer", stop)
     monkeypatch.setattr(bench.opened.states, "close", asyncio.Event().wait)
-    bench.opened._store = bench.opened.states._store
+    bench.opened._close_store = bench.opened.states.close
     discarding = asyncio.create_task(bench.opened.discard())
     await asyncio.sleep(0)
     discarding.cancel()
