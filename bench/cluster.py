@@ -61,7 +61,7 @@ class Cluster:
                 _deleted(admin.delete_consumer_groups([HANDLER_GROUP]))
         existing = admin.list_topics(timeout=_SECONDS).topics
         missing = [topic for topic in TOPICS if topic.name not in existing or topic.name in doomed]
-        new = [NewTopic(t.name, PARTITIONS if t.owned else 1, 1, config=t.config) for t in missing]
+        new = [NewTopic(t.name, PARTITIONS if t.owned else 1, 1, config=t.config | t.initial) for t in missing]
         for future in admin.create_topics(new, operation_timeout=_SECONDS).values():
             future.result()
 

@@ -127,7 +127,7 @@ def _fill_states(cluster: Cluster, executions: int, open_: int) -> None:
 def _fill_some(servers: str, count: int, status: Status) -> None:
     """Snapshots with ids and hashes of their own, in batches as handlers write them."""
     producer = Producer({
-        "bootstrap.servers": servers, "linger.ms": 50, "batch.size": 900_000, "compression.type": "lz4",
+        "bootstrap.servers": servers, "linger.ms": 50, "batch.size": 900_000,
         "queue.buffering.max.messages": 2 * _CHUNK, "enable.idempotence": True,
     })  # fmt: skip
     for number in range(count):

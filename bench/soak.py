@@ -50,6 +50,7 @@ class Sample:
 
 @app.command()
 def main(
+    *,
     minutes: Annotated[float, typer.Option(help="How long.")] = 30,
     rate: Annotated[int, typer.Option(help="Commands per second.")] = 1000,
     as_json: Annotated[bool, typer.Option("--json", help="All samples as JSON lines, before the table.")] = False,

@@ -32,13 +32,15 @@ class Topic:
     """A topic as it must exist.
 
     `owned` topics share the service's partition count: partition n of commands, events, state and rejections has one
-    owner. `config` holds broker topic settings by their Kafka names.
+    owner. `config` holds broker topic settings by their Kafka names; `initial` those that a new topic is given and an
+    old one need not have.
     """
 
     name: str
     description: str
     owned: bool
     config: dict[str, str] = field(default_factory=dict[str, str])
+    initial: dict[str, str] = field(default_factory=dict[str, str])
 
 
 _KEPT_DAYS: Final = {COMMANDS_TOPIC: 7, REJECTIONS_TOPIC: 30, REPLIES_TOPIC: 1}
@@ -50,8 +52,9 @@ def _kept(name: str, description: str, *, owned: bool, limit: int = MAX_RECORD_B
     return Topic(name, description, owned, config | _limits(limit))
 
 
-def _compacted(name: str, description: str, *, owned: bool) -> Topic:
-    return Topic(name, description, owned, {"cleanup.policy": "compact"} | _limits(MAX_RECORD_BYTES))
+def _compacted(name: str, description: str, *, owned: bool, **initial: str) -> Topic:
+    config = {"cleanup.policy": "compact"} | _limits(MAX_RECORD_BYTES)
+    return Topic(name, description, owned, config, {key.replace("_", "."): value for key, value in initial.items()})
 
 
 def _limits(record_bytes: int) -> dict[str, str]:
@@ -64,7 +67,12 @@ TOPICS: Final = (
     _kept(EVENTS_TOPIC, "Domain events, keyed by executionId. The record: kept for ever.", owned=True),
     _kept(REJECTIONS_TOPIC, "Commands that were refused: an RFC 9457 problem with the original record.", owned=True),
     _kept(REPLIES_TOPIC, "Answers to commands that carry reply_to and correlation_id.", owned=False),
-    _compacted(STATE_TOPIC, "The handlers' changelog: the newest snapshot per executionId. Private.", owned=True),
+    _compacted(
+        STATE_TOPIC,
+        "The handlers' changelog: the newest snapshot per executionId. Private.",
+        owned=True,
+        compression_type="zstd",  # by the broker, to half its size: it has the time
+    ),  # fmt: skip
     _compacted(INSTALLATION_TOPIC, "Which cluster and topics the installation has, by id. Private.", owned=False),
     _compacted(DEFINITIONS_TOPIC, "Task definitions by taskId@version, from the definition service.", owned=False),
 )

@@ -87,7 +87,9 @@ async def _ensure(kafka: Kafka, partitions: int, replication_factor: int) -> Non
 
 async def _create(admin: AIOKafkaAdminClient, topics: list[Topic], partitions: int, replication_factor: int) -> None:
     new = [
-        NewTopic(topic.name, partitions if topic.owned else 1, replication_factor, topic_configs=topic.config)
+        NewTopic(
+            topic.name, partitions if topic.owned else 1, replication_factor, topic_configs=topic.config | topic.initial
+        )
         for topic in topics
     ]
     response: Any = await admin.create_topics(new)
