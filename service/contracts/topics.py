@@ -72,7 +72,7 @@ TOPICS: Final = (
         "The handlers' changelog: the newest snapshot per executionId. Private.",
         owned=True,
         compression_type="zstd",  # by the broker, to half its size: it has the time
-    ),  # fmt: skip
+    ),
     _compacted(INSTALLATION_TOPIC, "Which cluster and topics the installation has, by id. Private.", owned=False),
     _compacted(DEFINITIONS_TOPIC, "Task definitions by taskId@version, from the definition service.", owned=False),
 )
