@@ -51,7 +51,7 @@ listener.name.mutual.ssl.principal.mapping.rules=RULE:^.*$/{user}/
 RIGHTS = [
     AclBinding(kind, PREFIX, ResourcePatternType.PREFIXED, f"User:{USER}", "*", operation, AclPermissionType.ALLOW)
     for kind, operations in {
-        ResourceType.TOPIC: ("CREATE", "DESCRIBE_CONFIGS", "READ", "WRITE"),
+        ResourceType.TOPIC: ("ALTER", "CREATE", "DELETE", "DESCRIBE_CONFIGS", "READ", "WRITE"),
         ResourceType.GROUP: ("READ",),
         ResourceType.TRANSACTIONAL_ID: ("WRITE",),
     }.items()

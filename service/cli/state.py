@@ -34,15 +34,15 @@ def rebuild(
 
     from service.bootstrap import OPERATOR_ERRORS  # noqa: PLC0415 - as above
     from service.cli.progress import steps  # noqa: PLC0415 - as above
+    from service.contracts.topics import STATE_TOPIC  # noqa: PLC0415 - as above
     from service.handling.rebuild import rebuild_state  # noqa: PLC0415 - as above
     from service.handling.rebuilding import RebuildError  # noqa: PLC0415 - as above
     from service.kafka.internals.fetching import bound_fetching  # noqa: PLC0415 - as above
 
     settings = read_settings()
     if not yes:
-        typer.confirm(
-            f"Delete task-execution.state at {settings.kafka.servers} and make it anew?", abort=True, err=True
-        )
+        state = settings.kafka.topic(STATE_TOPIC)
+        typer.confirm(f"Delete {state} at {settings.kafka.servers} and make it anew?", abort=True, err=True)
     bound_fetching()
     try:
         with steps() as tell:

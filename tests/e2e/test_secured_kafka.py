@@ -28,7 +28,7 @@ from service.runtime.running import Role
 from service.settings import Settings
 from tests.e2e.process import clean_environment, taskexec
 from tests.handling.world import QUICK
-from tests.secured_broker import KEY_PASSWORD, PASSWORD, PREFIX, WRONG, SecuredBroker, environments, token
+from tests.secured_broker import KEY_PASSWORD, PASSWORD, PREFIX, USER, WRONG, SecuredBroker, environments, token
 
 WAYS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER", "certificate")
 TASK = {"taskId": "a:task", "version": "1.0.0", "status": "PUBLISHED", "type": "sql"}
@@ -139,6 +139,29 @@ async def test_another_protocol_is_tried_for_a_while_for_it_may_be_a_broker_that
         await ensure_topics(Settings().kafka, 1, patience=0.5)
     assert not refused.value.for_good
     assert asyncio.get_running_loop().time() - began > 0.2
+
+
+async def test_the_state_is_made_anew_under_the_same_rights(broker: SecuredBroker) -> None:
+    environment = environments(broker)["SCRAM-SHA-256"] | {
+        "TASKEXEC_PREFIX": f"{PREFIX}rebuilt.", "TASKEXEC_PARTITIONS": "2",
+    }  # fmt: skip
+    tls, sasl = Tls(Path(broker.files["ca.pem"])), Sasl("PLAIN", USER, Path(broker.files["password"]))
+    kafka = Kafka(broker.sasl, f"{PREFIX}rebuilt.", Security(tls, sasl))
+    await ensure_topics(kafka, 1)
+    await publish_definitions(kafka, [TaskDefinition.model_validate(TASK)])
+    command = ExecuteTask(task_id="a:task", task_version="1.0.0", inputs={})
+    outcomes = []
+    for partitions in (1, 2):
+        async with (
+            running_handler(HandlerOptions(kafka, partitions, timeouts=QUICK)),
+            CommandClient(kafka, "/t") as client,
+        ):
+            outcomes.append((await client.submit(command, id_="1")).outcome)
+        if partitions == 1:
+            rebuild = ("state", "rebuild", "--yes")
+            ran = await asyncio.to_thread(taskexec, *rebuild, environment=clean_environment() | environment)
+            assert (ran.returncode, ran.stderr.splitlines()[-1][:28]) == (0, "The state has 1 executions a"), ran.stderr
+    assert outcomes == [Outcome.ACCEPTED, Outcome.DUPLICATE]
 
 
 class ShortTokens(AbstractTokenProvider):
