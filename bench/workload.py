@@ -9,6 +9,9 @@ from service.domain.identity import command_id
 SOURCE: Final = "/bench/workers/eu-1"
 TYPES: Final = ("ExecuteTask", "StartTaskExecution", "SucceedTaskExecution")
 WINDOW: Final = 1000
+NOTE: Final = 24
+"""Bytes of the longest of an execution's inputs and outputs, all of which together have about 100 more."""
+
 TASK: Final = {"taskId": "bench:resize-image", "taskVersion": "1.0.0"}
 _VARIABLES: Final = [
     {"name": name, "type": kind}
@@ -33,10 +36,10 @@ def execution_id(number: int, run: str) -> str:
     return command_id(SOURCE, f"{run}-ExecuteTask-{number:012d}")
 
 
-def command(number: int, type_: str, run: str = "cmd") -> Written:
+def command(number: int, type_: str, run: str = "cmd", note: int = NOTE) -> Written:
     """The command of this type in the life of execution `number`; `run` keeps the ids of several runs apart."""
     id_, execution = f"{run}-{type_}-{number:012d}", execution_id(number, run)
-    image = {"url": f"s3://bucket/images/{number:012d}.png", "w": 640, "h": 480, "note": "x" * 24}
+    image = {"url": f"s3://bucket/images/{number:012d}.png", "w": 640, "h": 480, "note": "x" * note}
     match type_:
         case "ExecuteTask":
             body: dict[str, object] = {**TASK, "inputs": image}
@@ -52,9 +55,9 @@ def command(number: int, type_: str, run: str = "cmd") -> Written:
     return Written(execution.encode(), value, [(name, text.encode()) for name, text in headers.items()])
 
 
-def lives(executions: int) -> Iterator[Written]:
+def lives(executions: int, note: int = NOTE) -> Iterator[Written]:
     """All commands, in windows of 1,000 executions: all ExecuteTask, then all Start, then all Succeed."""
     for first in range(0, executions, WINDOW):
         for type_ in TYPES:
             for number in range(first, min(first + WINDOW, executions)):
-                yield command(number, type_)
+                yield command(number, type_, note=note)

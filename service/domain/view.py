@@ -13,12 +13,17 @@ PAYLOADS: Final = ("resolved_inputs", "outputs", "error_message", "skip_reason")
 
 def view(events: Sequence[TaskExecutionEvent]) -> TaskExecution:
     """The whole record: the newest of one execution's events (in order) with the payloads of all of them."""
+    return describe(events[-1], **payloads_of(events))
+
+
+def payloads_of(events: Sequence[TaskExecutionEvent]) -> dict[str, Any]:
+    """The payloads of all of these events, by their names."""
     payloads: dict[str, Any] = {}
     for event in events:
         for name in PAYLOADS:
             if (payload := getattr(event, name, None)) is not None:
                 payloads[name] = payload
-    return describe(events[-1], **payloads)
+    return payloads
 
 
 def describe(known: Execution | TaskExecutionEvent, **payloads: Any) -> TaskExecution:  # noqa: ANN401 - JSON is any

@@ -5,6 +5,7 @@ from service.contracts.envelope import envelope_headers
 from service.contracts.replies import REPLY_TYPE, CommandReply, Outcome, Position
 from service.contracts.timestamps import Timestamp, epoch_ms
 from service.domain.view import view
+from service.handling.accepted_replies import accepted_reply
 from service.handling.batches import Outgoing
 from service.handling.deciding import Accepted, Refused, Repeated
 from service.handling.records import trace_of
@@ -17,12 +18,14 @@ Replied = Accepted | Repeated | Refused
 
 def reply_record(answer: Replied, position: Position, at: Timestamp) -> Outgoing:
     """The answer for the asker; `position` is where its last event stands, or one that is not before it."""
-    reply = _reply(answer, position)
-    record, value = answer.record, _json(reply)
-    if len(value) > MAX_REPLY_BYTES:
-        value = _json(_without_payloads(reply))
+    record = answer.record
     id_ = f"{record.topic}/{record.partition}/{record.offset}/reply"
-    subject = reply.task_execution.id if reply.task_execution else id_
+    if isinstance(answer, Accepted):
+        value, subject = accepted_reply(answer.decision.events, position), answer.state.execution_id
+    else:
+        value, subject = _json(_reply(answer, position)), id_ if isinstance(answer, Refused) else answer.execution.id
+    if len(value) > MAX_REPLY_BYTES:
+        value = _json(_without_payloads(_reply(answer, position)))
     headers = envelope_headers(REPLY_TYPE, id_, subject, at, trace=trace_of(record))
     correlation_id = answer.reply_to.correlation_id if answer.reply_to else None
     if correlation_id is not None:
