@@ -53,8 +53,9 @@ def main(
     *,
     minutes: Annotated[float, typer.Option(help="How long.")] = 30,
     rate: Annotated[int, typer.Option(help="Commands per second.")] = 1000,
-    as_json: Annotated[bool, typer.Option("--json", help="All samples as JSON lines, before the table.")] = False,
     keep: Annotated[Path | None, typer.Option(help="Keep data and logs in this empty directory.")] = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="All samples as JSON lines, before the table.")] = False,
 ) -> None:
     """Run, print a table and the verdict, and exit with 1 if anything still grows in the second half."""
     with tempfile.TemporaryDirectory() as temporary:

@@ -26,6 +26,7 @@ from service.logs import configure_logs
 from service.memory import give_back
 from service.ports.errors import UnavailableError
 from service.ports.readiness import Check
+from service.projection.dropping import drop_finished
 from service.projection.projector import Projector
 from service.queries.executions import TaskExecutionQueries
 from service.read_model.clickhouse.connecting import connect
@@ -75,12 +76,14 @@ async def running_service(settings: Settings, roles: Collection[Role], *also: Ta
             driver = connect(settings.clickhouse_dsn)
             stack.push_async_callback(driver.close)
             await create_schema(driver, migrating=Role.PROJECTOR in roles)
-            store = ClickHouseStore(driver)
+            store = ClickHouseStore(driver, settings.retention)
             queries = TaskExecutionQueries(store, partitions)
             if Role.PROJECTOR in roles:
                 projector = Projector(store, kafka, partitions, partial(verify_installation, kafka, installation))
                 parts.append(await enter(running_task(projector.run(), "projector")))
                 checks[Role.PROJECTOR] = told(lambda: projector.readiness)
+                if settings.retention is not None:
+                    parts.append(await enter(running_task(drop_finished(store, settings.retention), "retention")))
             if Role.API in roles:
                 commands = await enter(CommandClient(kafka, SOURCE))
                 checks |= {

@@ -70,3 +70,11 @@ class ProjectionStore(Protocol):
         Several projectors may write: the farthest counts, and what it has acknowledged is there.
         """
         ...
+
+    async def drop_finished(self, before: int) -> int:
+        """Drop executions that ended before this moment (epoch milliseconds); returns how many: none, none is left.
+
+        Each goes as a whole, or, where this is interrupted, when it is repeated; no open one goes. Only those that
+        are not shown any more, nor about to be, may be dropped: a query that runs would see half of one.
+        """
+        ...

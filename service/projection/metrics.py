@@ -30,3 +30,6 @@ OFFSETS_MISSED: Final = Counter(
     "taskexec_projector_offsets_missed_total", "Offsets deleted by retention before they were read. Alarm on it.",
     ["topic"],
 )  # fmt: skip
+DROPPED: Final = Counter(
+    "taskexec_projector_dropped_executions_total", "Finished executions dropped from ClickHouse, by the retention."
+)

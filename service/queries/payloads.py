@@ -17,15 +17,18 @@ _FIRST: Final = 20
 
 
 async def whole(listed: Sequence[ListedExecution], read_model: ReadModel) -> list[TaskExecution]:
-    """The listed executions, in order, each no further than it had come when it was listed."""
+    """The listed executions, in order, each no further than it had come when it was listed.
+
+    One whose retention has ended since is left out.
+    """
     executions: list[TaskExecution] = []
-    size, count = 0, _FIRST
-    while len(executions) < len(listed):
-        piece = listed[len(executions) : len(executions) + count]
+    first, size, count = 0, 0, _FIRST
+    while piece := listed[first : first + count]:
         events = await read_model.events([one.execution_id for one in piece])
         read = sum(len(event.payload) for event in events)
         # In a thread: to decode a megabyte of small values takes a tenth of a second.
         executions += await asyncio.to_thread(_fold_all, piece, events, MAX_PAGE_BYTES - size)
+        first += len(piece)
         size += read
         count = max(1, MAX_PAGE_BYTES * len(piece) // max(read, 1))
     return executions
@@ -38,7 +41,7 @@ def _fold_all(piece: Sequence[ListedExecution], stored: Sequence[StoredEvent], l
         if event.sequence <= reached[event.execution_id]:
             events[event.execution_id].append(event)
     executions: list[TaskExecution] = []
-    for id_ in reached:
+    for id_ in filter(events.get, reached):
         execution = fold(events[id_])
         left -= sum(len(event.payload) for event in events[id_])
         if left < 0:

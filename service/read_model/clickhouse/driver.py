@@ -38,7 +38,7 @@ class Driver:
     be called concurrently. A cancelled call may still take effect.
 
     A chdb client serialises its calls; several clients on one engine run side by side. So every thread has a client
-    of its own. Inserts have their own thread: no queue of slow queries holds up the projection.
+    of its own. Inserts have their own thread, and so have deletions: nothing slow holds up the projection.
 
     Raises:
         UnavailableError: by every method; try again later.
@@ -49,6 +49,7 @@ class Driver:
         self._connect = connect
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="clickhouse-read")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="clickhouse-write")
+        self._deleter = ThreadPoolExecutor(1, thread_name_prefix="clickhouse-delete")
         self._local = threading.local()
         self._clients: list[Client] = []
 
@@ -83,17 +84,18 @@ class Driver:
     async def command(self, sql: str) -> None:
         """Run a statement that returns nothing, such as DDL."""
 
-        def run(client: Client) -> None:
-            client.command(sql)
+        await self._run(self._writer, lambda client: client.command(sql))
 
-        await self._run(self._writer, run)
+    async def delete(self, sql: str) -> None:
+        """Run a DELETE; returns when the rows are gone. After an error they may still go."""
+        await self._run(self._deleter, lambda client: client.command(sql, settings={"lightweight_deletes_sync": 2}))
 
     async def close(self) -> None:
         """Wait for what runs, then close everything."""
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
-        for threads in (self._readers, self._writer):
+        for threads in (self._readers, self._writer, self._deleter):
             threads.shutdown(wait=True, cancel_futures=True)
         while self._clients:
             self._clients.pop().close()

@@ -118,3 +118,10 @@ SELECT executionId, sequence, status, taskId, taskVersion, createdAt, startedAt,
     toUnixTimestamp64Milli(completedAt) - toUnixTimestamp64Milli(startedAt) AS durationMs, createdBy, tags
 FROM task_execution_events
 COMMENT '{version}';
+
+-- Else the engine starts a hundred threads to remove a hundred merged parts, and keeps them, with three files each.
+ALTER TABLE task_execution_events MODIFY SETTING concurrent_part_removal_threshold = 1000000;
+ALTER TABLE task_executions MODIFY SETTING concurrent_part_removal_threshold = 1000000;
+ALTER TABLE task_executions_by_task MODIFY SETTING concurrent_part_removal_threshold = 1000000;
+ALTER TABLE task_command_rejections MODIFY SETTING concurrent_part_removal_threshold = 1000000;
+ALTER TABLE projector_position MODIFY SETTING concurrent_part_removal_threshold = 1000000;

@@ -1,6 +1,6 @@
 """The SQL of the read model: our own words, and the values from outside that it binds."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -37,14 +37,10 @@ class Statement:
     parameters: dict[str, Any] = field(default_factory=dict)
 
 
-EVENTS: Final = (
-    "SELECT toString(executionId) AS execution_id, sequence, type, status, "
-    "toUnixTimestamp64Milli(eventTime) AS time, payload, partition, offset FROM task_execution_events "
-    "WHERE executionId IN {ids:Array(UUID)} ORDER BY executionId, sequence LIMIT 1 BY executionId, sequence"
-)
-COUNTS_BY_TASK: Final = (
-    f"SELECT taskId AS task_id, {_COUNTS} FROM task_executions_by_task FINAL GROUP BY taskId ORDER BY taskId"  # noqa: S608 - see Statement
-)
+_KEPT: Final = "completedAt IS NULL OR completedAt >= fromUnixTimestamp64Milli({kept_since:Int64}, 'UTC')"
+LIFE: Final = "(executionId, createdAt)"
+"""One life of an execution: should its id ever be used again, the record of one is not taken for the other's."""
+
 REJECTIONS: Final = "SELECT count() AS total FROM task_command_rejections FINAL"
 POSITIONS: Final = (
     "SELECT topic, partition, max(p.offset) AS offset, max(endOffset) AS end_offset, "
@@ -52,21 +48,48 @@ POSITIONS: Final = (
 )
 
 
-def total_statement(filters: Filters) -> Statement:
+def events_statement(execution_ids: Sequence[str], kept_since: int | None) -> Statement:
+    """All events of these executions that are kept."""
+    parameters: dict[str, Any] = {"ids": list(execution_ids)}
+    wanted = where = "executionId IN {ids:Array(UUID)}"
+    if kept_since is not None:
+        parameters["kept_since"] = kept_since
+        where += f" AND {LIFE} NOT IN (SELECT {LIFE} FROM task_execution_events WHERE {wanted} AND NOT ({_KEPT}))"  # noqa: S608 - see Statement
+    sql = (
+        "SELECT toString(executionId) AS execution_id, sequence, type, status, "  # noqa: S608 - see Statement
+        "toUnixTimestamp64Milli(eventTime) AS time, payload, partition, offset FROM task_execution_events "
+        f"WHERE {where} ORDER BY executionId, sequence LIMIT 1 BY executionId, sequence"
+    )
+    return Statement(sql, parameters)
+
+
+def total_statement(filters: Filters, kept_since: int | None) -> Statement:
     """How many executions fit the filters."""
-    where, parameters = _where(filters)
+    where, parameters = _where(filters, kept_since)
     return Statement(f"SELECT count() AS total FROM {_table_for(filters.task_id)} FINAL WHERE {where}", parameters)  # noqa: S608 - see Statement
 
 
-def counts_statement(task_id: str | None) -> Statement:
+def counts_statement(task_id: str | None, kept_since: int | None) -> Statement:
     """The counts of one task, or of all."""
-    where, parameters = _where(Filters(task_id=task_id))
+    where, parameters = _where(Filters(task_id=task_id), kept_since)
     return Statement(f"SELECT {_COUNTS} FROM {_table_for(task_id)} FINAL WHERE {where}", parameters)  # noqa: S608 - see Statement
 
 
-def page_statements(filters: Filters, limit: int, offset: int, after: Place | None) -> Iterator[Statement]:
+def counts_by_task_statement(kept_since: int | None) -> Statement:
+    """The counts of every task."""
+    where, parameters = _where(Filters(), kept_since)
+    sql = (
+        f"SELECT taskId AS task_id, {_COUNTS} FROM task_executions_by_task FINAL "  # noqa: S608 - see Statement
+        f"WHERE {where} GROUP BY taskId ORDER BY taskId"
+    )
+    return Statement(sql, parameters)
+
+
+def page_statements(
+    filters: Filters, limit: int, offset: int, after: Place | None, kept_since: int | None
+) -> Iterator[Statement]:
     """The page from ever wider windows: to be tried until one gives all the rows asked for."""
-    where, parameters = _where(filters)
+    where, parameters = _where(filters, kept_since)
     anchor = "now64(3, 'UTC')"
     if after is not None:
         where += f" AND {_AFTER}"
@@ -88,6 +111,10 @@ def _table_for(task_id: str | None) -> str:
     return "task_executions" if task_id is None else "task_executions_by_task"
 
 
-def _where(filters: Filters) -> tuple[str, dict[str, Any]]:
+def _where(filters: Filters, kept_since: int | None) -> tuple[str, dict[str, Any]]:
     parameters = {name: value for name in CONDITIONS if (value := getattr(filters, name)) is not None}
-    return " AND ".join(["true", *(CONDITIONS[name] for name in parameters)]), parameters
+    conditions = ["true", *(CONDITIONS[name] for name in parameters)]
+    if kept_since is not None:
+        conditions.append(f"({_KEPT})")
+        parameters["kept_since"] = kept_since
+    return " AND ".join(conditions), parameters

@@ -1,6 +1,8 @@
 """Both sides of the read model in ClickHouse: what the projector writes, what queries ask."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Final
 
 from service.contracts.status import Status
@@ -8,14 +10,15 @@ from service.ports.filters import Filters
 from service.ports.positions import PartitionPosition
 from service.ports.projection_store import EventRow, RejectionRow
 from service.ports.read_model import Counts, ListedExecution, Place, StoredEvent
+from service.read_model.clickhouse.dropping import AT_ONCE, drop_statements, oldest_statement
 from service.read_model.clickhouse.driver import Driver, Row, columns_of
 from service.read_model.clickhouse.statements import (
-    COUNTS_BY_TASK,
-    EVENTS,
     POSITIONS,
     REJECTIONS,
     Statement,
+    counts_by_task_statement,
     counts_statement,
+    events_statement,
     page_statements,
     total_statement,
 )
@@ -26,14 +29,21 @@ POSITION_COLUMNS: Final = columns_of(PartitionPosition)
 
 
 class ClickHouseStore:
-    """`ReadModel` and `ProjectionStore` over tables that `create_schema` made. Whoever made the driver closes it."""
+    """`ReadModel` and `ProjectionStore` over tables that `create_schema` made. Whoever made the driver closes it.
 
-    def __init__(self, driver: Driver) -> None:
+    An execution that ended longer than `retention` ago is not shown any more, wherever its rows still are.
+    """
+
+    def __init__(
+        self, driver: Driver, retention: timedelta | None = None, clock: Callable[[], float] = time.time
+    ) -> None:
         self._driver = driver
+        self._retention = retention
+        self._clock = clock
 
     async def events(self, execution_ids: Sequence[str]) -> list[StoredEvent]:
         """See `ReadModel`."""
-        rows = await self._driver.query(EVENTS, {"ids": list(execution_ids)})
+        rows = await self._rows(events_statement(execution_ids, self._kept_since()))
         return [StoredEvent(**row) for row in rows]
 
     async def page(
@@ -41,7 +51,7 @@ class ClickHouseStore:
     ) -> list[ListedExecution]:
         """See `ReadModel`."""
         rows: list[Row] = []
-        for statement in page_statements(filters, limit, offset, after):
+        for statement in page_statements(filters, limit, offset, after, self._kept_since()):
             rows = await self._rows(statement)
             if len(rows) == limit:
                 break
@@ -49,17 +59,18 @@ class ClickHouseStore:
 
     async def total(self, filters: Filters) -> int:
         """See `ReadModel`."""
-        (row,) = await self._rows(total_statement(filters))
+        (row,) = await self._rows(total_statement(filters, self._kept_since()))
         return int(row["total"])
 
     async def counts(self, task_id: str | None) -> Counts:
         """See `ReadModel`."""
-        (row,) = await self._rows(counts_statement(task_id))
+        (row,) = await self._rows(counts_statement(task_id, self._kept_since()))
         return _counts(row)
 
     async def counts_by_task(self) -> Mapping[str, Counts]:
         """See `ReadModel`."""
-        return {row["task_id"]: _counts(row) for row in await self._driver.query(COUNTS_BY_TASK)}
+        rows = await self._rows(counts_by_task_statement(self._kept_since()))
+        return {row["task_id"]: _counts(row) for row in rows}
 
     async def rejections_total(self) -> int:
         """See `ReadModel`."""
@@ -85,6 +96,18 @@ class ClickHouseStore:
     async def write_positions(self, positions: Sequence[PartitionPosition]) -> None:
         """See `ProjectionStore`."""
         await self._driver.insert("projector_position", POSITION_COLUMNS, positions)
+
+    async def drop_finished(self, before: int) -> int:
+        """See `ProjectionStore`."""
+        (oldest,) = await self._rows(oldest_statement(before, AT_ONCE))
+        if oldest["count"]:
+            for statement in drop_statements(oldest["last"]):
+                await self._driver.delete(statement)
+        return int(oldest["count"])
+
+    def _kept_since(self) -> int | None:
+        """In epoch milliseconds."""
+        return None if self._retention is None else int((self._clock() - self._retention.total_seconds()) * 1000)
 
     async def _rows(self, statement: Statement) -> list[Row]:
         return await self._driver.query(statement.sql, statement.parameters)

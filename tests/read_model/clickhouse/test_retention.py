@@ -1,0 +1,167 @@
+"""Finished executions whose time is over: hidden at once in all answers, then dropped, never half of one."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+
+from service.contracts.events import Event
+from service.contracts.problems import Code, RejectedError
+from service.contracts.status import Status
+from service.domain.view import view
+from service.projection.rows import event_row
+from service.queries.executions import TaskExecutionQueries
+from service.read_model.clickhouse import dropping, store as store_module
+from service.read_model.clickhouse.driver import Driver
+from service.read_model.clickhouse.dropping import drop_statements
+from service.read_model.clickhouse.store import ClickHouseStore
+from tests.queries.lives import SECOND, T0, asked, life, records
+
+RETENTION = timedelta(days=30)
+LATER = T0 + timedelta(days=10)
+TABLES = ("task_executions", "task_executions_by_task", "task_execution_events")
+
+OLD = [
+    life(("old", status, number), status, at=T0 + number * SECOND, task_id=f"etl:{number % 2}")
+    for status in (Status.SUCCESS, Status.FAILURE, Status.STOPPED, Status.SKIPPED)
+    for number in range(10)
+]
+KEPT = [
+    life(("kept", status, number), status, at=at, task_id="etl:0")
+    for status in Status
+    for at in ((T0,) if status in {Status.PENDING, Status.RUNNING} else (LATER,))
+    for number in range(10)
+]
+LAST_OLD_MS = int((T0 + 12 * SECOND).timestamp() * 1000)
+BETWEEN = (T0 + timedelta(days=5) + RETENTION).timestamp()
+
+
+@pytest.fixture
+def store(driver: Driver) -> ClickHouseStore:
+    return ClickHouseStore(driver, RETENTION, clock=lambda: BETWEEN)
+
+
+async def insert(store: ClickHouseStore, events: Sequence[Event], token: str = "") -> None:
+    await store.insert_events([event_row(record) for record in records(events)], token)
+
+
+async def insert_all(store: ClickHouseStore) -> None:
+    """Every event of a life in another part, as the projector would have written them."""
+    for sequence in range(3):
+        await insert(store, [events[sequence] for events in OLD + KEPT if sequence < len(events)])
+
+
+async def shows_exactly_the_kept(store: ClickHouseStore) -> None:
+    """All queries say the same: as if the old ones had never been."""
+    queries = TaskExecutionQueries(store, 8)
+    page = await queries.list(asked(page_size=1000))
+    assert {item.id: item for item in page.items} == {events[0].execution_id: view(events) for events in KEPT}
+    stats, of_one = await queries.stats(), await queries.stats("etl:0")
+    assert page.total == stats.total == of_one.total == len(KEPT)
+    assert [one.total for one in await queries.stats_by_task()] == [len(KEPT)]
+    assert (await queries.list(asked(status="FAILURE", task_id="etl:0"))).total == 10
+    for events in (OLD[0], OLD[-1]):
+        with pytest.raises(RejectedError) as refused:
+            await queries.get(events[0].execution_id)
+        assert refused.value.problem.code is Code.EXECUTION_NOT_FOUND
+    assert (await queries.get(KEPT[-1][0].execution_id)).id == KEPT[-1][0].execution_id
+
+
+async def rows(driver: Driver) -> dict[str, set[tuple[str, int]]]:
+    """What is there, hidden or not, merged or not."""
+    found: dict[str, set[tuple[str, int]]] = {}
+    for table in TABLES:
+        sql = f"SELECT toString(executionId) AS id, sequence FROM {table}"  # noqa: S608 - our own names
+        found[table] = {(row["id"], row["sequence"]) for row in await driver.query(sql)}
+    return found
+
+
+async def test_they_are_hidden_from_all_answers_before_and_after_they_are_dropped(
+    driver: Driver, store: ClickHouseStore
+) -> None:
+    await insert_all(store)
+    await shows_exactly_the_kept(store)
+    assert await store.drop_finished(LAST_OLD_MS + 1) == len(OLD)
+    await shows_exactly_the_kept(store)
+    kept = {(event.execution_id, event.sequence) for events in KEPT for event in events}
+    found = await rows(driver)
+    assert found["task_execution_events"] == kept
+    assert {id_ for table in TABLES for id_, _ in found[table]} == {id_ for id_, _ in kept}
+    assert await store.drop_finished(LAST_OLD_MS + 1) == 0
+
+
+@pytest.mark.parametrize("steps", range(6))
+async def test_stopped_anywhere_nothing_is_half_shown_and_the_next_time_drops_the_rest(
+    driver: Driver, store: ClickHouseStore, steps: int
+) -> None:
+    """The last step has reached some parts only: those with every second row."""
+    await insert_all(store)
+    *done, half = drop_statements(LAST_OLD_MS)[: steps + 1]
+    for statement in done:
+        await driver.delete(statement)
+    await driver.delete(f"{half} AND cityHash64(executionId, sequence) % 2 = 0")
+    await shows_exactly_the_kept(store)
+    await store.drop_finished(LAST_OLD_MS + 1)
+    await shows_exactly_the_kept(store)
+    ids = {events[0].execution_id for events in OLD}
+    assert not ids & {id_ for found in (await rows(driver)).values() for id_, _ in found}
+
+
+async def test_queries_that_run_meanwhile_agree(store: ClickHouseStore) -> None:
+    await insert_all(store)
+    dropping_now = asyncio.create_task(store.drop_finished(LAST_OLD_MS + 1))
+    while not dropping_now.done():
+        await shows_exactly_the_kept(store)
+    assert await dropping_now == len(OLD)
+
+
+async def test_what_a_replay_brings_back_is_hidden_and_goes_again(store: ClickHouseStore) -> None:
+    await insert_all(store)
+    await store.drop_finished(LAST_OLD_MS + 1)
+    await insert(store, [event for events in OLD for event in events], "other batches")
+    await shows_exactly_the_kept(store)
+    assert await store.drop_finished(LAST_OLD_MS + 1) == len(OLD)
+    await shows_exactly_the_kept(store)
+
+
+async def test_the_moment_itself_is_kept_and_none_goes_before_it(store: ClickHouseStore) -> None:
+    await insert(store, OLD[0])
+    ended = int((T0 + 3 * SECOND).timestamp() * 1000)
+    assert await store.drop_finished(ended) == 0
+    assert await store.drop_finished(ended + 1) == 1
+
+
+async def test_many_go_in_turns_the_oldest_first(
+    driver: Driver, store: ClickHouseStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "AT_ONCE", 6)
+    await insert_all(store)
+    counts = []
+    while count := await store.drop_finished(LAST_OLD_MS + 1):
+        counts.append(count)
+        await shows_exactly_the_kept(store)
+    assert counts == [8] * 5  # four ended in each second: none of them is left behind
+    assert not {events[0].execution_id for events in OLD} & {id_ for id_, _ in (await rows(driver))[TABLES[2]]}
+
+
+async def test_another_life_under_the_same_id_is_another_record(driver: Driver, store: ClickHouseStore) -> None:
+    """It should not be; but where it is, an open one is neither hidden nor dropped for an old one."""
+    (again,) = life(("old", Status.SUCCESS, 0), Status.PENDING, at=LATER)
+    await insert(store, [*OLD[0], again])
+    await store.drop_finished(LAST_OLD_MS + 1)
+    assert (again.execution_id, 1) in (await rows(driver))["task_executions"]
+    assert [event.sequence for event in await store.events([again.execution_id])] == [1]
+
+
+async def test_without_a_retention_nothing_is_hidden(driver: Driver) -> None:
+    store = ClickHouseStore(driver)
+    await insert_all(store)
+    assert sum((await store.counts(None)).values()) == len(OLD) + len(KEPT)
+    assert len(await store.events([OLD[0][0].execution_id])) == 3
+
+
+def test_the_events_are_dropped_last() -> None:
+    """They say which executions are not dropped from all tables yet."""
+    assert [statement.split()[2] for statement in drop_statements(0)] == [name for name in TABLES for _ in range(2)]
+    assert dropping.AT_ONCE > 1
