@@ -50,7 +50,6 @@ class Sample:
 
 @app.command()
 def main(
-    *,
     minutes: Annotated[float, typer.Option(help="How long.")] = 30,
     rate: Annotated[int, typer.Option(help="Commands per second.")] = 1000,
     keep: Annotated[Path | None, typer.Option(help="Keep data and logs in this empty directory.")] = None,

@@ -12,7 +12,8 @@ from service.contracts.status import Status
 from service.domain.view import view
 from service.projection.rows import event_row
 from service.queries.executions import TaskExecutionQueries
-from service.read_model.clickhouse import dropping, store as store_module
+from service.read_model.clickhouse import dropping
+from service.read_model.clickhouse import store as store_module
 from service.read_model.clickhouse.driver import Driver
 from service.read_model.clickhouse.dropping import drop_statements
 from service.read_model.clickhouse.store import ClickHouseStore
