@@ -83,7 +83,6 @@ class Driver:
 
     async def command(self, sql: str) -> None:
         """Run a statement that returns nothing, such as DDL."""
-
         await self._run(self._writer, lambda client: client.command(sql))
 
     async def delete(self, sql: str) -> None:

@@ -10,8 +10,8 @@ from service.ports.filters import Filters
 from service.ports.positions import PartitionPosition
 from service.ports.projection_store import EventRow, RejectionRow
 from service.ports.read_model import Counts, ListedExecution, Place, StoredEvent
-from service.read_model.clickhouse.dropping import AT_ONCE, drop_statements, oldest_statement
 from service.read_model.clickhouse.driver import Driver, Row, columns_of
+from service.read_model.clickhouse.dropping import AT_ONCE, drop_statements, oldest_statement
 from service.read_model.clickhouse.statements import (
     POSITIONS,
     REJECTIONS,
