@@ -12,7 +12,6 @@ from service.contracts.status import Status
 from service.domain.view import view
 from service.projection.rows import event_row
 from service.queries.executions import TaskExecutionQueries
-from service.read_model.clickhouse import dropping
 from service.read_model.clickhouse import store as store_module
 from service.read_model.clickhouse.driver import Driver
 from service.read_model.clickhouse.dropping import drop_statements
@@ -165,4 +164,3 @@ async def test_without_a_retention_nothing_is_hidden(driver: Driver) -> None:
 def test_the_events_are_dropped_last() -> None:
     """They say which executions are not dropped from all tables yet."""
     assert [statement.split()[2] for statement in drop_statements(0)] == [name for name in TABLES for _ in range(2)]
-    assert dropping.AT_ONCE > 1

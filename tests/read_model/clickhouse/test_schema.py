@@ -37,3 +37,16 @@ async def test_the_farthest_position_counts_and_its_newest_as_of(driver: Driver,
     assert (found[3].lag, found[4].lag) == (4, 0)
     await driver.command("OPTIMIZE TABLE projector_position FINAL")
     assert {position.partition: position for position in await store.positions()} == found
+
+
+async def test_tables_that_are_there_get_the_settings_too(driver: Driver) -> None:
+    """Without it, the engine in process has a hundred threads more once a hundred parts were merged."""
+    wanted = "concurrent_part_removal_threshold"
+    tables = [name for name in TABLES if not name.endswith("_filler")]
+    for name in tables:
+        await driver.command(f"ALTER TABLE {name} RESET SETTING {wanted}")
+    await create_schema(driver, migrating=True)
+    found = await driver.query(
+        f"SELECT name FROM system.tables WHERE database = currentDatabase() AND engine_full LIKE '%{wanted}%'"  # noqa: S608 - our own words
+    )
+    assert {table["name"] for table in found} == {*tables}
