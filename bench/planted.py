@@ -18,7 +18,11 @@ class Verdict(StrEnum):
     """What came of a run."""
 
     CAUGHT = "caught"
+    CLEAN = "clean"
+    """Nothing was found, and there was nothing to find."""
     MISSED = "MISSED"
+    DIRTY = "DIRTY"
+    """Something was found where there was nothing to find."""
     VOID = "void"
     """Not everything was done in time, as on a machine that is too busy: what is missing then proves nothing."""
 
@@ -42,12 +46,14 @@ def main(
             found = _run(bug, seed + number, seconds, rate)
             verdicts.append(_verdict(bug, found))
             print(f"{verdicts[-1]} | {bug.name} | {found}", flush=True)
-    sys.exit(any(verdict is not Verdict.CAUGHT for verdict in verdicts))
+    sys.exit(bool({*verdicts} - {Verdict.CAUGHT, Verdict.CLEAN}))
 
 
 def _verdict(bug: Bug, found: dict[str, int]) -> Verdict:
     if NOT_CAUGHT_UP in found and NOT_CAUGHT_UP not in bug.told:
         return Verdict.VOID
+    if not bug.told:
+        return Verdict.DIRTY if found else Verdict.CLEAN
     return Verdict.CAUGHT if any(told in found for told in bug.told) else Verdict.MISSED
 
 
@@ -60,7 +66,7 @@ def _run(bug: Bug, seed: int, seconds: float, rate: float) -> dict[str, int]:
         return asyncio.run(run).violations
 
 
-_PATIENCE_SECONDS = 40.0
+_PATIENCE_SECONDS = 90.0
 """Some bugs let commands wait for ever."""
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.chaos.run import Summary
+from tests.chaos.summary import Summary
 
 SUMMARIES = pytest.StashKey[list[Summary]]()
 

@@ -27,7 +27,7 @@ _PAUSE_SECONDS: Final = 3.6
 """Longer than a reply may take."""
 _PROJECTOR_KILLS: Final = 3
 _COMMIT_SECONDS: Final = 6.0
-_LOOK_SECONDS: Final = 0.002
+_LOOK_SECONDS: Final = 0.005
 _REBALANCE_SECONDS: Final = 12.0
 _ASSIGNED: Final = b"partitions_assigned"
 _SETTLE_SECONDS: Final = 10.0
@@ -89,24 +89,25 @@ class Faults:
     async def _freeze(self) -> None:
         """A handler stands still for longer than the group waits, then goes on as if nothing had happened.
 
-        Half of the time at the worst moment: when others have just been given its partitions.
+        Every second time at the worst moment: when others have just been given its partitions.
         """
         with self.fleet.victim("handler", self.random) as name:
             if name:
                 self._note("SIGSTOP")
                 self.fleet.send(name, signal.SIGSTOP)
-                if self.random.random() < 0.5:
+                if sum(kind == "SIGSTOP" for kind, _ in self.log) % 2:
                     await asyncio.sleep(self.random.uniform(6.5, 10))
                 else:
-                    await self._others_are_assigned(name)
+                    await self._assigned(*{*self.fleet.names("handler")} - {name})
                     await asyncio.sleep(self.random.uniform(0, 0.3))
                 self.fleet.send(name, signal.SIGCONT)
 
-    async def _others_are_assigned(self, name: str) -> None:
-        times = self.fleet.said(_ASSIGNED, besides=name)
+    async def _assigned(self, *names: str) -> None:
+        """Wait until one of these is given partitions."""
+        before = {name: self.fleet.said(_ASSIGNED, name) for name in names}
         with suppress(TimeoutError):
             async with asyncio.timeout(_REBALANCE_SECONDS):
-                while self.fleet.said(_ASSIGNED, besides=name) == times:
+                while all(self.fleet.said(_ASSIGNED, name) == times for name, times in before.items()):
                     await asyncio.sleep(_LOOK_SECONDS)
 
     async def _terminate(self) -> None:
@@ -123,7 +124,8 @@ class Faults:
             self._note("join and leave")
             await self.fleet.start(name)
             with self.fleet.reserved(name):
-                await asyncio.sleep(self.random.uniform(1.5, 4))
+                await self._assigned(name)
+                await asyncio.sleep(self.random.uniform(0, 3))
                 await self.fleet.end(name, self.random.choice((signal.SIGTERM, signal.SIGTERM, signal.SIGKILL)))
 
     async def _crash_brokers(self) -> None:

@@ -66,10 +66,14 @@ class Fleet:
         """Send it a signal that does not end it."""
         self._processes[name].send_signal(number)
 
-    def said(self, what: bytes, besides: str = "") -> int:
-        """How often all but one of the handlers have logged this."""
-        logs = self._directory.glob("handler*.log")
-        return sum(log.read_bytes().count(what) for log in logs if log.stem != besides)
+    def said(self, what: bytes, name: str) -> int:
+        """How often this process has logged this."""
+        log = self._directory / f"{name}.log"
+        return log.read_bytes().count(what) if log.exists() else 0
+
+    def names(self, role: str) -> list[str]:
+        """The processes of this role."""
+        return [name for name in self._processes if name.partition("-")[0] == role]
 
     def noise(self) -> list[str]:
         """What was logged that no one can make anything of."""

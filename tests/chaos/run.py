@@ -1,13 +1,10 @@
 """One chaos run: processes, client and faults together, then the check. The smoke test and longer runs share it."""
 
 import asyncio
-import json
 import socket
 import time
-from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -20,13 +17,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from service.embedded.broker import EmbeddedBroker
 from service.kafka.connection import Kafka
 from service.kafka.provisioning import ensure_topics
-from tests.chaos.checker import Verdict, Written, check
+from tests.chaos.checker import Verdict, check
 from tests.chaos.client import Client
 from tests.chaos.cluster import a_cluster
-from tests.chaos.expectation import Outcome
 from tests.chaos.faults import Faults
 from tests.chaos.fleet import Fleet
 from tests.chaos.read_side import check_clickhouse
+from tests.chaos.summary import Summary
 from tests.chaos.topics import Topics
 from tests.chaos.workload import Workload
 
@@ -37,37 +34,8 @@ NOT_CAUGHT_UP: Final = "not caught up"
 
 _SETTLE_SECONDS: Final = 60.0
 _BURST_SECONDS: Final = 4.0
-_RECOVERY_WINDOW: Final = 1.0
 _COMMITS: Final = 2.0
 """The projector may know the end of a partition as it was a little earlier."""
-
-
-@dataclass
-class Summary:
-    """What a run was, and what came of it. `recovery_seconds`: the longest that a command sent within a second of such
-    a fault had to wait for its event, whatever else was broken at that time.
-    """
-
-    seed: int
-    seconds: float
-    brokers: int
-    commands: int = 0
-    accepted: int = 0
-    duplicates: int = 0
-    rejected: int = 0
-    forwarded: int = 0
-    events: int = 0
-    rows: int = 0
-    faults: dict[str, int] = field(default_factory=dict)
-    recovery_seconds: dict[str, float] = field(default_factory=dict)
-    caught_up_seconds: float | None = None
-    ended_by_itself: dict[str, int] = field(default_factory=dict)
-    violations: dict[str, int] = field(default_factory=dict)
-    examples: dict[str, list[str]] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        """One line of JSON."""
-        return json.dumps(asdict(self))
 
 
 @asynccontextmanager
@@ -137,9 +105,8 @@ async def run_chaos(  # noqa: PLR0913 - what a run can be told
         verdict.blame("did not end on SIGTERM", name)
     if summary.caught_up_seconds is None:
         verdict.blame(NOT_CAUGHT_UP, f"after {patience} s")
-    _describe(summary, written, faults.log)
+    summary.describe(written, faults.log, verdict)
     summary.commands, summary.ended_by_itself = client.count, dict(fleet.ended_by_itself)
-    summary.violations, summary.examples = dict(verdict.violations), dict(verdict.examples)
     return summary
 
 
@@ -169,24 +136,6 @@ def _projected(metrics_port: int, since: float) -> bool:
     lags = [sample.value for sample in families["taskexec_projector_lag_offsets"]]
     (committed,) = [sample.value for sample in families["taskexec_projector_last_commit_timestamp_seconds"]]
     return committed > since + _COMMITS and len(lags) == 2 * PARTITIONS and not any(lags)
-
-
-def _describe(summary: Summary, written: Written, faults: list[tuple[str, float]]) -> None:
-    expectation = written.expectation
-    outcomes = Counter(expectation.answers.values())
-    summary.accepted, summary.duplicates, summary.rejected = (outcomes[outcome] for outcome in Outcome)
-    summary.forwarded, summary.events = expectation.forwarded, len(written.all_events)
-    summary.faults = dict(Counter(kind for kind, _ in faults))
-    waits = [
-        (command.at, event.at - command.at)
-        for key, life in expectation.lives.items()
-        for command, event in zip(life.accepted, written.events.get(key, []), strict=False)
-    ]
-    worst: dict[str, float] = defaultdict(float)
-    for kind, at in faults:
-        after = [wait for sent, wait in waits if at <= sent < at + _RECOVERY_WINDOW]
-        worst[kind] = max(worst[kind], *after, 0.0)
-    summary.recovery_seconds = {kind: round(seconds, 1) for kind, seconds in worst.items()}
 
 
 def _free_port() -> int:

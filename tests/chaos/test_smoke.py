@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.faults import KINDS
-from tests.chaos.run import Summary, run_chaos
+from tests.chaos.run import run_chaos
+from tests.chaos.summary import Summary
 
 SEED = 20261123
 

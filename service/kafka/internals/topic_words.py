@@ -66,8 +66,9 @@ async def _word_on_partitions(client: AIOKafkaClient, topic: str, partitions: li
             return Word(f"its partition {partition} has no leader", passes=True)
         if len(in_sync) < len(replicas):
             needed = needed or await _least_in_sync(client, topic)
-            if len(in_sync) < min(needed, len(replicas)):
-                return Word(f"its partition {partition} has {len(in_sync)} of {needed} replicas in sync", passes=True)
+            least = min(needed, len(replicas))
+            if len(in_sync) < least:
+                return Word(f"its partition {partition} has {len(in_sync)} of {least} replicas in sync", passes=True)
     return None
 
 
