@@ -160,5 +160,6 @@ class Faults:
             await self.fleet.start("projector")
 
     def _parts(self) -> set[str]:
-        """What ClickHouse has written of the position; a new name is a new insert."""
-        return {path.name for path in self.positions.iterdir()} if self.positions.exists() else set()
+        """What ClickHouse has of the position; a new name is a new insert."""
+        names = {path.name for path in self.positions.iterdir()} if self.positions.exists() else set()
+        return {name for name in names if not name.startswith("tmp")}
