@@ -134,3 +134,4 @@ ALTER TABLE task_executions MODIFY SETTING concurrent_part_removal_threshold = 1
 ALTER TABLE task_executions_by_task MODIFY SETTING concurrent_part_removal_threshold = 1000000;
 ALTER TABLE task_command_rejections MODIFY SETTING concurrent_part_removal_threshold = 1000000;
 ALTER TABLE projector_position MODIFY SETTING concurrent_part_removal_threshold = 1000000;
+ALTER TABLE projector_topics MODIFY SETTING concurrent_part_removal_threshold = 1000000;
