@@ -19,7 +19,13 @@ from service.embedded.data_dir import data_directory
 from service.embedded.errors import EmbeddedError
 from service.handling.handler import HandlerOptions, running_handler
 from service.handling.recovery import StateLostError
-from service.kafka.installation import InstallationError, check_installation, verify_installation
+from service.kafka.installation import (
+    OF_ALL_ROLES,
+    RECORDED,
+    InstallationError,
+    check_installation,
+    watch_installation,
+)
 from service.kafka.internals.fetching import bound_fetching
 from service.kafka.provisioning import ProvisioningError, ensure_topics
 from service.logs import configure_logs
@@ -28,6 +34,7 @@ from service.ports.errors import UnavailableError
 from service.ports.readiness import Check
 from service.projection.dropping import drop_finished
 from service.projection.projector import Projector
+from service.projection.reading import ForeignStoreError
 from service.queries.executions import TaskExecutionQueries
 from service.read_model.clickhouse.connecting import connect
 from service.read_model.clickhouse.errors import ClickHouseSetupError
@@ -45,8 +52,8 @@ from service.settings import Settings
 EMBEDDED_PARTITIONS: Final = 4
 
 OPERATOR_ERRORS: Final = (
-    ConnectionError, ProvisioningError, InstallationError, StateLostError, ClickHouseSetupError, UnavailableError,
-    EmbeddedError, ChildEndedError,
+    ConnectionError, ProvisioningError, InstallationError, StateLostError, ForeignStoreError, ClickHouseSetupError,
+    UnavailableError, EmbeddedError, ChildEndedError,
 )  # fmt: skip
 """Errors whose message tells whoever runs the service all there is to know."""
 
@@ -79,7 +86,7 @@ async def running_service(settings: Settings, roles: Collection[Role], *also: Ta
             store = ClickHouseStore(driver, settings.retention)
             queries = TaskExecutionQueries(store, partitions)
             if Role.PROJECTOR in roles:
-                projector = Projector(store, kafka, partitions, partial(verify_installation, kafka, installation))
+                projector = Projector(store, kafka, partitions)
                 parts.append(await enter(running_task(projector.run(), "projector")))
                 checks[Role.PROJECTOR] = told(lambda: projector.readiness)
                 if settings.retention is not None:
@@ -100,6 +107,8 @@ async def running_service(settings: Settings, roles: Collection[Role], *also: Ta
             handler = await enter(running_handler(options))
             parts.append(handler.task)
             checks[Role.HANDLER] = told(handler.readiness)
+        watched = RECORDED if Role.HANDLER in roles else OF_ALL_ROLES
+        parts.append(await enter(running_task(watch_installation(kafka, installation, watched), "installation")))
         parts.append(await enter(running_task(give_back(), "memory")))
         watch = await enter(running_task(first_end(parts), "roles"))
         await until_ready(checks, watch)

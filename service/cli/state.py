@@ -21,7 +21,11 @@ def _group() -> None:
     epilog=examples("taskexec state rebuild", "TASKEXEC_PARTITIONS=12 taskexec state rebuild --yes") + EXIT_CODES
 )
 def rebuild(
-    *, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before the state topic is deleted.")] = False
+    *,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before the state topic is deleted.")] = False,
+    accept_events: Annotated[
+        bool, typer.Option("--accept-events", help="The events topic was restored: take it as the whole record.")
+    ] = False,
 ) -> None:
     """Make the state topic anew from the events topic, which has all of it (KAFKA_BOOTSTRAP_SERVERS).
 
@@ -36,7 +40,7 @@ def rebuild(
     from service.cli.progress import steps  # noqa: PLC0415 - as above
     from service.contracts.topics import STATE_TOPIC  # noqa: PLC0415 - as above
     from service.handling.rebuild import rebuild_state  # noqa: PLC0415 - as above
-    from service.handling.rebuilding import RebuildError  # noqa: PLC0415 - as above
+    from service.handling.whole_topics import RebuildError  # noqa: PLC0415 - as above
     from service.kafka.internals.fetching import bound_fetching  # noqa: PLC0415 - as above
 
     settings = read_settings()
@@ -46,8 +50,10 @@ def rebuild(
     bound_fetching()
     try:
         with steps() as tell:
-            work = rebuild_state(settings.kafka, settings.partitions, settings.replication_factor, tell)
-            count = asyncio.run(work)
+            where, count = settings.kafka, settings.partitions
+            executions = asyncio.run(
+                rebuild_state(where, count, settings.replication_factor, tell, accept_events=accept_events)
+            )
     except (RebuildError, KafkaError, *OPERATOR_ERRORS) as error:
         raise CommandError(Exit.REFUSED, str(error)) from None
-    write_note(f"The state has {count} executions again, in {settings.partitions} partitions, and was verified.")
+    write_note(f"The state has {executions} executions again, in {count} partitions, and was verified.")

@@ -1,83 +1,123 @@
-"""The steps of `taskexec state rebuild`, in an order in which each may be the last."""
+"""The steps of `taskexec state rebuild`, in an order in which each may be the last.
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any, Final
+Nothing is deleted before the events are known to lead to all that the state has. From then on no handler starts before
+the end, and one that was there all the time can commit nothing that is not noticed.
+"""
 
-import stamina
-import structlog
-from aiokafka import AIOKafkaConsumer
-from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
-from aiokafka.errors import UnknownTopicOrPartitionError, for_code
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager, suppress
+from typing import Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from msgspec.structs import replace
 
-from service.contracts.topics import COMMANDS_TOPIC, EVENTS_TOPIC, STATE_TOPIC, TOPICS
+from service.contracts.topics import COMMANDS_TOPIC, EVENTS_TOPIC, STATE_TOPIC
+from service.handling.folding import compare_states, fold_events
 from service.handling.handler import utc_now
-from service.handling.rebuilding import RebuildError, Tell, fold_events, verify_states, write_states
+from service.handling.owned_topics import owned_topics
+from service.handling.rebuilding import fence, owners, verify_states, write_states
+from service.handling.state_store import StateStore
 from service.handling.stores import StateStores
+from service.handling.whole_topics import RebuildError, Tell, reading
 from service.kafka.connection import Kafka
-from service.kafka.installation import Installation, present_installation, record_installation, recorded_installation
-from service.kafka.provisioning import ensure_topics
+from service.kafka.installation import (
+    Installation,
+    present_installation,
+    record_installation,
+    recorded_installation,
+    verify_installation,
+)
+from service.kafka.provisioning import ProvisioningError, ensure_topics
 
-_SECONDS: Final = 30.0
-_ENDED: Final = ("Empty", "Dead")
+_FROM_A_BACKUP: Final = (
+    "Restore it from a backup; when it has all events again, say so with --accept-events. Nothing was changed."
+)
 
-log = structlog.get_logger(__name__)
 
-
-async def rebuild_state(kafka: Kafka, partitions: int, replication_factor: int, tell: Tell) -> int:
+async def rebuild_state(
+    kafka: Kafka, partitions: int, replication_factor: int, tell: Tell, *, accept_events: bool = False
+) -> int:
     """Make the state topic anew, for so many partitions; returns how many executions it has.
+
+    `accept_events` takes the events topic as the whole record, though it is not the one there was: it was restored.
 
     Raises:
         RebuildError: handlers run, commands wait that would have another owner, or the events are not whole.
+        InstallationError: somebody else rebuilds it at the same time.
         KafkaError: the broker does not answer.
     """
-    async with _admin(kafka) as admin, _consumer(kafka) as consumer:
-        await _refuse_members(admin, kafka)
-        recorded = await recorded_installation(consumer, kafka)
-        present = await present_installation(consumer, kafka, partitions, (COMMANDS_TOPIC, EVENTS_TOPIC))
-        _refuse_other_events(recorded, present)
-        before = await _partition_count(admin, kafka, EVENTS_TOPIC)
-        if before > partitions:
-            raise RebuildError(f"There are {before} partitions; Kafka can't take any away. Give {before} or more.")
-        positions = await _positions(consumer, kafka, before, recorded, present)
-        if before < partitions:
-            await _refuse_waiting(consumer, kafka, positions)
-        positions += [0] * (partitions - before)
-        was = recorded or replace(present, topics={**present.topics, STATE_TOPIC: present.topics[EVENTS_TOPIC]})
-        await record_installation(kafka, replace(was, rebuilding=True))
-        await _delete_state(admin, kafka)
-        await _add_partitions(admin, kafka, before, partitions)
-    await ensure_topics(kafka, partitions, replication_factor)
     store = await StateStores(None).temporary()
     try:
-        await fold_events(kafka, partitions, store, tell)
-        await write_states(kafka, store, positions, utc_now(), tell)
-        count = await verify_states(kafka, partitions, store, tell)
+        async with owned_topics(kafka) as topics, _consumer(kafka) as consumer:
+            await topics.refuse_members()
+            with suppress(ProvisioningError):  # what is missing is made; what differs is mended below, or then told
+                await ensure_topics(kafka, partitions, replication_factor)
+            counts = await topics.partition_counts()
+            most = max(count for name, count in counts.items() if name != STATE_TOPIC)
+            if most > partitions:
+                raise RebuildError(f"There are {most} partitions; Kafka can't take any away. Give {most} or more.")
+            recorded = await recorded_installation(consumer, kafka)
+            present = await present_installation(consumer, kafka, partitions)
+            events = [kafka.partition(EVENTS_TOPIC, number) for number in range(counts[EVENTS_TOPIC])]
+            if not accept_events:
+                await _refuse_other_events(consumer, events, recorded, present)
+            await fence(kafka, partitions)
+            positions = await _positions(consumer, kafka, counts[COMMANDS_TOPIC], recorded, present)
+            if most < partitions:
+                await _refuse_waiting(kafka, positions, tell)
+            ends = await consumer.end_offsets(events)
+            await fold_events(kafka, len(events), store, tell)
+            await _refuse_more(consumer, ends)
+            await compare_states(kafka, counts[STATE_TOPIC], store, tell)
+            await topics.refuse_members()
+            await record_installation(kafka, replace(recorded or present, rebuilding=True))
+            await topics.delete_state()
+            await topics.add_partitions(partitions)
+            await ensure_topics(kafka, partitions, replication_factor)
+            offsets = [positions.get(kafka.partition(COMMANDS_TOPIC, number), 0) for number in range(partitions)]
+            return await _write(kafka, consumer, store, ends, offsets, tell=tell)
     finally:
         store.close()
-    async with _consumer(kafka) as consumer:
-        await record_installation(kafka, await present_installation(consumer, kafka, partitions))
+
+
+async def _write(  # noqa: PLR0913 - all that is known by now
+    kafka: Kafka,
+    consumer: AIOKafkaConsumer,
+    store: StateStore,
+    ends: Mapping[TopicPartition, int],
+    positions: list[int],
+    *,
+    tell: Tell,
+) -> int:
+    partitions = len(positions)
+    installation = await present_installation(consumer, kafka, partitions)
+    async with owners(kafka, partitions) as producers:
+        await _refuse_more(consumer, ends)
+        await write_states(kafka, producers, store, positions, utc_now(), tell=tell)
+    count = await verify_states(kafka, partitions, store, tell)
+    await verify_installation(kafka, installation)
+    await record_installation(kafka, installation)
     return count
 
 
-async def _refuse_members(admin: AIOKafkaAdminClient, kafka: Kafka) -> None:
-    answers: list[Any] = await admin.describe_consumer_groups([kafka.group])
-    members = sum(len(group[5]) for answer in answers for group in answer.groups)
-    if members:
-        raise RebuildError(f"{members} handlers are running. Stop them all, then begin again.")
+async def _refuse_more(consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]) -> None:
+    if await consumer.end_offsets(list(ends)) != ends:
+        raise RebuildError("A handler has worked meanwhile. Stop them all, then begin again.")
 
 
-def _refuse_other_events(recorded: Installation | None, present: Installation) -> None:
+async def _refuse_other_events(
+    consumer: AIOKafkaConsumer, events: list[TopicPartition], recorded: Installation | None, present: Installation
+) -> None:
     if recorded is not None and recorded.topics[EVENTS_TOPIC] != present.topics[EVENTS_TOPIC]:
-        raise RebuildError(
-            f"{EVENTS_TOPIC} was deleted and made anew: it has not got all events. Restore it from a backup."
-        )
+        raise RebuildError(f"{EVENTS_TOPIC} is not the one that was recorded: it was made anew. {_FROM_A_BACKUP}")
+    for tp, begin in (await consumer.beginning_offsets(events)).items():
+        if begin:
+            raise RebuildError(f"{tp.topic}/{tp.partition} has lost its events before offset {begin}. {_FROM_A_BACKUP}")
 
 
 async def _positions(
     consumer: AIOKafkaConsumer, kafka: Kafka, partitions: int, recorded: Installation | None, present: Installation
-) -> list[int]:
+) -> dict[TopicPartition, int]:
     """The next command of each partition: as the group has it, if these are the same commands; else the first there is.
 
     Commands that come twice by this are repeats of what the states remember.
@@ -85,75 +125,27 @@ async def _positions(
     tps = [kafka.partition(COMMANDS_TOPIC, number) for number in range(partitions)]
     begins, ends = await consumer.beginning_offsets(tps), await consumer.end_offsets(tps)
     same = recorded is None or recorded.topics[COMMANDS_TOPIC] == present.topics[COMMANDS_TOPIC]
-    committed = [await consumer.committed(tp) if same else None for tp in tps]
-    return [
-        begins[tp] if offset is None else min(max(offset, begins[tp]), ends[tp])
-        for tp, offset in zip(tps, committed, strict=True)
-    ]
+    committed = {tp: await consumer.committed(tp) if same else None for tp in tps}
+    return {tp: begins[tp] if at is None else min(max(at, begins[tp]), ends[tp]) for tp, at in committed.items()}
 
 
-async def _refuse_waiting(consumer: AIOKafkaConsumer, kafka: Kafka, positions: list[int]) -> None:
-    """Commands of one key must not be handled in two partitions at once: those that wait come first."""
-    tps = [kafka.partition(COMMANDS_TOPIC, number) for number in range(len(positions))]
-    ends = await consumer.end_offsets(tps)
-    for tp, position in zip(tps, positions, strict=True):
-        consumer.assign([tp])
-        consumer.seek(tp, position)
-        while await consumer.position(tp) < ends[tp]:
-            if await consumer.getmany(timeout_ms=500, max_records=1):
+async def _refuse_waiting(kafka: Kafka, positions: Mapping[TopicPartition, int], tell: Tell) -> None:
+    """Commands of one key must not be handled in two partitions at once: those that wait come first.
+
+    Where partitions were added already, those that wait can only be forwarded.
+    """
+    async with aclosing(reading(kafka, list(positions), "Looking for commands", tell, begins=positions)) as waiting:
+        async for records in waiting:
+            if records:
                 raise RebuildError(
-                    f"Commands wait in {tp.topic}/{tp.partition}. Stop those who send, start the handlers with the old "
-                    "number of partitions until all is handled, stop them, and begin again."
+                    f"Commands wait in {records[0].topic}/{records[0].partition}. Stop those who send, start the "
+                    "handlers with the old number of partitions until all is handled, stop them, and begin again."
                 )
-
-
-async def _delete_state(admin: AIOKafkaAdminClient, kafka: Kafka) -> None:
-    name = kafka.topic(STATE_TOPIC)
-    answer: Any = await admin.delete_topics([name])
-    for _, code in ((*entry,)[:2] for entry in answer.topic_error_codes):
-        if code and for_code(code) is not UnknownTopicOrPartitionError:
-            raise for_code(code)(name)
-    async for attempt in stamina.retry_context(on=RebuildError, timeout=_SECONDS):
-        with attempt:
-            if name in await admin.list_topics():
-                raise RebuildError(f"{name} is not deleted yet.")
-
-
-async def _add_partitions(admin: AIOKafkaAdminClient, kafka: Kafka, before: int, partitions: int) -> None:
-    if before == partitions:
-        return
-    owned = [kafka.topic(topic.name) for topic in TOPICS if topic.owned and topic.name != STATE_TOPIC]
-    short = [name for name in owned if await _count(admin, name) < partitions]
-    answer: Any = await admin.create_partitions({name: NewPartitions(total_count=partitions) for name in short})
-    for name, code, message in ((*entry,)[:3] for entry in answer.topic_errors):
-        if code:
-            raise for_code(code)(f"{name}: {message}")
-
-
-async def _partition_count(admin: AIOKafkaAdminClient, kafka: Kafka, name: str) -> int:
-    return await _count(admin, kafka.topic(name))
-
-
-async def _count(admin: AIOKafkaAdminClient, name: str) -> int:
-    (described,) = await admin.describe_topics([name])
-    if described["error_code"]:
-        raise for_code(described["error_code"])(name)
-    return len(described["partitions"])
-
-
-@asynccontextmanager
-async def _admin(kafka: Kafka) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(**kafka.options())
-    try:
-        await admin.start()
-        yield admin
-    finally:
-        await admin.close()
 
 
 @asynccontextmanager
 async def _consumer(kafka: Kafka) -> AsyncIterator[AIOKafkaConsumer]:
-    """A member of no group's work: it has the group's name to ask for its offsets."""
+    """No member of the group: it has its name to ask for its offsets."""
     consumer = AIOKafkaConsumer(
         **kafka.options(), group_id=kafka.group, isolation_level="read_committed", enable_auto_commit=False,
         auto_offset_reset="none",

@@ -36,6 +36,8 @@ class StateTopic(Struct, frozen=True):
     async def has_events(self) -> bool:
         """Whether the partition of the events has a committed one; an aborted first transaction leaves none."""
         offset = (await self.reader.beginning_offsets([self.events]))[self.events]
+        if offset >= self.events_end:
+            return False  # without another assignment: to stop it right after one takes aiokafka many seconds
         self.reader.assign([self.events])
         self.reader.seek(self.events, offset)
         while offset < self.events_end:

@@ -4,15 +4,17 @@ A topic that was deleted and made anew has the same name; only its id tells (KIP
 before has other owners for what is in it.
 """
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 from uuid import UUID
 
 import msgspec
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import KafkaError
 from msgspec import Struct
 
 from service.contracts.topics import COMMANDS_TOPIC, EVENTS_TOPIC, INSTALLATION_TOPIC, STATE_TOPIC
@@ -22,8 +24,14 @@ from service.kafka.internals.topic_ids import cluster_ids
 RECORDED: Final = (COMMANDS_TOPIC, EVENTS_TOPIC, STATE_TOPIC)
 """The topics that must stay what they are: what one has, the others rely on."""
 
+OF_ALL_ROLES: Final = (COMMANDS_TOPIC, EVENTS_TOPIC)
+"""The state is the handlers' alone: it may be rebuilt while the other roles run."""
+
+WATCH_SECONDS: Final = 10.0
+
 _KEY: Final = b"installation"
 _REBUILD: Final = "Stop all handlers, then run `taskexec state rebuild`: it makes the state anew from the events."
+ACCEPTING: Final = "taskexec state rebuild --accept-events"
 
 log = structlog.get_logger(__name__)
 
@@ -47,55 +55,74 @@ async def check_installation(kafka: Kafka, partitions: int) -> Installation:
 
     Raises:
         InstallationError: a topic was made anew, partitions were added, or a rebuild has not ended.
-        KafkaError: the broker does not answer.
+        ConnectionError: the broker does not answer.
     """
-    async with _reader(kafka) as reader:
-        present = await present_installation(reader, kafka, partitions)
-        recorded = await recorded_installation(reader, kafka)
-    if recorded == present:
-        return present
-    if recorded is not None:
-        if flaws := differences(recorded, present):
-            raise InstallationError("\n".join(flaws))
-        log.warning("installation_made_anew", reason="its events and its state were deleted, both of them")
-    await record_installation(kafka, present)
+    try:
+        async with _reader(kafka) as reader:
+            present = await present_installation(reader, kafka, partitions)
+            recorded = await recorded_installation(reader, kafka)
+        if recorded != present:
+            _refuse(recorded, present)
+            await record_installation(kafka, present)
+    except KafkaError as error:
+        raise ConnectionError(f"Kafka at {kafka.servers} does not answer any more: {error!r}") from error
     return present
 
 
-async def verify_installation(kafka: Kafka, recorded: Installation) -> None:
-    """Look whether Kafka still has what was recorded at the start.
+def _refuse(recorded: Installation | None, present: Installation) -> None:
+    if recorded is not None:
+        if flaws := differences(recorded, present):
+            raise InstallationError("\n".join(flaws))
+        log.warning("installation_made_anew", reason="its commands, events and state were deleted, all of them")
+
+
+async def watch_installation(kafka: Kafka, recorded: Installation, names: Collection[str]) -> None:
+    """Look again and again whether Kafka still has these topics as they were recorded, until cancelled.
+
+    While the broker does not answer, or a topic is only gone, whoever needs it says so.
+
+    Raises:
+        InstallationError: a topic was made anew.
+    """
+    while True:
+        await asyncio.sleep(WATCH_SECONDS)
+        with suppress(KafkaError):
+            await verify_installation(kafka, recorded, names)
+
+
+async def verify_installation(kafka: Kafka, recorded: Installation, names: Collection[str] = RECORDED) -> None:
+    """Look whether Kafka still has these topics as they were recorded at the start.
 
     Raises:
         InstallationError: a topic was made anew since.
         KafkaError: the broker does not answer, or has not got a topic now.
     """
     async with _reader(kafka) as reader:
-        compare(recorded, await present_installation(reader, kafka, recorded.partitions))
+        compare(recorded, await present_installation(reader, kafka, recorded.partitions, names))
 
 
 def compare(recorded: Installation, present: Installation) -> None:
     """Raise an InstallationError if, in a process that has begun with one, there is another now."""
-    if recorded != present:
-        flaws = differences(recorded, present) or ["The topics of events and state were deleted. Start again."]
+    if flaws := differences(recorded, present):
         raise InstallationError("\n".join(flaws))
+    if _made_anew(recorded, present):
+        raise InstallationError("All topics were deleted and made anew. Start again.")
 
 
 def differences(recorded: Installation, present: Installation) -> list[str]:
     """What keeps the service from going on, each with what to do about it. Pure.
 
-    Who has deleted the events and the state has begun anew on purpose: there is nothing left to go on from.
+    Who has deleted commands, events and state has begun anew on purpose: there is nothing left to go on from. With the
+    commands that are left, all that they once did would be done a second time.
     """
-    changed = [name for name in RECORDED if recorded.topics[name] != present.topics[name]]
     if recorded.rebuilding:
         return [f"The state is being rebuilt, or that was broken off. {_REBUILD}"]
     if recorded.cluster != present.cluster:
-        return [
-            f"This is Kafka cluster {present.cluster}; the topics were made on {recorded.cluster}. Set "
-            "KAFKA_BOOTSTRAP_SERVERS to that one. If the topics were copied here, offsets and all: " + _REBUILD
-        ]
-    if {EVENTS_TOPIC, STATE_TOPIC} <= {*changed}:
+        return [_elsewhere(recorded, present)]
+    changed = _made_anew(recorded, present)
+    if len(changed) == len(RECORDED):
         return []
-    flaws = [_made_anew(name, recorded, present) for name in changed]
+    flaws = [_advice(name, recorded, present) for name in changed]
     if recorded.partitions != present.partitions:
         flaws.append(
             f"The topics were made with {recorded.partitions} partitions and have {present.partitions} now: most "
@@ -105,18 +132,31 @@ def differences(recorded: Installation, present: Installation) -> list[str]:
     return flaws
 
 
-def _made_anew(name: str, recorded: Installation, present: Installation) -> str:
+def _elsewhere(recorded: Installation, present: Installation) -> str:
+    return (
+        f"This is Kafka cluster {present.cluster}; the topics were made on {recorded.cluster}. Set "
+        "KAFKA_BOOTSTRAP_SERVERS to that one. If all topics were copied here, offsets and all: stop all handlers, then "
+        f"run `{ACCEPTING}`."
+    )
+
+
+def _made_anew(recorded: Installation, present: Installation) -> list[str]:
+    return [name for name, id_ in present.topics.items() if recorded.topics[name] != id_]
+
+
+def _advice(name: str, recorded: Installation, present: Installation) -> str:
     what = f"{name} was deleted and made anew: its id was {recorded.topics[name]} and is {present.topics[name]}. "
     if name == EVENTS_TOPIC:
         return what + (
-            "The record of all runs is gone from Kafka; ClickHouse still has what it had read. Restore the topic from "
-            "a backup. To begin anew, delete task-execution.state as well, and give the projector another database."
+            "The record of all runs is gone from Kafka; ClickHouse still has what it had read. Stop all roles, restore "
+            f"the topic from a backup, then run `{ACCEPTING}`. To begin anew without it, delete "
+            f"{COMMANDS_TOPIC} and {STATE_TOPIC} as well, and give the projector another database."
         )
     return what + _REBUILD
 
 
 async def present_installation(
-    reader: AIOKafkaConsumer, kafka: Kafka, partitions: int, names: Iterable[str] = RECORDED
+    reader: AIOKafkaConsumer, kafka: Kafka, partitions: int, names: Collection[str] = RECORDED
 ) -> Installation:
     """What there is now, of the topics of these names."""
     ids = await cluster_ids(reader, [kafka.topic(name) for name in names])

@@ -1,6 +1,6 @@
 """Where the projector writes. Times are epoch milliseconds: a store converts columns of integers fastest."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
@@ -54,6 +54,14 @@ class ProjectionStore(Protocol):
 
     async def positions(self) -> Sequence[PartitionPosition]:
         """The farthest position of every partition that was ever written, with the newest `as_of`."""
+        ...
+
+    async def topic_ids(self) -> Mapping[str, UUID]:
+        """Kafka's id of each topic whose records these are, by our name; nothing of one that was never written."""
+        ...
+
+    async def write_topic_ids(self, ids: Mapping[str, UUID]) -> None:
+        """From now on, the records of these topics are those of the topics that have these ids."""
         ...
 
     async def insert_events(self, rows: Sequence[EventRow], token: str) -> None:

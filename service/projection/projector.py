@@ -17,7 +17,7 @@ from service.ports.positions import PartitionPosition
 from service.ports.projection_store import ProjectionStore
 from service.projection import metrics
 from service.projection.batch import TOPICS, Batch, Insert, Row, make_batch
-from service.projection.reading import open_consumer
+from service.projection.reading import begin, check_topics, started_consumer
 
 log = structlog.get_logger(__name__)
 
@@ -38,16 +38,9 @@ class Projector:
     projectors on one store are safe, and wasteful.
     """
 
-    def __init__(
-        self,
-        store: ProjectionStore,
-        kafka: Kafka,
-        partitions: int,
-        verify: Callable[[], Awaitable[None]] | None = None,
-    ) -> None:
+    def __init__(self, store: ProjectionStore, kafka: Kafka, partitions: int) -> None:
         self._store = store
         self._kafka = kafka
-        self._verify = verify
         self.readiness = STARTING
         """As of the last batch."""
         self._partitions = [kafka.partition(topic, number) for topic in TOPICS for number in range(partitions)]
@@ -56,7 +49,7 @@ class Projector:
         """Project until cancelled. While Kafka or the store is down: wait, alarm, and skip nothing.
 
         Raises:
-            ProjectionAheadError: the store holds events that Kafka does not.
+            ForeignStoreError: the store holds events of other topics, or such as Kafka has not got.
             Exception: what should never happen; the process must not live on without its projector.
         """
         again = stamina.retry_context(
@@ -76,11 +69,11 @@ class Projector:
             raise
 
     async def _project(self) -> None:
-        if self._verify is not None:
-            await self._verify()
         known = {self._kafka.partition(p.topic, p.partition): p.offset for p in await self._store.positions()}
         next_offsets = {partition: known.get(partition, -1) + 1 for partition in self._partitions}
-        async with open_consumer(self._kafka, next_offsets) as consumer:
+        async with started_consumer(self._kafka) as consumer:
+            await check_topics(self._store, self._kafka, consumer)
+            await begin(consumer, next_offsets)
             live = set(self._partitions)
             self._report(live)
             for partition in live:

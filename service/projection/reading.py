@@ -10,7 +10,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from service.contracts.topics import MAX_RECORD_BYTES
 from service.kafka.connection import Kafka
 from service.kafka.internals.fetching import bound_fetching
+from service.kafka.internals.topic_ids import cluster_ids
+from service.ports.projection_store import ProjectionStore
 from service.projection import metrics
+from service.projection.batch import TOPICS
 
 log = structlog.get_logger(__name__)
 
@@ -18,17 +21,16 @@ _FETCH_WAIT_MS: Final = 500
 """An idle partition is heard of this often: what `asOf` is made of."""
 
 
-class ProjectionAheadError(Exception):
-    """ClickHouse holds more than the topic: the two do not belong together. The action: stop; a person must act."""
+class ForeignStoreError(Exception):
+    """The store and the topics do not belong together. The action: stop; a person must act."""
 
 
 @asynccontextmanager
-async def open_consumer(kafka: Kafka, next_offsets: Mapping[TopicPartition, int]) -> AsyncIterator[AIOKafkaConsumer]:
-    """A consumer of these partitions from these offsets on; of committed transactions only, in no group.
+async def started_consumer(kafka: Kafka) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer of committed transactions only, in no group.
 
     Raises:
-        KafkaError: the broker cannot be reached, or does not know a partition.
-        ProjectionAheadError: a partition ends before its offset.
+        KafkaError: the broker cannot be reached.
     """
     bound_fetching()
     consumer = AIOKafkaConsumer(
@@ -43,22 +45,56 @@ async def open_consumer(kafka: Kafka, next_offsets: Mapping[TopicPartition, int]
     )
     try:
         await consumer.start()
-        starts = await consumer.beginning_offsets(list(next_offsets))
-        ends = await consumer.end_offsets(list(next_offsets))
-        offsets = {tp: _first(tp, offset, starts[tp], ends[tp]) for tp, offset in next_offsets.items()}
-        # No await from here: the fetcher must find every partition with its position.
-        consumer.assign(list(offsets))
-        for partition, offset in offsets.items():
-            consumer.seek(partition, offset)
         yield consumer
     finally:
         await consumer.stop()
 
 
+async def check_topics(store: ProjectionStore, kafka: Kafka, consumer: AIOKafkaConsumer) -> None:
+    """Look whether the store is of these topics; one that does not say is taken for it, and says so from now on.
+
+    Offsets alone tell only while the topic is shorter than it was.
+
+    Raises:
+        ForeignStoreError: it is of others that have the same names.
+        KafkaError: the broker does not answer, or has not got a topic.
+    """
+    found = await cluster_ids(consumer, [kafka.topic(name) for name in TOPICS])
+    present = {kafka.our_name(name): id_ for name, id_ in found.topics.items()}
+    recorded = await store.topic_ids()
+    for name in TOPICS:
+        if recorded.get(name, present[name]) != present[name]:
+            raise ForeignStoreError(
+                f"ClickHouse holds another {name} than this Kafka has: its id was {recorded[name]} and is "
+                f"{present[name]}. Either the topic was made anew, or the two do not belong together. Point the "
+                "projector to the right Kafka or ClickHouse, or to an empty database, which it fills from Kafka; the "
+                "old one keeps what it has."
+            )
+    if missing := {name: id_ for name, id_ in present.items() if name not in recorded}:
+        await store.write_topic_ids(missing)
+        log.info("topics_recorded", **{name: str(id_) for name, id_ in missing.items()})
+
+
+async def begin(consumer: AIOKafkaConsumer, next_offsets: Mapping[TopicPartition, int]) -> None:
+    """Read these partitions from these offsets on.
+
+    Raises:
+        KafkaError: the broker does not answer, or does not know a partition.
+        ForeignStoreError: a partition ends before its offset.
+    """
+    starts = await consumer.beginning_offsets(list(next_offsets))
+    ends = await consumer.end_offsets(list(next_offsets))
+    offsets = {tp: _first(tp, offset, starts[tp], ends[tp]) for tp, offset in next_offsets.items()}
+    # No await from here: the fetcher must find every partition with its position.
+    consumer.assign(list(offsets))
+    for partition, offset in offsets.items():
+        consumer.seek(partition, offset)
+
+
 def _first(partition: TopicPartition, wanted: int, start: int, end: int) -> int:
     """The offset to begin at; a gap is reported, and read over."""
     if wanted > end:
-        raise ProjectionAheadError(
+        raise ForeignStoreError(
             f"ClickHouse holds {partition.topic}/{partition.partition} up to offset {wanted - 1}, but the topic ends "
             f"before {end}: it was made anew, or lost records. Point the service to the right Kafka or ClickHouse, or "
             "drop the ClickHouse tables: the projector fills them again from Kafka."

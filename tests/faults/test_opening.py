@@ -1,15 +1,12 @@
 """Opening a partition: it goes on exactly where the last owner's last transaction ended, or stays closed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
-from confluent_kafka import KafkaException
-from confluent_kafka import TopicPartition as Place
-from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType  # type: ignore[attr-defined]
 
 from service.contracts.commands import ExecuteTask
 from service.contracts.topics import COMMANDS_TOPIC, EVENTS_TOPIC, HANDLER_GROUP, STATE_TOPIC
@@ -181,37 +178,18 @@ async def test_lost_group_offsets_raise_the_alarm_and_nothing_is_handled_twice(w
     assert [await handled(world, place) for place in old + new] == [1] * 2 * PARTITIONS
 
 
-async def lose_state(world: World) -> None:
-    """Empty the state of partition 3, which the topic's policy must allow for a moment."""
-    tp, end = TopicPartition(STATE_TOPIC, 3), Place(STATE_TOPIC, 3, -1)
-    for policy in ("compact,delete", "compact"):
-        entry = ConfigEntry("cleanup.policy", policy, incremental_operation=AlterConfigOpType.SET)
-        resource = ConfigResource(ResourceType.TOPIC, STATE_TOPIC, incremental_configs=[entry])
-        await asyncio.to_thread(world.admin.incremental_alter_configs([resource])[resource].result)
-        while await world.reader.beginning_offsets([tp]) != await world.probe.end_offsets([tp]):
-            with suppress(KafkaException):  # the broker needs a moment to know the new policy
-                await asyncio.to_thread(world.admin.delete_records([end])[end].result)
-
-
-async def lose_commands(world: World) -> None:
-    """Let the state of partition 3 be ahead of its commands."""
-    await world.write(b"1000000", key=POSITION_KEY, partition=3, topic=STATE_TOPIC)
-
-
-@pytest.mark.parametrize("lose", [lose_state, lose_commands])
-async def test_what_does_not_fit_stays_closed(world: World, lose: Callable[[World], Awaitable[None]]) -> None:
-    """Until it is repaired, here by the right position; the other partitions go on."""
+async def test_a_state_that_is_ahead_of_the_commands_ends_the_process(world: World) -> None:
+    """Until it is repaired, here by the right position."""
     await one_execution(world, 3)
-    position, before = await world.committed(3), resets(StateLostError)
-    await lose(world)
+    position, lost = await world.committed(3), metrics.STATE_LOST._value.get()
+    await world.write(b"1000000", key=POSITION_KEY, partition=3, topic=STATE_TOPIC)
     try:
         waiting = await refused(world, 3)
         async with world.handler() as running:
-            await running.all_open({0, 1, 2})
-            await eventually(lambda: resets(StateLostError) > before + 1, "the opening was refused again")
-            assert await handled(world, await refused(world, 0)) == 1
-            assert not running.owners[3].is_open
-            assert await world.rejections(waiting) == []
+            with pytest.raises(StateLostError, match=r"the state says offset 1000000.*taskexec state rebuild"):
+                await asyncio.wait_for(running.task, SECONDS)
+        assert metrics.STATE_LOST._value.get() == lost + 1
+        assert await world.rejections(waiting) == []
     finally:
         await world.write(b"%d" % (position or 0), key=POSITION_KEY, partition=3, topic=STATE_TOPIC)
     async with world.handler():

@@ -50,6 +50,7 @@ async def test_it_creates_every_topic_as_declared(admin: AIOKafkaAdminClient, em
         "task-execution.rejections": 4,
         "task-execution.state": 4,
         "task-execution.replies": 1,
+        "task-execution.installation": 1,
         "task-definitions": 1,
     }
     assert all(partition["leader"] == 1 for topic in topics.values() for partition in topic["partitions"])
@@ -69,7 +70,7 @@ async def test_another_partition_count_is_refused(empty: str) -> None:
         await ensure_topics(Kafka(empty), 3)
     lines = str(refusal.value).splitlines()
     assert len(lines) == 5
-    assert f"{STATE_TOPIC} has 2 partitions, and 3 are configured: set TASKEXEC_PARTITIONS=2" in str(refusal.value)
+    assert f"{STATE_TOPIC} has 2 partitions, and 3 are configured." in str(refusal.value)
     assert DEFINITIONS_TOPIC not in str(refusal.value)
 
 

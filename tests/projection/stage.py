@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
@@ -167,6 +168,12 @@ class Delegating:
 
     async def positions(self) -> Sequence[PartitionPosition]:
         return await self.real.positions()
+
+    async def topic_ids(self) -> Mapping[str, UUID]:
+        return await self.real.topic_ids()
+
+    async def write_topic_ids(self, ids: Mapping[str, UUID]) -> None:
+        await self.real.write_topic_ids(ids)
 
     async def insert_events(self, rows: Sequence[EventRow], token: str) -> None:
         await self.real.insert_events(rows, token)

@@ -20,7 +20,7 @@ from service.ports.errors import UnavailableError
 from service.ports.positions import PartitionPosition
 from service.ports.projection_store import EventRow
 from service.projection.projector import Projector
-from service.projection.reading import ProjectionAheadError
+from service.projection.reading import ForeignStoreError
 from tests.projection.stage import ALL, PARTITIONS, Delegating, Stage, until, whole
 from tests.queries.lives import life
 
@@ -163,5 +163,5 @@ async def test_a_record_that_cannot_be_read_stops_its_partition_loudly_and_no_ot
 
 async def test_clickhouse_ahead_of_kafka_is_refused(stage: Stage) -> None:
     await stage.store.write_positions([PartitionPosition(EVENTS_TOPIC, 1, 10**9, 10**9 + 1, 0)])
-    with pytest.raises(ProjectionAheadError, match="drop the ClickHouse tables"):
+    with pytest.raises(ForeignStoreError, match="drop the ClickHouse tables"):
         await asyncio.wait_for(Projector(stage.store, Kafka(stage.bootstrap_servers), PARTITIONS).run(), 30)

@@ -107,6 +107,15 @@ ENGINE = ReplacingMergeTree(offset)
 ORDER BY (topic, partition)
 COMMENT '{version}';
 
+-- Which topics these are: one that was made anew has the same name, and another id.
+CREATE TABLE IF NOT EXISTS projector_topics (
+    topic LowCardinality(String),
+    id UUID
+)
+ENGINE = ReplacingMergeTree
+ORDER BY topic
+COMMENT '{version}';
+
 CREATE MATERIALIZED VIEW IF NOT EXISTS task_executions_filler TO task_executions AS
 SELECT executionId, sequence, status, taskId, taskVersion, createdAt, startedAt, completedAt,
     toUnixTimestamp64Milli(completedAt) - toUnixTimestamp64Milli(startedAt) AS durationMs, createdBy, tags
@@ -125,3 +134,4 @@ ALTER TABLE task_executions MODIFY SETTING concurrent_part_removal_threshold = 1
 ALTER TABLE task_executions_by_task MODIFY SETTING concurrent_part_removal_threshold = 1000000;
 ALTER TABLE task_command_rejections MODIFY SETTING concurrent_part_removal_threshold = 1000000;
 ALTER TABLE projector_position MODIFY SETTING concurrent_part_removal_threshold = 1000000;
+ALTER TABLE projector_topics MODIFY SETTING concurrent_part_removal_threshold = 1000000;

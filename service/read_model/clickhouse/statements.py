@@ -42,6 +42,7 @@ LIFE: Final = "(executionId, createdAt)"
 """One life of an execution: should its id ever be used again, the record of one is not taken for the other's."""
 
 REJECTIONS: Final = "SELECT count() AS total FROM task_command_rejections FINAL"
+TOPIC_IDS: Final = "SELECT topic, toString(id) AS id FROM projector_topics FINAL"
 POSITIONS: Final = (
     "SELECT topic, partition, max(p.offset) AS offset, max(endOffset) AS end_offset, "
     "max(toUnixTimestamp64Milli(asOf)) AS as_of FROM projector_position AS p GROUP BY topic, partition"

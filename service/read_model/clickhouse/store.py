@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
+from uuid import UUID
 
 from service.contracts.status import Status
 from service.ports.filters import Filters
@@ -15,6 +16,7 @@ from service.read_model.clickhouse.dropping import AT_ONCE, drop_statements, old
 from service.read_model.clickhouse.statements import (
     POSITIONS,
     REJECTIONS,
+    TOPIC_IDS,
     Statement,
     counts_by_task_statement,
     counts_statement,
@@ -84,6 +86,14 @@ class ClickHouseStore:
     async def ping(self) -> None:
         """See `ReadModel`."""
         await self._driver.query("SELECT 1")
+
+    async def topic_ids(self) -> dict[str, UUID]:
+        """See `ProjectionStore`."""
+        return {row["topic"]: UUID(row["id"]) for row in await self._driver.query(TOPIC_IDS)}
+
+    async def write_topic_ids(self, ids: Mapping[str, UUID]) -> None:
+        """See `ProjectionStore`."""
+        await self._driver.insert("projector_topics", ["topic", "id"], list(ids.items()))
 
     async def insert_events(self, rows: Sequence[EventRow], token: str) -> None:
         """See `ProjectionStore`."""
