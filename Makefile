@@ -22,7 +22,7 @@ $(UV):
 	@$(TOOLS)/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
 .venv/stamp: $(UV) pyproject.toml uv.lock
-	@$(UV) sync --quiet --frozen --extra embedded --python $(PYTHON)
+	@$(UV) sync --quiet --frozen --extra embedded --compile-bytecode --python $(PYTHON)
 	@touch $@
 
 .venv/stamp-run: $(UV) pyproject.toml uv.lock

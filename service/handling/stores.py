@@ -83,11 +83,14 @@ class StateStores:
 
 
 def _remove_left_behind() -> None:
-    """Remove the temporary stores of processes that were killed; those that are in use are locked."""
-    for path in Path(tempfile.gettempdir()).glob(f"{_ASIDE}*"):
+    """Remove the temporary stores of processes that were killed; those that are in use are locked.
+
+    One without tables is as young as it can be: whoever makes it has not locked it yet.
+    """
+    for mark in Path(tempfile.gettempdir()).glob(f"{_ASIDE}*/CURRENT"):
         with suppress(Exception):  # rocksdict has no errors of its own
-            Rdict.destroy(str(path), Options(raw_mode=True))
-            shutil.rmtree(path, ignore_errors=True)
+            Rdict.destroy(str(mark.parent), Options(raw_mode=True))
+            shutil.rmtree(mark.parent, ignore_errors=True)
 
 
 def distrust(mark: Mark | None, origin: str, topic: StateTopic, now: Timestamp) -> str | None:

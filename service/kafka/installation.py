@@ -84,7 +84,8 @@ async def watch_installation(kafka: Kafka, recorded: Installation, names: Collec
     Raises:
         InstallationError: a topic was made anew.
     """
-    while True:
+    me = asyncio.current_task()
+    while me is None or not me.cancelling():  # aiokafka swallows a cancel that comes while it closes
         await asyncio.sleep(WATCH_SECONDS)
         with suppress(KafkaError):
             await verify_installation(kafka, recorded, names)

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
@@ -58,11 +58,16 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
 
 
+def _drain(stderr: IO[str]) -> None:
+    with suppress(ValueError):  # it is closed at the end
+        deque(stderr, 0)
+
+
 def _addresses(stderr: IO[str]) -> tuple[str, str]:
     said = []
     for line in stderr:
         said.append(line)
         if found := re.search(r"Ready\..* Kafka: (\S+)\. API: (\S+)\.$", line):
-            Thread(target=deque, args=(stderr, 0), daemon=True).start()  # a full pipe would stop the service
+            Thread(target=_drain, args=(stderr,), daemon=True).start()  # a full pipe would stop the service
             return found[1], found[2]
     raise AssertionError(f"the service ended:\n{''.join(said)}")
