@@ -125,6 +125,8 @@ async def restore(topic: StateTopic, store: StateStore, records: StoreRecords, p
     """
     offset = max(store.offset, topic.begin)
     progress.begins(offset, topic.end)
+    if offset >= topic.end:
+        return  # without an assignment: to stop a consumer right after one takes aiokafka many seconds
     topic.reader.assign([topic.tp])
     topic.reader.seek(topic.tp, offset)
     while offset < topic.end:
