@@ -171,7 +171,7 @@ class EmbeddedBroker:
             producer = AIOKafkaProducer(bootstrap_servers=self.bootstrap_servers, transactional_id="embedded-start")
             try:
                 await producer.start()
-            except KafkaError:
+            except (KafkaError, AssertionError):  # aiokafka asserts that there are brokers; a young one knows of none
                 continue
             else:
                 return

@@ -192,6 +192,7 @@ class World:
         """Create a topic with one partition, on these brokers."""
         named = {key.replace("_", "."): value for key, value in config.items()}
         topic = NewTopic(name, 1, replica_assignment=[[*brokers]], config=named)
+        await asyncio.to_thread(self.admin.list_topics, timeout=10)  # librdkafka gives up what waits on a first address
         await asyncio.to_thread(self.admin.create_topics([topic])[name].result, 10)
 
     async def delete_topic(self, name: str) -> None:
