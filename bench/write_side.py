@@ -18,7 +18,7 @@ import typer
 
 from bench.cluster import Cluster
 from bench.latency import latency
-from bench.peers import PEER, Peers
+from bench.peers import OTHERS, PEER, Peer
 from bench.restart import restart
 from bench.throughput import throughput
 from bench.workload import TYPES, lives
@@ -95,28 +95,31 @@ class Bench:
         """Fill both topics once; every measurement begins with nothing written."""
         self.cluster.empty(commands=True)
         total = self.cluster.fill(lives(self.executions))
-        for peers in self._theirs(self.executions):
-            peers.fill()
+        peers = self._peers(self.executions)
+        for peer in peers[:1]:
+            peer.fill()
         for count in processes * rounds:
             self._note(throughput(self.cluster, total, count, self.log))
-            for peers in self._theirs(self.executions):
-                self._note(peers.throughput(count))
+            for peer in peers:
+                self._note(peer.throughput(count))
 
     def latency(self) -> None:
         """Measure at 500 commands a second."""
         self._note(latency(self.cluster, self.log))
-        for peers in self._theirs(self.executions):
-            self._note(peers.latency())
+        for peer in self._peers(self.executions):
+            self._note(peer.latency())
 
     def restart(self) -> None:
         """Measure with half of the executions open."""
         count = self.executions // 2
         self._note(restart(self.cluster, count, self.log))
-        for peers in self._theirs(count):
-            self._note(peers.restart())
+        for peer in self._peers(count):
+            self._note(peer.restart())
 
-    def _theirs(self, executions: int) -> list[Peers]:
-        return [Peers(self.peers, self.cluster.servers, executions)] if self.peers else []
+    def _peers(self, executions: int) -> list[Peer]:
+        if self.peers is None:
+            return []
+        return [Peer(name, self.peers, self.cluster.servers, executions) for name in (PEER, *OTHERS)]
 
     def _note(self, result: Result) -> None:
         self.results.append(result)
