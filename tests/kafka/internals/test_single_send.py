@@ -15,7 +15,7 @@ from aiokafka.protocol.transaction import (
     TxnOffsetCommitRequest,
 )
 
-from service.contracts.topics import COMMANDS_TOPIC, EVENTS_TOPIC
+from service.contracts.topics import COMMANDS_TOPIC, REPLIES_TOPIC
 from service.kafka.internals.single_send import UnknownOutcomeError, end_by_force, send_once
 
 ONCE = [EndTxnRequest, TxnOffsetCommitRequest, AddOffsetsToTxnRequest, AddPartitionsToTxnRequest]
@@ -35,7 +35,7 @@ async def test_all_requests_of_a_transaction_go_through_the_clients_send(kafka: 
         send_once(producer)
         async with producer.transaction():
             await producer.send_offsets_to_transaction({TopicPartition(COMMANDS_TOPIC, 0): 0}, "internals")
-            await producer.send_and_wait(EVENTS_TOPIC, b"{}", partition=0)
+            await producer.send_and_wait(REPLIES_TOPIC, b"{}", partition=0)
     assert {*ONCE, ProduceRequest} <= {*sent}
 
 
@@ -66,7 +66,7 @@ async def test_after_an_end_by_force_nothing_runs(kafka: str) -> None:
     producer = AIOKafkaProducer(bootstrap_servers=kafka)
     await producer.start()
     try:
-        await producer.send_and_wait(EVENTS_TOPIC, b"{}", partition=0)
+        await producer.send_and_wait(REPLIES_TOPIC, b"{}", partition=0)
         sender, connections = producer._sender.sender_task, [*producer.client._conns.values()]
         assert any(connection.connected() for connection in connections)
         await end_by_force(producer, 3)
