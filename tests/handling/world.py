@@ -122,10 +122,14 @@ class Running:
         }
 
     async def all_open(self, partitions: Iterable[int] = range(PARTITIONS)) -> Self:
-        """Return once it has opened all these partitions."""
-        await eventually(
-            lambda: all(n in self.owners and self.owners[n].is_open for n in partitions), f"{partitions} are open"
-        )
+        """Return once it has opened all these partitions; raises what the handler has ended with."""
+
+        def are_open() -> bool:
+            if self.task.done():
+                self.task.result()
+            return all(n in self.owners and self.owners[n].is_open for n in partitions)
+
+        await eventually(are_open, f"{partitions} are open")
         return self
 
 
