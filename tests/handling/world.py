@@ -7,11 +7,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
+import stamina
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer.fetcher import READ_COMMITTED
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.record.memory_records import _MemoryRecordsPy
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 from pydantic import BaseModel
 from uuid_utils.compat import uuid7
@@ -55,6 +56,11 @@ async def eventually(condition: Callable[[], object], what: str, seconds: float 
                 await asyncio.sleep(0.005)
     except TimeoutError:
         raise AssertionError(f"within {seconds} s, it did not happen that {what}") from None
+
+
+def _was_given_up(error: Exception) -> bool:
+    """Whether librdkafka only lost sight of the broker it had asked: one that has just come, or has just gone."""
+    return isinstance(error, KafkaException) and error.args[0].code() == KafkaError._DESTROY_BROKER
 
 
 def header(record: Record, name: str) -> str | None:
@@ -196,8 +202,13 @@ class World:
         """Create a topic with one partition, on these brokers."""
         named = {key.replace("_", "."): value for key, value in config.items()}
         topic = NewTopic(name, 1, replica_assignment=[[*brokers]], config=named)
-        await asyncio.to_thread(self.admin.list_topics, timeout=10)  # librdkafka gives up what waits on a first address
-        await asyncio.to_thread(self.admin.create_topics([topic])[name].result, 10)
+        async for attempt in stamina.retry_context(_was_given_up, timeout=SECONDS):
+            with attempt:
+                try:
+                    await asyncio.to_thread(self.admin.create_topics([topic])[name].result, 10)
+                except KafkaException as error:
+                    if attempt.num == 1 or error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                        raise
 
     async def delete_topic(self, name: str) -> None:
         """Delete a topic."""
