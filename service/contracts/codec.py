@@ -60,9 +60,9 @@ def read(raw: bytes, max_depth: int = MAX_DEPTH) -> tuple[Any, bytes]:
     """
     outline = raw.translate(_OUTLINE)
     if (
-        b"\\u" not in raw
+        not (b"\\" in raw and b"\\u" in raw)  # few have any, and one byte is found faster than two
         and _LONG_NUMBER not in outline
-        and (outline.count(b"[") <= max_depth or not _is_deeper(raw, max_depth))
+        and (len(raw) <= max_depth or outline.count(b"[") <= max_depth or not _is_deeper(raw, max_depth))
     ):
         try:
             value = _decoder.decode(raw)

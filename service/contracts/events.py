@@ -17,12 +17,12 @@ from pydantic import JsonValue
 
 from service.contracts.codec import decode
 from service.contracts.status import Status
-from service.contracts.timestamps import Timestamp, decode_hook, encode_hook
+from service.contracts.timestamps import Timestamp, decode_hook, rfc3339
 
 SCHEMA_VERSION: Final = 2
 """What is written. Version 1 had neither `schemaVersion` nor `occurredAt`."""
 
-_encoder: Final = msgspec.json.Encoder(enc_hook=encode_hook)
+_encoder: Final = msgspec.json.Encoder(enc_hook=rfc3339)
 
 
 class TaskExecutionEvent(

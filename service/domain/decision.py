@@ -55,7 +55,7 @@ class Request(Struct, frozen=True, gc=False):
     at: Timestamp
 
 
-class Decision(Struct, frozen=True):
+class Decision(Struct, frozen=True, gc=False):
     """What is to happen, all of it or nothing.
 
     `events` happen to the execution, in order. `commands` are then sent, to any execution. `timers` are those of the

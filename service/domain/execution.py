@@ -1,7 +1,6 @@
 """TaskExecution, the aggregate, as the write side remembers it: what events and decisions make of it."""
 
 from collections.abc import Iterable
-from functools import reduce
 from typing import Final
 
 from msgspec import Struct
@@ -68,7 +67,9 @@ def evolve(state: Execution | None, event: TaskExecutionEvent) -> Execution:
 
 def folded(state: Execution | None, events: Iterable[Event]) -> Execution | None:
     """The state after all of these events."""
-    return reduce(evolve, events, state)
+    for event in events:
+        state = evolve(state, event)
+    return state
 
 
 def as_told(state: Execution, command: Remembered) -> Execution:

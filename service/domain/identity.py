@@ -1,6 +1,7 @@
 """Identity is idempotency: one command, by its CloudEvents (source, id), is one id for ever."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from hashlib import blake2b
 from itertools import count
 from typing import Any, Final
@@ -43,4 +44,11 @@ def command_hash(type_: str, data: Any) -> str:  # noqa: ANN401 - JSON is any
 
 def payload_hash(type_: str, payload: bytes) -> str:
     """The same of a payload that is sorted JSON already: BLAKE2b-128 of the type and it."""
-    return blake2b(b"%b\n%b" % (type_.encode(), payload), digest_size=16).hexdigest()
+    begun = _hash_of_type(type_).copy()
+    begun.update(payload)
+    return begun.hexdigest()
+
+
+@lru_cache(maxsize=64)  # there are few, and to begin is half of the work
+def _hash_of_type(type_: str) -> blake2b:
+    return blake2b(b"%b\n" % type_.encode(), digest_size=16)

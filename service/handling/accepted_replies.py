@@ -12,10 +12,10 @@ from msgspec import Struct
 from service.contracts.events import TaskExecutionEvent
 from service.contracts.replies import Outcome, Position
 from service.contracts.status import Status
-from service.contracts.timestamps import Timestamp, encode_hook
+from service.contracts.timestamps import Timestamp, rfc3339
 from service.domain.view import payloads_of
 
-_encoder: Final = msgspec.json.Encoder(enc_hook=encode_hook)
+_encoder: Final = msgspec.json.Encoder(enc_hook=rfc3339)
 
 
 class _Metadata(Struct, kw_only=True, rename="camel", omit_defaults=True, gc=False):

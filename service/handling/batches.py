@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from aiokafka import AIOKafkaProducer
+from msgspec import Struct
 
 from service.contracts.envelope import Headers
 
@@ -12,7 +13,7 @@ Place = tuple[str, int]
 """A topic and one of its partitions."""
 
 
-class Outgoing(NamedTuple):
+class Outgoing(Struct, frozen=True, gc=False):
     """A record to be written; `timestamp` in epoch milliseconds."""
 
     key: bytes | None
@@ -45,13 +46,12 @@ class Batches:
 
     def put(self, topic: str, partition: int, record: Outgoing) -> None:
         """Add a record to its partition."""
-        key, value, headers, timestamp = record
         batches = self.packed.get((topic, partition))
         if batches is None:
             batches = self.packed[topic, partition] = [self._new_batch()]
-        if batches[-1].append(timestamp=timestamp, key=key, value=value, headers=headers) is None:  # it is full
+        if _append(batches[-1], record) is None:  # it is full
             batches.append(self._new_batch())
-            batches[-1].append(timestamp=timestamp, key=key, value=value, headers=headers)
+            _append(batches[-1], record)
 
     async def send(self, producer: AIOKafkaProducer) -> dict[Place, list[int]]:
         """Send all, and return the offsets they got.
@@ -69,3 +69,7 @@ class Batches:
         for (place, count, _), metadata in zip(sent, done, strict=True):
             offsets.setdefault(place, []).extend(range(metadata.offset, metadata.offset + count))
         return offsets
+
+
+def _append(batch: BatchBuilder, record: Outgoing) -> object | None:
+    return batch.append(timestamp=record.timestamp, key=record.key, value=record.value, headers=record.headers)

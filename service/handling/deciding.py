@@ -44,7 +44,7 @@ class Known(Struct, frozen=True):
 
 
 @final
-class Accepted(Struct, frozen=True):
+class Accepted(Struct, frozen=True, gc=False):
     """The command made something happen: `bodies` are the decision's events as JSON, `state` is what they lead to."""
 
     outcome: ClassVar = "accepted"
@@ -57,7 +57,7 @@ class Accepted(Struct, frozen=True):
 
 
 @final
-class Repeated(Struct, frozen=True):
+class Repeated(Struct, frozen=True, gc=False):
     """The command says what is already so. `execution` is what the first asker was told."""
 
     outcome: ClassVar = "duplicate"
@@ -67,7 +67,7 @@ class Repeated(Struct, frozen=True):
 
 
 @final
-class Refused(Struct, frozen=True):
+class Refused(Struct, frozen=True, gc=False):
     """The command is not valid, or not possible now."""
 
     outcome: ClassVar = "rejected"
@@ -77,7 +77,7 @@ class Refused(Struct, frozen=True):
 
 
 @final
-class Misplaced(Struct, frozen=True):
+class Misplaced(Struct, frozen=True, gc=False):
     """The execution belongs to another partition: the record is passed on to it as it is."""
 
     outcome: ClassVar = "forwarded"

@@ -1,10 +1,11 @@
 """Stage 1, read: what a record says. Pure: nothing is looked up, and nothing is decided."""
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from service.contracts.attributes import MAX_ATTRIBUTE
 from service.contracts.codec import sorted_json
@@ -19,7 +20,7 @@ from service.kafka.murmur2 import partition_of
 from service.kafka.records import CutValue, Record
 
 
-class ReplyAddress(Struct, frozen=True):
+class ReplyAddress(Struct, frozen=True, gc=False):
     """Where the asker wants the reply: a topic, which may not exist, and the correlation id as it came."""
 
     topic: str
@@ -27,7 +28,7 @@ class ReplyAddress(Struct, frozen=True):
 
 
 @final
-class Readable(Struct, frozen=True):
+class Readable(Struct, frozen=True, gc=False):
     """A command, its identity and hash, and the execution that it is about."""
 
     record: Record
@@ -40,7 +41,7 @@ class Readable(Struct, frozen=True):
 
 
 @final
-class Unreadable(Struct, frozen=True):
+class Unreadable(Struct, frozen=True, gc=False):
     """No valid command. `rest` is what can be read of an ExecuteTask: its definition may have more to say of it."""
 
     record: Record

@@ -30,6 +30,7 @@ _MAX_HEADERS: Final = 32
 _MAX_NAMES: Final = 1_024
 _REQUIRED: Final = {"ce_specversion", "ce_id", "ce_source", "ce_type"}
 _JSON: Final = JSON.encode()
+_PRINTABLE: Final = bytes(range(0x20, 0x7F))
 
 
 class Glance(Struct, frozen=True, gc=False):
@@ -73,19 +74,15 @@ def glance(record: Record) -> Glance | None:
         layout = _layouts[names]
     except KeyError:
         layout = _learn(names)
-    if layout is None or None in values:
+    if layout is None or None in values or values[layout.specversion] != b"1.0":
         return None
-    written = layout.attributes(values)
-    together = b"".join(written)
-    if (
-        values[layout.specversion] != b"1.0"
-        or b"" in written
-        or len(together) > MAX_ATTRIBUTE
-        or not together.isascii()
-        or not together.decode().isprintable()
-        or layout.size + len(b"".join(values)) + len(raw) + len(record.key or b"") > MAX_COMMAND_BYTES
-    ):
+    together = b"".join(values)
+    if layout.size + len(together) + len(raw) + len(record.key or b"") > MAX_COMMAND_BYTES:
         return None
+    if b"" in values or not _is_plain(together):  # it may be no attribute that is odd
+        written = layout.attributes(values)
+        if b"" in written or not _is_plain(b"".join(written)):
+            return None
     if layout.content_type is not None:
         content_type = values[layout.content_type]
         if content_type != _JSON and is_structured(content_type):
@@ -110,6 +107,10 @@ def glance(record: Record) -> Glance | None:
         None if layout.reply_to is None else values[layout.reply_to],
         None if layout.correlation_id is None else values[layout.correlation_id],
     )
+
+
+def _is_plain(text: bytes) -> bool:
+    return len(text) <= MAX_ATTRIBUTE and not text.translate(None, _PRINTABLE)
 
 
 def _learn(names: tuple[str, ...]) -> _Layout | None:

@@ -11,7 +11,7 @@ from service.handling.timeouts import Timeouts
 from service.kafka.connection import Kafka
 from service.kafka.internals.single_send import end_by_force, leave_nothing, send_once
 
-MAX_SENT_BATCH_BYTES: Final = 900_000
+MAX_SENT_BATCH_BYTES: Final = 128_000
 """Fits every topic of ours and a client's reply topic with the broker's default limit of 1 MiB."""
 
 log = structlog.get_logger(__name__)

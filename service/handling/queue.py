@@ -2,10 +2,8 @@
 
 from collections import deque
 from collections.abc import Sequence
-from itertools import chain
 from typing import Final
 
-from service.kafka.internals.patient_reader import HEADER_COST
 from service.kafka.records import Record
 
 MAX_BATCH_RECORDS: Final = 3000
@@ -19,17 +17,15 @@ class CommandQueue:
 
     def __init__(self) -> None:
         self.end = self.size = 0
-        self._records: deque[tuple[Record, int]] = deque()
+        self._records: deque[Record] = deque()
 
     def __len__(self) -> int:
         return len(self._records)
 
     def put(self, records: Sequence[Record]) -> None:
         """Take in records, at least one."""
-        for record in records:
-            size = _size(record)
-            self._records.append((record, size))
-            self.size += size
+        self._records += records
+        self.size += sum(record.size for record in records)
         self.end = records[-1].offset + 1
 
     def take_batch(self, most: int = MAX_BATCH_RECORDS) -> list[Record]:
@@ -37,18 +33,16 @@ class CommandQueue:
         batch: list[Record] = []
         size = 0
         while self._records and len(batch) < most and size < MAX_BATCH_BYTES:
-            record, bytes_ = self._records.popleft()
-            size += bytes_
+            record = self._records.popleft()
+            size += record.size
             batch.append(record)
         self.size -= size
         return batch
 
     def put_back(self, records: Sequence[Record]) -> None:
         """Take in again what was taken last, before all others."""
-        for record in reversed(records):
-            size = _size(record)
-            self._records.appendleft((record, size))
-            self.size += size
+        self._records.extendleft(reversed(records))
+        self.size += sum(record.size for record in records)
 
     def clear(self) -> None:
         """Drop everything."""
@@ -59,12 +53,3 @@ class CommandQueue:
         """Drop everything; what comes next is fetched from this offset on."""
         self.clear()
         self.end = offset
-
-
-def _size(record: Record) -> int:
-    headers = record.headers
-    size = len(record.value or b"") + len(record.key or b"") + HEADER_COST * len(headers)
-    try:
-        return size + sum(map(len, chain.from_iterable(headers)))
-    except TypeError:  # a header without a value
-        return size + sum(len(name) + len(value or b"") for name, value in headers)

@@ -2,10 +2,23 @@
 
 from typing import Self
 
-from aiokafka import ConsumerRecord
+from msgspec import Struct
 
-Record = ConsumerRecord[bytes, bytes]
-"""Key and value are bytes, or None where absent; header values likewise, whatever the annotation says."""
+
+class Record(Struct, frozen=True, gc=False):
+    """A record and its place: aiokafka's ConsumerRecord without what nobody asks for, made in half the time.
+
+    `timestamp` is in epoch milliseconds; `size` about what it takes in memory, in bytes, 0 where that is not known.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...]
+    size: int = 0
 
 
 class CutValue(bytes):

@@ -34,9 +34,8 @@ def raw_record(  # noqa: PLR0913 - one for each part of a record
 ) -> Record:
     """A record of the commands topic, as a consumer gets it."""
     return Record(
-        topic=COMMANDS_TOPIC, partition=partition, offset=offset, timestamp=timestamp, timestamp_type=0, key=key,
-        value=value, checksum=None, serialized_key_size=len(key or b""), serialized_value_size=len(value or b""),
-        headers=tuple(headers),
+        topic=COMMANDS_TOPIC, partition=partition, offset=offset, timestamp=timestamp, key=key, value=value,
+        headers=tuple(headers), size=len(value or b""),
     )  # fmt: skip
 
 

@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 import pytest
-from aiokafka import ConsumerRecord
 
 from service.contracts.topics import DEFINITIONS_TOPIC, MAX_RECORD_BYTES
 from service.domain.definitions import MAX_REASON, Definition
@@ -24,8 +23,7 @@ STRUCTURED = (("content-type", b"application/cloudevents+json"),)
 
 def record(value: Any, key: bytes | None = b"a:b@1.0.0", headers: tuple[tuple[str, bytes], ...] = ()) -> Record:
     raw = value if value is None or isinstance(value, bytes) else json.dumps(value).encode()
-    size = len(raw or b"")
-    return ConsumerRecord(DEFINITIONS_TOPIC, 0, 7, 0, 0, key, raw, None, len(key or b""), size, headers)
+    return Record(DEFINITIONS_TOPIC, 0, 7, 0, key, raw, headers)
 
 
 def read(value: Any, key: bytes | None = b"a:b@1.0.0", headers: tuple[tuple[str, bytes], ...] = ()) -> Any:

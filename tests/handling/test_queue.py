@@ -18,22 +18,6 @@ def a_queue(*offsets: int) -> CommandQueue:
     return queue
 
 
-@pytest.mark.parametrize(
-    ("record", "size"),
-    [
-        (a_record(value=None), 0),
-        (a_record(value=b"123"), 3),
-        (a_record(value=b"123", key=b"12"), 5),
-        (a_record(value=None, headers=[("name", None)]), 104),  # a header's own objects take room as well
-        (a_record(value=b"1", headers=[("a", b"12"), ("b", b"")]), 205),
-    ],
-)
-def test_the_size_of_a_record_is_what_it_takes_in_memory(record: Record, size: int) -> None:
-    queue = CommandQueue()
-    queue.put([record])
-    assert queue.size == size
-
-
 def test_the_size_is_that_of_what_waits() -> None:
     queue = a_queue(0, 1, 2)
     assert (queue.size, len(queue)) == (15, 3)

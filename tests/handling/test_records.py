@@ -92,8 +92,8 @@ def causing(*commands: Command, cause: Accepted | None = None) -> list[Outgoing]
 
 
 def read(record: Outgoing) -> Readable:
-    key, value, headers, timestamp = record
-    found = CommandReader(0, 1).read(raw_record(value, headers, key=key, timestamp=timestamp, offset=99))
+    copy = raw_record(record.value, record.headers, key=record.key, timestamp=record.timestamp, offset=99)
+    found = CommandReader(0, 1).read(copy)
     assert isinstance(found, Readable), found
     return found
 

@@ -1,15 +1,14 @@
 """Poison: every record that is no valid command gets one rejection with its bytes, and its partition goes on."""
 
 from base64 import b64decode
-from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
 import pytest
-from aiokafka import ConsumerRecord
 from confluent_kafka import Producer
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from service.contracts.envelope import MAX_COMMAND_DEPTH
 from service.contracts.problems import Code, problem
@@ -196,7 +195,7 @@ def test_whatever_is_refused_the_projector_can_read_the_rejection(
     headers: list[tuple[str, bytes | None]], key: bytes | None, value: bytes | None, timestamp: int
 ) -> None:
     """What we write, we must be able to read: else a partition of the projection stops."""
-    record: Record = ConsumerRecord(COMMANDS_TOPIC, 1, 7, timestamp, 0, key, value, None, 0, 0, tuple(headers))  # type: ignore[arg-type]  # as aiokafka has it
+    record = Record(COMMANDS_TOPIC, 1, 7, timestamp, key, value, tuple(headers))
     flaw = problem(Code.UNKNOWN_COMMAND, "no such command")
     written = rejection_record(Refused(record, None, flaw), utc_now())
     assert b"\\u0000" not in (written.value or b"")

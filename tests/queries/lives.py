@@ -5,8 +5,6 @@ from datetime import UTC, timedelta
 from typing import Any
 from uuid import UUID, uuid5
 
-from aiokafka import ConsumerRecord
-
 from service.contracts.envelope import envelope_headers
 from service.contracts.events import (
     Event,
@@ -92,10 +90,7 @@ def record(event: Event, offset: int, partition: int = 0) -> Record:
 def raw_record(
     topic: str, value: bytes | None, sent: list[tuple[str, bytes]], offset: int = 0, partition: int = 0
 ) -> Record:
-    return ConsumerRecord(
-        topic=topic, partition=partition, offset=offset, timestamp=0, timestamp_type=0, key=None, value=value,
-        checksum=None, serialized_key_size=0, serialized_value_size=0, headers=tuple(sent),
-    )  # fmt: skip
+    return Record(topic, partition, offset, timestamp=0, key=None, value=value, headers=tuple(sent))
 
 
 def records(events: Iterable[Event], partition: int = 0) -> Iterator[Record]:

@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from aiokafka import ConsumerRecord
-
 from service.kafka.records import Record
 
 VERSION_1, VERSION_2 = (Path(__file__).parent / f"version_{number}" for number in (1, 2))
@@ -17,10 +15,9 @@ def records(name: str, version: Path = VERSION_1) -> Iterator[Record]:
     for line in (version / f"{name}.jsonl").read_text(encoding="utf-8").splitlines():
         recorded = json.loads(line)
         key, value = (part and part.encode() for part in (recorded["key"], recorded["value"]))
-        yield ConsumerRecord(
+        yield Record(
             topic=recorded["topic"], partition=recorded["partition"], offset=recorded["offset"],
-            timestamp=recorded["timestamp"], timestamp_type=0, key=key, value=value, checksum=None,
-            serialized_key_size=0, serialized_value_size=0,
+            timestamp=recorded["timestamp"], key=key, value=value,
             headers=tuple((header, content.encode()) for header, content in recorded["headers"]),
         )  # fmt: skip
 

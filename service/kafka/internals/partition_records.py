@@ -17,6 +17,7 @@ from service.kafka.internals.patient_reader import (
     HEADER,
     HEADER_COST,
     MAX_HEADERS,
+    ReadRecord,
     read_patiently,
 )
 from service.kafka.records import Record
@@ -77,15 +78,20 @@ class BoundedRecords(PartitionRecords):
 
     def _read(self, packed: memoryview, batch: Any) -> Iterator[Record | None]:  # noqa: ANN401 - aiokafka's
         size, is_read = MAX_AT_ONCE_BYTES, False
+        topic, partition = self._tp
         try:
             plain, size = _at_once(packed, batch)
+            share = size // max(HEADER.unpack_from(packed)[-1], 1)  # as good as each one's own size, and quicker told
             for record in plain:
                 if record.offset >= self.next_fetch_offset:
                     headers = len(record.headers)
                     if headers > MAX_HEADERS:
                         raise _PatienceNeeded  # noqa: TRY301 - not an error at all
                     self.next_fetch_offset = record.offset + 1
-                    yield self._consumer_record(self._tp, record)
+                    yield Record(
+                        topic, partition, record.offset, record.timestamp, record.key, record.value,
+                        tuple(record.headers), share + HEADER_COST * headers,
+                    )  # fmt: skip
                     if headers > _FEW_HEADERS:
                         yield from self._spend(headers * HEADER_COST)
             is_read = True
@@ -109,7 +115,10 @@ class BoundedRecords(PartitionRecords):
                     yield from self._spend(STEP)
                 elif record.offset >= self.next_fetch_offset:
                     self.next_fetch_offset = record.offset + 1
-                    yield self._consumer_record(self._tp, record)
+                    headers = tuple(record.headers)
+                    yield Record(
+                        *self._tp, record.offset, record.timestamp, record.key, record.value, headers, _size(record)
+                    )
         finally:
             self.turn.patient = None
 
@@ -122,6 +131,11 @@ class BoundedRecords(PartitionRecords):
 
 class _PatienceNeeded(Exception):  # noqa: N818 - not an error at all
     """The batch is too large to be read at once, or has a record with too many headers."""
+
+
+def _size(record: ReadRecord) -> int:
+    size = len(record.value or b"") + len(record.key or b"") + HEADER_COST * len(record.headers)
+    return size + sum(len(name) + len(value or b"") for name, value in record.headers)
 
 
 def _at_once(packed: memoryview, batch: Any) -> tuple[Any, int]:  # noqa: ANN401 - aiokafka's
