@@ -1,10 +1,10 @@
 from base64 import b64encode
-from dataclasses import replace
 from datetime import UTC
 from uuid import UUID
 
 import pytest
 from aiokafka import TopicPartition
+from msgspec.structs import replace
 
 from service.contracts.codec import encode
 from service.contracts.envelope import Headers, envelope_headers
