@@ -1,9 +1,9 @@
 """Stage 1, read: what a record says, whatever a client put into it; and no broker is needed to say it."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from service.contracts.attributes import MAX_ATTRIBUTE
 from service.contracts.commands import ExecuteTask, StartTaskExecution

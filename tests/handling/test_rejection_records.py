@@ -2,11 +2,11 @@
 
 import json
 from base64 import b64decode
-from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from service.contracts.envelope import SOURCE
 from service.contracts.problems import Code, problem
