@@ -13,7 +13,7 @@ from service.domain.definitions import Definition
 from service.handling import metrics
 from service.handling.definition_records import read_definition
 from service.kafka.connection import Kafka
-from service.kafka.records import Record
+from service.kafka.records import Record, get_many
 
 _PAUSE_SECONDS: Final = 0.2
 _LOGGED: Final = 1_000
@@ -60,7 +60,7 @@ class DefinitionsTable:
         """Follow the topic until cancelled."""
         while True:
             try:
-                fetched = await self._consumer.getmany(timeout_ms=100, max_records=_MAX_RECORDS)
+                fetched = await get_many(self._consumer, 100, _MAX_RECORDS)
             except KafkaError as error:
                 log.warning("definitions_read_failed", error=repr(error))
                 for tp, offset in self._taken_to.items():  # what getmany() had taken is lost with its exception

@@ -76,13 +76,9 @@ def glance(record: Record) -> Glance | None:
         layout = _learn(names)
     if layout is None or None in values or values[layout.specversion] != b"1.0":
         return None
-    together = b"".join(values)
-    if layout.size + len(together) + len(raw) + len(record.key or b"") > MAX_COMMAND_BYTES:
+    size = layout.size + sum(map(len, values)) + len(raw) + len(record.key or b"")
+    if size > MAX_COMMAND_BYTES or not (_are_plain(values) or _are_plain(layout.attributes(values))):
         return None
-    if b"" in values or not _is_plain(together):  # it may be no attribute that is odd
-        written = layout.attributes(values)
-        if b"" in written or not _is_plain(b"".join(written)):
-            return None
     if layout.content_type is not None:
         content_type = values[layout.content_type]
         if content_type != _JSON and is_structured(content_type):
@@ -109,8 +105,9 @@ def glance(record: Record) -> Glance | None:
     )
 
 
-def _is_plain(text: bytes) -> bool:
-    return len(text) <= MAX_ATTRIBUTE and not text.translate(None, _PRINTABLE)
+def _are_plain(texts: tuple[bytes, ...]) -> bool:
+    together = b"".join(texts)
+    return len(together) <= MAX_ATTRIBUTE and b"" not in texts and not together.translate(None, _PRINTABLE)
 
 
 def _learn(names: tuple[str, ...]) -> _Layout | None:

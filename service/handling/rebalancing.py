@@ -97,7 +97,8 @@ class PartitionGroup(ConsumerRebalanceListener):
         assert consumer is not None  # noqa: S101 - FastStream has made it when it calls us
         if consumer is self._consumer:
             return consumer
-        self._consumer, getmany = consumer, consumer.getmany
+        self._consumer = consumer
+        getmany: Any = consumer.getmany
 
         async def stamped(*partitions: TopicPartition, **options: Any) -> dict[TopicPartition, list[Record]]:  # noqa: ANN401 - aiokafka's own signature
             try:
@@ -108,7 +109,7 @@ class PartitionGroup(ConsumerRebalanceListener):
             self._stamp = {number: owner.epoch for number, owner in self._owners.items() if owner.is_open}
             return fetched
 
-        consumer.getmany = stamped  # type: ignore[method-assign]  # this one instance only
+        consumer.getmany = stamped  # type: ignore[method-assign, assignment]  # this one instance only
         return consumer
 
     # -- what it has open

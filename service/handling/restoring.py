@@ -22,7 +22,7 @@ from service.handling.snapshots import (
 from service.handling.state_store import Mark, StateRecord, StateStore
 from service.handling.state_topic import StateTopic
 from service.handling.timer_keys import timer_key
-from service.kafka.records import Record
+from service.kafka.records import Record, get_many
 
 CHUNK: Final = 2_000
 """So many records at a time, some 10 ms: then everything else has its turn."""
@@ -130,7 +130,7 @@ async def restore(topic: StateTopic, store: StateStore, records: StoreRecords, p
     topic.reader.assign([topic.tp])
     topic.reader.seek(topic.tp, offset)
     while offset < topic.end:
-        fetched = await topic.reader.getmany(timeout_ms=_POLL_MS, max_records=CHUNK)
+        fetched = await get_many(topic.reader, _POLL_MS, CHUNK)
         # position(), not the last record's offset: a transaction's end marker stands behind its records.
         offset = await topic.reader.position(topic.tp)
         await until_ready(store)

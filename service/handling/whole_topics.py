@@ -7,7 +7,7 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from service.kafka.connection import Kafka
-from service.kafka.records import Record
+from service.kafka.records import Record, get_many
 
 CHUNK: Final = 1_000
 _POLL_MS: Final = 500
@@ -37,7 +37,7 @@ async def reading(
             consumer.seek(tp, offset)
         total = left = sum(ends[tp] - offsets[tp] for tp in tps)
         while left > 0:
-            fetched = await consumer.getmany(timeout_ms=_POLL_MS, max_records=CHUNK)
+            fetched = await get_many(consumer, _POLL_MS, CHUNK)
             yield [record for records in fetched.values() for record in records]
             left = sum([max(ends[tp] - await consumer.position(tp), 0) for tp in tps])
             tell(what, total - left, total)

@@ -1,7 +1,8 @@
 """A consumed record as all of our consumers see it: nothing is deserialised for us."""
 
-from typing import Self
+from typing import Any, Self
 
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from msgspec import Struct
 
 
@@ -17,8 +18,15 @@ class Record(Struct, frozen=True, gc=False):
     timestamp: int
     key: bytes | None
     value: bytes | None
-    headers: tuple[tuple[str, bytes | None], ...]
+    headers: tuple[tuple[str, bytes], ...]
+    """In order; a value is None where the client gave none, whatever the annotation says: as aiokafka has it."""
     size: int = 0
+
+
+async def get_many(consumer: AIOKafkaConsumer, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[Record]]:
+    """What getmany() gives where fetching is bounded (`bound_fetching`), which aiokafka's annotations do not know."""
+    fetched: Any = await consumer.getmany(timeout_ms=timeout_ms, max_records=max_records)
+    return fetched  # type: ignore[no-any-return]
 
 
 class CutValue(bytes):

@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError
 from service.contracts.readiness import STARTING, Readiness
 from service.contracts.topics import EVENTS_TOPIC, REJECTIONS_TOPIC
 from service.kafka.connection import Kafka
+from service.kafka.records import get_many
 from service.ports.errors import UnavailableError
 from service.ports.positions import PartitionPosition
 from service.ports.projection_store import ProjectionStore
@@ -79,7 +80,7 @@ class Projector:
             for partition in live:
                 metrics.BLOCKED.labels(*partition).set(0)
             while True:
-                records = await consumer.getmany(timeout_ms=COMMIT_MS, max_records=MAX_ROWS)
+                records = await get_many(consumer, COMMIT_MS, MAX_ROWS)
                 batch = await asyncio.to_thread(make_batch, records, self._kafka)
                 await self._insert(batch)
                 await self._commit(consumer, live, batch)

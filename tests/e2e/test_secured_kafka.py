@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from aiokafka.abc import AbstractTokenProvider
 from httpx2 import AsyncClient
 
@@ -22,7 +22,6 @@ from service.handling.handler import HandlerOptions, running_handler
 from service.kafka.connection import Kafka
 from service.kafka.internals.knocking import KafkaRefusedError
 from service.kafka.provisioning import ensure_topics
-from service.kafka.records import Record
 from service.kafka.security import Sasl, Security, Tls
 from service.runtime.running import Role
 from service.settings import Settings
@@ -206,7 +205,7 @@ async def eventually_answered(client: CommandClient, command: ExecuteTask, id_: 
             return
 
 
-async def until_the_end(consumer: AIOKafkaConsumer) -> AsyncIterator[Record]:
+async def until_the_end(consumer: AIOKafkaConsumer) -> AsyncIterator[ConsumerRecord[bytes, bytes]]:
     ends = await consumer.end_offsets(consumer.assignment())
     while any([await consumer.position(tp) < end for tp, end in ends.items()]):
         for records in (await consumer.getmany(timeout_ms=200)).values():

@@ -109,16 +109,17 @@ class BoundedRecords(PartitionRecords):
             self.turn.queued = True
             yield None
         self.turn.patient = self
+        topic, partition = self._tp
         try:
             for record in read_patiently(packed):
                 if record is None:
                     yield from self._spend(STEP)
                 elif record.offset >= self.next_fetch_offset:
                     self.next_fetch_offset = record.offset + 1
-                    headers = tuple(record.headers)
                     yield Record(
-                        *self._tp, record.offset, record.timestamp, record.key, record.value, headers, _size(record)
-                    )
+                        topic, partition, record.offset, record.timestamp, record.key, record.value,
+                        tuple(record.headers), _size(record),  # type: ignore[arg-type]  # see there
+                    )  # fmt: skip
         finally:
             self.turn.patient = None
 
