@@ -76,7 +76,7 @@ def glance(record: Record) -> Glance | None:
         layout = _learn(names)
     if layout is None or None in values or values[layout.specversion] != b"1.0":
         return None
-    size = layout.size + sum(map(len, values)) + len(raw) + len(record.key or b"")
+    size = layout.size + len(b"".join(values)) + len(raw) + len(record.key or b"")
     if size > MAX_COMMAND_BYTES or not (_are_plain(values) or _are_plain(layout.attributes(values))):
         return None
     if layout.content_type is not None:
