@@ -125,6 +125,8 @@ def _subscribed(context: HandlerContext) -> tuple[KafkaBroker, PartitionGroup]:
         retry_backoff_ms=50,
         graceful_timeout=timeouts.revoke,
         logger=None,
+        apply_types=False,  # it would call what takes the records by way of a thread
+        serializer=None,
     )
     subscriber = broker.subscriber(
         kafka.topic(COMMANDS_TOPIC),
@@ -135,7 +137,7 @@ def _subscribed(context: HandlerContext) -> tuple[KafkaBroker, PartitionGroup]:
         no_reply=True,
         listener=group,
         parser=_as_it_is,
-        decoder=_undecoded,
+        decoder=_records,
         group_id=kafka.group,
         isolation_level="read_committed",
         auto_offset_reset="none",
@@ -149,7 +151,7 @@ def _subscribed(context: HandlerContext) -> tuple[KafkaBroker, PartitionGroup]:
         partition_assignment_strategy=STICKY,
     )
     group.subscriber = subscriber
-    subscriber(group.handle)
+    subscriber(group.dispatch)
     return broker, group
 
 
@@ -160,8 +162,9 @@ async def _as_it_is(records: tuple[Record, ...]) -> KafkaMessage:
     )
 
 
-async def _undecoded(message: Any) -> None:  # noqa: ANN401, ARG001 - FastStream's own signature
-    return None
+async def _records(message: KafkaMessage) -> tuple[Record, ...]:
+    raw: Any = message.raw_message
+    return raw  # type: ignore[no-any-return]
 
 
 def _unused_consumer() -> Any:  # noqa: ANN401 - acknowledging is the transaction's business, not the message's

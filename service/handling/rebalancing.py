@@ -4,12 +4,11 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError, OffsetOutOfRangeError
-from faststream.kafka import KafkaMessage
 
 from service.contracts.readiness import Readiness
 from service.handling import metrics
@@ -146,12 +145,8 @@ class PartitionGroup(ConsumerRebalanceListener):
         await asyncio.sleep(_FETCH_PAUSE_SECONDS)
         return {}
 
-    async def handle(self, message: KafkaMessage) -> None:
-        """Take in what FastStream's consumer has fetched. Never raises."""
-        await self.dispatch(cast("tuple[Record, ...]", message.raw_message))
-
     async def dispatch(self, records: Iterable[Record]) -> None:
-        """Hand the batch that getmany() returned last to the owners; wait while no one has room."""
+        """Hand the batch that getmany() returned last to the owners; wait while no one has room. Never raises."""
         by_partition: dict[int, list[Record]] = defaultdict(list)
         for record in records:
             by_partition[record.partition].append(record)
