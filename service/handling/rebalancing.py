@@ -21,6 +21,9 @@ MAX_QUEUED: Final = 2 * MAX_BATCH_RECORDS
 MAX_QUEUED_BYTES: Final = 16 * MAX_BATCH_BYTES
 _FETCH_PAUSE_SECONDS: Final = 0.2
 _WATCH_SECONDS: Final = 1.0
+_GATHERING_SECONDS: Final = 0.01
+"""What comes within this time is fetched together: to fetch record by record takes as much CPU as to answer them."""
+
 
 log = structlog.get_logger(__name__)
 
@@ -154,6 +157,7 @@ class PartitionGroup(ConsumerRebalanceListener):
             owner = self._owners.get(partition)
             if owner is not None and self._stamp.get(partition) == owner.epoch:
                 owner.put(batch)
+        await asyncio.sleep(_GATHERING_SECONDS)
         while self._too_much_waits() and not self._with_room(self._consumer):  # noqa: ASYNC110 - owners come and go
             await asyncio.sleep(0.002)
 
