@@ -1,6 +1,7 @@
 """The broker as the measurements use it: fill, empty, follow. All with librdkafka, which is not what is measured."""
 
 import json
+import os
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
@@ -25,7 +26,9 @@ from service.contracts.topics import (
     TOPICS,
 )
 
-PARTITIONS: Final = 8
+PARTITIONS: Final = int(os.environ.get("BENCH_PARTITIONS", "8"))
+"""How many the owned topics have. The peers' have 8."""
+
 _OUTPUTS: Final = (INSTALLATION_TOPIC, EVENTS_TOPIC, STATE_TOPIC, REJECTIONS_TOPIC, REPLIES_TOPIC)
 _GONE: Final = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.GROUP_ID_NOT_FOUND}
 _SECONDS: Final = 30.0

@@ -27,7 +27,7 @@ from rich.table import Table
 from uuid_utils.compat import uuid7
 
 from bench.cluster import PARTITIONS, Cluster
-from bench.handlers import start, stop
+from bench.handlers import start, stop, usage
 from bench.restart import first_answers, ones
 from bench.workload import TYPES, command, lives
 from service.contracts.status import Status
@@ -85,12 +85,12 @@ def _measure(cluster: Cluster, working: Path, executions: int, open_: int) -> di
         result["store_bytes_per_execution"] = round(_settled_size(store) / restored, 1)
     with _answering(cluster, handler, "good", log) as (running, seconds):
         result |= {"start_with_store_s": seconds, "rss_mb": _peak_mb(running)}
-        began = time.monotonic()
-        total = cluster.fill(lives(_LOAD))
+        total, (cpu, _), began = cluster.fill(lives(_LOAD)), usage(running), time.monotonic()
         follower = cluster.follower()
         while cluster.committed(follower) < total and time.monotonic() < began + _DEADLINE_SECONDS:
             time.sleep(0.2)
         follower.close()
+        result["cpu_us_per_command"] = round((usage(running)[0] - cpu) / total * 1e6, 1)
         result["rss_after_load_mb"] = _peak_mb(running)
         stop(running, signal.SIGKILL)
     with _answering(cluster, handler, "killed", log) as (running, seconds):

@@ -21,7 +21,7 @@ from bench.latency import latency
 from bench.peers import OTHERS, PEER, Peer
 from bench.restart import restart
 from bench.throughput import throughput
-from bench.workload import TYPES, lives
+from bench.workload import NOTE, TYPES, lives
 from service.embedded.broker import EmbeddedBroker
 from service.runtime.cpus import available_cpus
 
@@ -48,6 +48,7 @@ def main(  # noqa: PLR0913, PLR0917 - the options of a command line
     peers: Annotated[Path | None, typer.Option(help="Directory of the peer benchmark, ready to run.")] = None,
     executions: Annotated[int, typer.Option(help="Three commands each; a restart has half as many open.")] = 200_000,
     rounds: Annotated[int, typer.Option(help="How often everything is measured.")] = 2,
+    note: Annotated[int, typer.Option(help="Bytes of the largest input and output; the peers keep theirs.")] = NOTE,
     processes: Annotated[
         list[int] | None, typer.Option(help="Ours and theirs; 1, and one per CPU, if not given.")
     ] = None,
@@ -59,10 +60,10 @@ def main(  # noqa: PLR0913, PLR0917 - the options of a command line
     def work(cluster: Cluster, log: Path) -> None:
         if profile:
             cluster.empty(commands=True)
-            cluster.fill(lives(executions))
+            cluster.fill(lives(executions, note))
             print(json.dumps(throughput(cluster, executions * len(TYPES), 1, log, profile)))
             return
-        bench = Bench(cluster, log, peers.absolute() if peers else None, executions)
+        bench = Bench(cluster, log, peers.absolute() if peers else None, executions, note)
         if What.THROUGHPUT in todo:
             bench.throughput(rounds, processes or sorted({1, available_cpus()}))
         for _ in range(rounds):
@@ -89,12 +90,13 @@ class Bench:
     log: Path
     peers: Path | None
     executions: int
+    note: int
     results: list[Result] = field(default_factory=list)
 
     def throughput(self, rounds: int, processes: list[int]) -> None:
         """Fill both topics once; every measurement begins with nothing written."""
         self.cluster.empty(commands=True)
-        total = self.cluster.fill(lives(self.executions))
+        total = self.cluster.fill(lives(self.executions, self.note))
         peers = self._peers(self.executions)
         for peer in peers[:1]:
             peer.fill()
