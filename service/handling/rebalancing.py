@@ -17,7 +17,7 @@ from service.handling.partition import PartitionOwner
 from service.handling.queue import MAX_BATCH_BYTES, MAX_BATCH_RECORDS
 from service.kafka.records import Record
 
-MAX_QUEUED: Final = 2 * MAX_BATCH_RECORDS
+MAX_QUEUED: Final = 3 * MAX_BATCH_RECORDS
 MAX_QUEUED_BYTES: Final = 16 * MAX_BATCH_BYTES
 _FETCH_PAUSE_SECONDS: Final = 0.2
 _WATCH_SECONDS: Final = 1.0

@@ -15,7 +15,7 @@ from service.handling.timer_keys import TIMER_PREFIX, TIMER_SIZE, timer_key, tim
 MAX_DUE: Final = 5_000
 """So many timers at a time, so that the transaction that carries them out stays quick."""
 
-MAX_HOT: Final = 2_000
+MAX_HOT: Final = 1_000
 """So many executions that were used last are kept unpacked, and at most so many again; each has 1.5 KB."""
 
 MAX_UNWRITTEN: Final = 4_000
