@@ -7,17 +7,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from service.api.app import create_app
-from service.api.principals import SOURCE
-from service.client.commands import CommandClient
 from service.contracts.readiness import STARTING, Readiness
-from service.embedded.broker import EmbeddedBroker
-from service.embedded.data_dir import data_directory
 from service.embedded.errors import EmbeddedError
-from service.handling.handler import HandlerOptions, running_handler
 from service.handling.recovery import StateLostError
 from service.kafka.installation import (
     OF_ALL_ROLES,
@@ -30,18 +24,10 @@ from service.kafka.internals.fetching import bound_fetching
 from service.kafka.provisioning import ProvisioningError, ensure_topics
 from service.logs import configure_logs
 from service.memory import give_back
-from service.ports.errors import UnavailableError
+from service.ports.errors import StoreSetupError, UnavailableError
 from service.ports.readiness import Check
-from service.projection.dropping import drop_finished
-from service.projection.projector import Projector
 from service.projection.reading import ForeignStoreError
-from service.queries.executions import TaskExecutionQueries
-from service.read_model.clickhouse.connecting import connect
-from service.read_model.clickhouse.errors import ClickHouseSetupError
-from service.read_model.clickhouse.schema import create_schema
-from service.read_model.clickhouse.store import ClickHouseStore
 from service.runtime.child import Up, report, run_child
-from service.runtime.http import hosts, serving_api, serving_operations
 from service.runtime.readiness import answers, told, until_ready
 from service.runtime.running import Role, Running
 from service.runtime.shared_metrics import shared_metrics
@@ -49,10 +35,13 @@ from service.runtime.supervisor import ChildEndedError, Supervisor
 from service.runtime.tasks import first_end, running_task
 from service.settings import Settings
 
+if TYPE_CHECKING:
+    from service.read_model.clickhouse.store import ClickHouseStore
+
 EMBEDDED_PARTITIONS: Final = 4
 
 OPERATOR_ERRORS: Final = (
-    ConnectionError, ProvisioningError, InstallationError, StateLostError, ForeignStoreError, ClickHouseSetupError,
+    ConnectionError, ProvisioningError, InstallationError, StateLostError, ForeignStoreError, StoreSetupError,
     UnavailableError, EmbeddedError, ChildEndedError,
 )  # fmt: skip
 """Errors whose message tells whoever runs the service all there is to know."""
@@ -79,19 +68,27 @@ async def running_service(settings: Settings, roles: Collection[Role], *also: Ta
         parts = [*also]
         checks: dict[str, Check] = {role: told(lambda: STARTING) for role in roles if role is not Role.API}
         queries, url = None, None
+        # What a role does not need is not loaded: it would take a handler half a second and 25 MB.
         if Role.PROJECTOR in roles or Role.API in roles:
-            driver = connect(settings.clickhouse_dsn)
-            stack.push_async_callback(driver.close)
-            await create_schema(driver, migrating=Role.PROJECTOR in roles)
-            store = ClickHouseStore(driver, settings.retention)
+            from service.queries.executions import TaskExecutionQueries  # noqa: PLC0415
+
+            store = await _opened_store(settings, stack, migrating=Role.PROJECTOR in roles)
             queries = TaskExecutionQueries(store, partitions)
             if Role.PROJECTOR in roles:
+                from service.projection.dropping import drop_finished  # noqa: PLC0415
+                from service.projection.projector import Projector  # noqa: PLC0415
+
                 projector = Projector(store, kafka, partitions)
                 parts.append(await enter(running_task(projector.run(), "projector")))
                 checks[Role.PROJECTOR] = told(lambda: projector.readiness)
                 if settings.retention is not None:
                     parts.append(await enter(running_task(drop_finished(store, settings.retention), "retention")))
             if Role.API in roles:
+                from service.api.app import create_app  # noqa: PLC0415
+                from service.api.principals import SOURCE  # noqa: PLC0415
+                from service.client.commands import CommandClient  # noqa: PLC0415
+                from service.runtime.http import hosts, serving_api  # noqa: PLC0415
+
                 commands = await enter(CommandClient(kafka, SOURCE))
                 checks |= {
                     "kafka": told(lambda: Readiness(not commands.closed, commands.closed or "answers")),
@@ -101,8 +98,12 @@ async def running_service(settings: Settings, roles: Collection[Role], *also: Ta
                 task, url = await enter(serving_api(settings, app))
                 parts.append(task)
         if settings.metrics_port is not None:
+            from service.runtime.http import serving_operations  # noqa: PLC0415
+
             parts.append(await enter(serving_operations(settings, settings.metrics_port, checks)))
         if Role.HANDLER in roles:
+            from service.handling.handler import HandlerOptions, running_handler  # noqa: PLC0415
+
             options = HandlerOptions(kafka, partitions, settings.retention, settings.state_dir, installation)
             handler = await enter(running_handler(options))
             parts.append(handler.task)
@@ -115,6 +116,17 @@ async def running_service(settings: Settings, roles: Collection[Role], *also: Ta
         yield Running(tuple(sorted(roles)), kafka, queries, url, checks, watch)
 
 
+async def _opened_store(settings: Settings, stack: AsyncExitStack, *, migrating: bool) -> "ClickHouseStore":
+    from service.read_model.clickhouse.connecting import connect  # noqa: PLC0415 - see above
+    from service.read_model.clickhouse.schema import create_schema  # noqa: PLC0415
+    from service.read_model.clickhouse.store import ClickHouseStore  # noqa: PLC0415
+
+    driver = connect(settings.clickhouse_dsn)
+    stack.push_async_callback(driver.close)
+    await create_schema(driver, migrating=migrating)
+    return ClickHouseStore(driver, settings.retention)
+
+
 @asynccontextmanager
 async def running_embedded(directory: Path, settings: Settings, kafka_port: int) -> AsyncIterator[Running]:
     """Run every role on a broker and an engine of our own in this directory, while the context is open.
@@ -122,6 +134,9 @@ async def running_embedded(directory: Path, settings: Settings, kafka_port: int)
     Raises:
         EmbeddedError: the directory, Java, Maven or the port cannot be used.
     """
+    from service.embedded.broker import EmbeddedBroker  # noqa: PLC0415 - only what runs one pays for it
+    from service.embedded.data_dir import data_directory  # noqa: PLC0415 - the same
+
     async with AsyncExitStack() as stack:
         data = stack.enter_context(data_directory(directory))
         broker = await stack.enter_async_context(EmbeddedBroker(data, port=kafka_port))
@@ -149,6 +164,8 @@ async def run_handlers(settings: Settings, count: int, started: Callable[[str], 
         supervisor = Supervisor(work, count, directory, started)
         parts = [await stack.enter_async_context(running_task(supervisor.run(), "handlers"))]
         if settings.metrics_port is not None:
+            from service.runtime.http import serving_operations  # noqa: PLC0415 - the same
+
             checks: dict[str, Check] = {Role.HANDLER: told(supervisor.readiness)}
             server = serving_operations(settings, settings.metrics_port, checks, registry)
             parts.append(await stack.enter_async_context(server))

@@ -9,11 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 
 from service.api.describe import problems
 from service.contracts.problems import Code, FieldError, RejectedError, problem
-from service.contracts.readiness import Readiness
-from service.ports.readiness import Check
-
-CHECK_SECONDS = 3.0
-"""How long a part may take to say that it is ready."""
+from service.ports.readiness import Check, ask
 
 
 class _Metrics(Response):
@@ -64,14 +60,3 @@ def operation_routes(checks: Mapping[str, Check], registry: CollectorRegistry = 
         return _Metrics(generate_latest(registry))
 
     return router
-
-
-async def ask(check: Check) -> Readiness:
-    """What the check says, in bounded time; it never raises."""
-    try:
-        async with asyncio.timeout(CHECK_SECONDS):
-            return await check()
-    except TimeoutError:
-        return Readiness(ready=False, detail=f"no answer within {CHECK_SECONDS:g} s")
-    except Exception as error:  # noqa: BLE001 - whatever is wrong with the part, it is not ready
-        return Readiness(ready=False, detail=f"{type(error).__name__}: {error}")

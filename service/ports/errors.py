@@ -6,3 +6,7 @@ class UnavailableError(Exception):
 
     An insert that ended so may or may not have happened; the same insert with the same token can be repeated.
     """
+
+
+class StoreSetupError(Exception):
+    """The store, its DSN or its tables are not what the service needs. The action: stop; a person must act."""

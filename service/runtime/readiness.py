@@ -6,9 +6,8 @@ from typing import Final
 
 import structlog
 
-from service.api.operations import ask
 from service.contracts.readiness import Readiness
-from service.ports.readiness import Check
+from service.ports.readiness import Check, ask
 
 _POLL_SECONDS: Final = 0.05
 _PATIENCE_SECONDS: Final = 10.0

@@ -3,8 +3,8 @@ import asyncio
 import pytest
 from httpx2 import AsyncClient
 
-from service.api import operations
 from service.contracts.readiness import Readiness
+from service.ports import readiness
 from service.ports.readiness import Check
 
 
@@ -47,7 +47,7 @@ async def test_it_is_ready_when_all_parts_are_and_says_what_they_have_open(
 async def test_it_says_which_part_is_not_ready_and_why(
     http: AsyncClient, checks: dict[str, Check], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(operations, "CHECK_SECONDS", 0.01)
+    monkeypatch.setattr(readiness, "CHECK_SECONDS", 0.01)
     checks.update(kafka=broken, clickhouse=stuck, handler=partly, other=fine)
 
     response = await http.get("/readyz")

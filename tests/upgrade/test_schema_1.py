@@ -8,11 +8,11 @@ from typing import Final
 import pytest
 import pytest_asyncio
 
+from service.ports.errors import StoreSetupError
 from service.ports.positions import PartitionPosition
 from service.projection.rows import event_row, rejection_row
 from service.queries.executions import TaskExecutionQueries
 from service.read_model.clickhouse.driver import Driver
-from service.read_model.clickhouse.errors import ClickHouseSetupError
 from service.read_model.clickhouse.schema import SCHEMA_VERSION, TABLES, create_schema
 from service.read_model.clickhouse.store import ClickHouseStore
 from tests.engines import ENGINES, empty_database
@@ -69,7 +69,7 @@ async def test_every_answer_is_the_same_after_the_upgrade(driver: Driver) -> Non
 
 
 async def test_only_the_projector_migrates(driver: Driver) -> None:
-    with pytest.raises(ClickHouseSetupError, match="Start the projector first"):
+    with pytest.raises(StoreSetupError, match="Start the projector first"):
         await create_schema(driver, migrating=False)
 
 
@@ -107,7 +107,7 @@ async def test_killed_before_any_statement_it_is_begun_again(driver: Driver) -> 
         if died:
             with pytest.MonkeyPatch.context() as patch:  # an API that starts now changes nothing
                 dying(driver, patch, 0)
-                with pytest.raises((ClickHouseSetupError, Killed)):
+                with pytest.raises((StoreSetupError, Killed)):
                     await create_schema(driver, migrating=False)
         await create_schema(driver, migrating=True)
         await assert_whole(driver)

@@ -11,8 +11,8 @@ from urllib.parse import unquote, urlsplit
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 
+from service.ports.errors import StoreSetupError
 from service.read_model.clickhouse.driver import Driver
-from service.read_model.clickhouse.errors import ClickHouseSetupError
 
 DEFAULT_MEMORY_BYTES: Final = 2 * 1024**3
 """How much memory the engine in process may use before it refuses a query."""
@@ -36,7 +36,7 @@ def connect(dsn: str, *, memory_bytes: int = DEFAULT_MEMORY_BYTES) -> Driver:
     use one directory at a time: the caller holds the lock. `memory_bytes` limits chdb; a server has limits of its own.
 
     Raises:
-        ClickHouseSetupError: the DSN is not one of these, or chdb is not installed.
+        StoreSetupError: the DSN is not one of these, or chdb is not installed.
     """
     parts = urlsplit(dsn)
     match parts.scheme:
@@ -44,10 +44,10 @@ def connect(dsn: str, *, memory_bytes: int = DEFAULT_MEMORY_BYTES) -> Driver:
             return Driver(_chdb(Path(unquote(parts.path)), memory_bytes))
         case "clickhouse" | "clickhouses":
             if not parts.hostname:
-                raise ClickHouseSetupError("The ClickHouse DSN names no host: clickhouse://user:password@host:port/db.")
+                raise StoreSetupError("The ClickHouse DSN names no host: clickhouse://user:password@host:port/db.")
             return Driver(_server(dsn, secure=parts.scheme == "clickhouses"))
         case scheme:
-            raise ClickHouseSetupError(
+            raise StoreSetupError(
                 f"The ClickHouse DSN begins with {scheme!r}; allowed are chdb:///path/to/directory (in process) and "
                 "clickhouse[s]://user:password@host:port/database (a server)."
             )
@@ -69,11 +69,11 @@ def _server(dsn: str, *, secure: bool) -> Callable[[], Client]:
 
 def _chdb(path: Path, memory_bytes: int) -> Callable[[], Client]:
     if not path.is_absolute() or path == Path("/"):
-        raise ClickHouseSetupError(f"A chdb DSN names an absolute directory: chdb:///path/to/directory, not {path}.")
+        raise StoreSetupError(f"A chdb DSN names an absolute directory: chdb:///path/to/directory, not {path}.")
     try:
         import chdb  # noqa: F401, PLC0415 - optional: 100 MB that only the engine in process needs
     except ModuleNotFoundError as error:
-        raise ClickHouseSetupError(
+        raise StoreSetupError(
             "ClickHouse in process needs the extra `embedded`: pip install 'task-execution-service[embedded]', "
             "or point the DSN to a server: clickhouse://user:password@host:port/database."
         ) from error

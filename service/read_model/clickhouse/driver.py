@@ -42,7 +42,7 @@ class Driver:
 
     Raises:
         UnavailableError: by every method; try again later.
-        ClickHouseSetupError: by every method; the user, password or database is not right.
+        StoreSetupError: by every method; the user, password or database is not right.
     """
 
     def __init__(self, connect: Callable[[], Client]) -> None:

@@ -4,12 +4,7 @@ from typing import Final
 
 from clickhouse_connect.driver.exceptions import DatabaseError, Error, OperationalError
 
-from service.ports.errors import UnavailableError
-
-
-class ClickHouseSetupError(Exception):
-    """The DSN, the installation or the tables are not what the service needs. The action: stop; a person must act."""
-
+from service.ports.errors import StoreSetupError, UnavailableError
 
 _TEMPORARY: Final = frozenset(
     {
@@ -52,7 +47,7 @@ def translated(error: Error | OSError) -> Exception:
     if _is_temporary(error):
         return UnavailableError(f"ClickHouse did not do it: {error}")
     if isinstance(error, Error) and error.code in _SETUP:
-        return ClickHouseSetupError(f"ClickHouse refuses: {error}. Check the user, password and database in its DSN.")
+        return StoreSetupError(f"ClickHouse refuses: {error}. Check the user, password and database in its DSN.")
     return error
 
 

@@ -3,8 +3,8 @@
 from importlib.resources import files
 from typing import Final
 
+from service.ports.errors import StoreSetupError
 from service.read_model.clickhouse.driver import Driver
-from service.read_model.clickhouse.errors import ClickHouseSetupError
 from service.read_model.clickhouse.migrations import UPGRADABLE, migrate, needs_migration, table_comments
 
 SCHEMA_VERSION: Final = "task-execution schema 2"
@@ -32,7 +32,7 @@ async def create_schema(driver: Driver, *, migrating: bool) -> None:
     ended, the others are told so.
 
     Raises:
-        ClickHouseSetupError: a table of this name was made by a newer version or by somebody else, or by an older one
+        StoreSetupError: a table of this name was made by a newer version or by somebody else, or by an older one
             and may not be migrated here.
         UnavailableError: ClickHouse cannot be reached now, or another process migrates the tables.
     """
@@ -41,7 +41,7 @@ async def create_schema(driver: Driver, *, migrating: bool) -> None:
     statements = _statements()
     if needs_migration(comments):
         if not migrating:
-            raise ClickHouseSetupError(
+            raise StoreSetupError(
                 f"The ClickHouse tables are older than {SCHEMA_VERSION!r}. Start the projector first: it brings them "
                 "up to date. Then start this again."
             )
@@ -61,7 +61,7 @@ def _refuse_foreign(comments: dict[str, str]) -> None:
         f"{name} ({comments[name]!r})" for name in TABLES if comments.get(name, SCHEMA_VERSION) not in ours
     )
     if foreign:
-        raise ClickHouseSetupError(
+        raise StoreSetupError(
             f"These ClickHouse tables are not of {SCHEMA_VERSION!r}: {', '.join(foreign)}. Use another database, or "
             f"drop {', '.join(TABLES)}: the projector fills them again from Kafka."
         )

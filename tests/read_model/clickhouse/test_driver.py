@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 
-from service.ports.errors import UnavailableError
+from service.ports.errors import StoreSetupError, UnavailableError
 from service.read_model.clickhouse import connecting
 from service.read_model.clickhouse.connecting import connect
 from service.read_model.clickhouse.driver import Driver
-from service.read_model.clickhouse.errors import ClickHouseSetupError, translated
+from service.read_model.clickhouse.errors import translated
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ async def test_a_server_that_is_not_there_is_unavailable() -> None:
         (DatabaseError("502 from a proxy"), UnavailableError),
         (DatabaseError("too many parts", code=252), UnavailableError),
         (OSError("no space left on device"), UnavailableError),
-        (DatabaseError("authentication failed", code=516), ClickHouseSetupError),
+        (DatabaseError("authentication failed", code=516), StoreSetupError),
         (DatabaseError("unknown table", code=60), DatabaseError),
     ],
 )
@@ -82,19 +82,19 @@ def test_errors_are_sorted_by_what_to_do(error: DatabaseError, expected: type[Ex
 
 
 async def test_a_database_that_does_not_exist_is_a_matter_of_setup(driver: Driver) -> None:
-    with pytest.raises(ClickHouseSetupError, match="Check the user, password and database"):
+    with pytest.raises(StoreSetupError, match="Check the user, password and database"):
         await driver.query("SELECT * FROM nowhere.at_all")
 
 
 @pytest.mark.parametrize("dsn", ["postgres://db", "chdb://", "chdb:relative/path", "clickhouse:///db", "nonsense"])
 def test_a_wrong_dsn_is_refused_with_what_is_allowed(dsn: str) -> None:
-    with pytest.raises(ClickHouseSetupError, match=r"chdb:///path|clickhouse://user"):
+    with pytest.raises(StoreSetupError, match=r"chdb:///path|clickhouse://user"):
         connect(dsn)
 
 
 def test_without_chdb_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "chdb", None)
-    with pytest.raises(ClickHouseSetupError, match=r"task-execution-service\[embedded\]"):
+    with pytest.raises(StoreSetupError, match=r"task-execution-service\[embedded\]"):
         connect(f"chdb://{tmp_path}/store")
 
 

@@ -1,8 +1,8 @@
 import pytest
 
+from service.ports.errors import StoreSetupError
 from service.ports.positions import PartitionPosition
 from service.read_model.clickhouse.driver import Driver
-from service.read_model.clickhouse.errors import ClickHouseSetupError
 from service.read_model.clickhouse.schema import TABLES, create_schema
 from service.read_model.clickhouse.store import ClickHouseStore
 
@@ -24,7 +24,7 @@ async def test_what_is_missing_is_made(driver: Driver) -> None:
 @pytest.mark.parametrize("version", ["task-execution schema 0", "task-execution schema 3", ""])
 async def test_tables_of_another_version_are_refused_with_what_to_do(driver: Driver, version: str) -> None:
     await driver.command(f"ALTER TABLE task_executions MODIFY COMMENT '{version}'")
-    with pytest.raises(ClickHouseSetupError, match=rf"task_executions \('{version}'\).*drop"):
+    with pytest.raises(StoreSetupError, match=rf"task_executions \('{version}'\).*drop"):
         await create_schema(driver, migrating=True)
 
 
