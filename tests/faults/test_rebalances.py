@@ -60,7 +60,7 @@ async def test_what_was_fetched_before_an_opening_is_not_handled_after_it(
     """FastStream yields between getmany() and the handler; the new epoch fetches the same records itself."""
     async with world.handler() as running:
         await running.all_open()
-        dispatch = Gate(monkeypatch, running.group, "dispatch")
+        dispatch = Gate(monkeypatch, running.group.subscriber, "process_message")
         place = await refused(world, 1)
         await dispatch.reached.wait()
         await moves(running)
@@ -71,7 +71,7 @@ async def test_what_was_fetched_before_an_opening_is_not_handled_after_it(
 async def test_a_parked_partition_takes_nothing_in(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     async with world.handler() as running:
         await running.all_open()
-        dispatch = Gate(monkeypatch, running.group, "dispatch")
+        dispatch = Gate(monkeypatch, running.group.subscriber, "process_message")
         place = await refused(world, 1)
         await dispatch.reached.wait()
         await running.group.on_partitions_revoked(ALL)
