@@ -24,7 +24,6 @@ _WATCH_SECONDS: Final = 1.0
 _GATHERING_SECONDS: Final = 0.01
 """What comes within this time is fetched together: to fetch record by record takes as much CPU as to answer them."""
 
-
 log = structlog.get_logger(__name__)
 
 
