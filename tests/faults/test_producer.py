@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError, NodeNotReadyError, RequestTimedOutError
 from aiokafka.protocol.produce import ProduceRequest
@@ -19,9 +19,10 @@ from aiokafka.protocol.transaction import (
     TxnOffsetCommitRequest,
 )
 
-from service.contracts.topics import EVENTS_TOPIC
+from service.contracts.topics import COMMANDS_TOPIC, EVENTS_TOPIC, HANDLER_GROUP
 from service.handling.partition import PartitionOwner
 from service.handling.producer import start_producer, stop_producer
+from service.kafka.internals.single_send import UnknownOutcomeError
 from tests.handling.world import QUICK, World, eventually
 
 PARTITION = 3
@@ -117,6 +118,29 @@ async def write_into_the_void(producer: AIOKafkaProducer) -> None:
     await producer.begin_transaction()
     await producer.send(EVENTS_TOPIC, b"never seen", partition=PARTITION)
     await sent.wait()
+
+
+async def test_what_nobody_waits_for_any_more_fails_in_silence(producer: AIOKafkaProducer) -> None:
+    """As when a transaction's deadline comes first, and then the connection breaks."""
+    send, sent, broken = producer.client.send, asyncio.Event(), asyncio.Event()
+
+    async def breaking(node: int, request: Any, **options: Any) -> Any:
+        if not isinstance(request, AddOffsetsToTxnRequest):
+            return await send(node, request, **options)
+        sent.set()
+        await broken.wait()
+        raise UnknownOutcomeError
+
+    producer.client.send = breaking
+    await producer.begin_transaction()
+    offsets = {TopicPartition(COMMANDS_TOPIC, PARTITION): 0}
+    waiting = asyncio.create_task(producer.send_offsets_to_transaction(offsets, HANDLER_GROUP))
+    await sent.wait()
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    broken.set()
+    await eventually(producer._sender.sender_task.done, "the sender has failed")
+    await stop_producer(producer, QUICK)
 
 
 async def test_a_stop_that_hangs_has_a_deadline(producer: AIOKafkaProducer) -> None:

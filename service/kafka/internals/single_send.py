@@ -34,6 +34,7 @@ def send_once(producer: AIOKafkaProducer) -> None:
     so a delayed first one can end a *later* transaction half-way (KAFKA-17754): inputs are lost.
     """
     producer._message_accumulator._pending_batches = _Pending()  # noqa: SLF001 - see there
+    _ask_for_errors(producer._txn_manager)  # noqa: SLF001 - see there
     client: Any = producer.client
     send = client.send
 
@@ -48,6 +49,21 @@ def send_once(producer: AIOKafkaProducer) -> None:
             raise
 
     client.send = guarded
+
+
+def _ask_for_errors(manager: Any) -> None:  # noqa: ANN401 - aiokafka's
+    """Take note of what becomes of offsets that whoever sent them waits for no more: aiokafka shields the wait.
+
+    Else the event loop tells of the error, with a traceback, when it is collected.
+    """
+    add = manager.add_offsets_to_txn
+
+    def added(*offsets: Any) -> asyncio.Future[None]:  # noqa: ANN401 - aiokafka's own signature
+        future: asyncio.Future[None] = add(*offsets)
+        future.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return future
+
+    manager.add_offsets_to_txn = added
 
 
 async def end_by_force(producer: AIOKafkaProducer, seconds: float) -> None:

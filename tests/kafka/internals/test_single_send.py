@@ -57,7 +57,11 @@ async def guarded(request: object, error: Exception) -> None:
     async def failing(*_: object, **__: object) -> None:
         raise error
 
-    producer: Any = SimpleNamespace(client=SimpleNamespace(send=failing), _message_accumulator=SimpleNamespace())
+    producer: Any = SimpleNamespace(
+        client=SimpleNamespace(send=failing),
+        _message_accumulator=SimpleNamespace(),
+        _txn_manager=SimpleNamespace(add_offsets_to_txn=None),
+    )
     send_once(producer)
     await producer.client.send(0, request)
 
