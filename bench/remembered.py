@@ -85,7 +85,8 @@ def _measure(cluster: Cluster, working: Path, executions: int, open_: int) -> di
         result["store_bytes_per_execution"] = round(_settled_size(store) / restored, 1)
     with _answering(cluster, handler, "good", log) as (running, seconds):
         result |= {"start_with_store_s": seconds, "rss_mb": _peak_mb(running)}
-        total, (cpu, _), began = cluster.fill(lives(_LOAD)), usage(running), time.monotonic()
+        began, (cpu, _) = time.monotonic(), usage(running)
+        total = cluster.fill(lives(_LOAD))
         follower = cluster.follower()
         while cluster.committed(follower) < total and time.monotonic() < began + _DEADLINE_SECONDS:
             time.sleep(0.2)

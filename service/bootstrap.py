@@ -68,7 +68,7 @@ async def running_service(settings: Settings, roles: Collection[Role], *also: Ta
         parts = [*also]
         checks: dict[str, Check] = {role: told(lambda: STARTING) for role in roles if role is not Role.API}
         queries, url = None, None
-        # What a role does not need is not loaded: it would take a handler half a second and 25 MB.
+        # What a role does not need is not loaded: for a handler, that is half of all.
         if Role.PROJECTOR in roles or Role.API in roles:
             from service.queries.executions import TaskExecutionQueries  # noqa: PLC0415
 

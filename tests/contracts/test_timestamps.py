@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime, timedelta, timezone
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from service.contracts.events import TaskExecutionCreated, encode_event, read_event
 from service.contracts.executions import Metadata
 from service.contracts.status import Status
-from service.contracts.timestamps import Timestamp, decode_hook, schema_hook
+from service.contracts.timestamps import Timestamp, decode_hook, rfc3339, schema_hook
 
 TIMES = st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=-7))])).filter(
     lambda at: 1 < at.year < 9999
@@ -70,6 +71,8 @@ def test_a_span_later_is_a_timestamp_again() -> None:
 
 
 def test_the_hooks_are_for_timestamps_only() -> None:
+    with pytest.raises(AttributeError, match="object"):
+        msgspec.json.encode(object(), enc_hook=rfc3339)
     with pytest.raises(NotImplementedError, match="complex"):
         decode_hook(complex, "1")
     with pytest.raises(NotImplementedError, match="complex"):

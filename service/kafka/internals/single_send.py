@@ -88,7 +88,7 @@ def leave_nothing(producer: AIOKafkaProducer) -> None:
     batches = {batch for queue in accumulator._batches.values() for batch in queue} | accumulator._pending_batches  # noqa: SLF001 - the same
     futures = [future for batch in batches for future in (batch.future, batch._drain_waiter)]  # noqa: SLF001 - the same
     futures += [future for batch in batches for future, _ in batch._msg_futures]  # noqa: SLF001 - the same
-    futures += [manager._transaction_waiter, *(future for *_, future in manager._pending_txn_offsets)]  # noqa: SLF001 - the same
+    futures.append(manager._transaction_waiter)  # noqa: SLF001 - the same
     for future in futures:
         if future is not None and future.done() and not future.cancelled():
             future.exception()
