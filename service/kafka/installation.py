@@ -62,16 +62,16 @@ async def check_installation(kafka: Kafka, partitions: int) -> Installation:
             present = await present_installation(reader, kafka, partitions)
             recorded = await recorded_installation(reader, kafka)
         if recorded != present:
-            _refuse(recorded, present)
+            _refuse(kafka, recorded, present)
             await record_installation(kafka, present)
     except KafkaError as error:
         raise ConnectionError(f"Kafka at {kafka.servers} does not answer any more: {error!r}") from error
     return present
 
 
-def _refuse(recorded: Installation | None, present: Installation) -> None:
+def _refuse(kafka: Kafka, recorded: Installation | None, present: Installation) -> None:
     if recorded is not None:
-        if flaws := differences(recorded, present):
+        if flaws := differences(kafka, recorded, present):
             raise InstallationError("\n".join(flaws))
         log.warning("installation_made_anew", reason="its commands, events and state were deleted, all of them")
 
@@ -99,18 +99,18 @@ async def verify_installation(kafka: Kafka, recorded: Installation, names: Colle
         KafkaError: the broker does not answer, or has not got a topic now.
     """
     async with _reader(kafka) as reader:
-        compare(recorded, await present_installation(reader, kafka, recorded.partitions, names))
+        compare(kafka, recorded, await present_installation(reader, kafka, recorded.partitions, names))
 
 
-def compare(recorded: Installation, present: Installation) -> None:
+def compare(kafka: Kafka, recorded: Installation, present: Installation) -> None:
     """Raise an InstallationError if, in a process that has begun with one, there is another now."""
-    if flaws := differences(recorded, present):
+    if flaws := differences(kafka, recorded, present):
         raise InstallationError("\n".join(flaws))
     if _made_anew(recorded, present):
         raise InstallationError("All topics were deleted and made anew. Start again.")
 
 
-def differences(recorded: Installation, present: Installation) -> list[str]:
+def differences(kafka: Kafka, recorded: Installation, present: Installation) -> list[str]:
     """What keeps the service from going on, each with what to do about it. Pure.
 
     Who has deleted commands, events and state has begun anew on purpose: there is nothing left to go on from. With the
@@ -123,7 +123,7 @@ def differences(recorded: Installation, present: Installation) -> list[str]:
     changed = _made_anew(recorded, present)
     if len(changed) == len(RECORDED):
         return []
-    flaws = [_advice(name, recorded, present) for name in changed]
+    flaws = [_advice(kafka, name, recorded, present) for name in changed]
     if recorded.partitions != present.partitions:
         flaws.append(
             f"The topics were made with {recorded.partitions} partitions and have {present.partitions} now: most "
@@ -145,13 +145,15 @@ def _made_anew(recorded: Installation, present: Installation) -> list[str]:
     return [name for name, id_ in present.topics.items() if recorded.topics[name] != id_]
 
 
-def _advice(name: str, recorded: Installation, present: Installation) -> str:
-    what = f"{name} was deleted and made anew: its id was {recorded.topics[name]} and is {present.topics[name]}. "
+def _advice(kafka: Kafka, name: str, recorded: Installation, present: Installation) -> str:
+    was, is_ = recorded.topics[name], present.topics[name]
+    what = f"{kafka.topic(name)} was deleted and made anew: its id was {was} and is {is_}. "
     if name == EVENTS_TOPIC:
         return what + (
             "The record of all runs is gone from Kafka; ClickHouse still has what it had read. Stop all roles, restore "
             f"the topic from a backup, then run `{ACCEPTING}`. To begin anew without it, delete "
-            f"{COMMANDS_TOPIC} and {STATE_TOPIC} as well, and give the projector another database."
+            f"{kafka.topic(COMMANDS_TOPIC)} and {kafka.topic(STATE_TOPIC)} as well, and give the projector another "
+            "database."
         )
     return what + _REBUILD
 

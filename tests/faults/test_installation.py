@@ -371,9 +371,20 @@ async def test_killed_half_way_no_handler_starts_and_it_begins_anew(
     await assert_gone_on_with(place, 6)
 
 
+THERE = Kafka("localhost:9092", "staging.")
+TOPIC_IDS: dict[str, UUID] = {
+    name: UUID(int=number) for number, name in enumerate((COMMANDS_TOPIC, EVENTS_TOPIC, STATE_TOPIC))
+}
+KNOWN = Installation("one", TOPIC_IDS, 4)
+
+
 def test_another_cluster_is_told_from_a_topic_that_was_made_anew() -> None:
-    ids = {name: UUID(int=number) for number, name in enumerate((COMMANDS_TOPIC, EVENTS_TOPIC, STATE_TOPIC))}
-    recorded = Installation("one", ids, 4)
-    assert differences(recorded, recorded) == []
-    (flaw,) = differences(recorded, Installation("two", {name: UUID(int=9) for name in ids}, 4))
+    assert differences(THERE, KNOWN, KNOWN) == []
+    (flaw,) = differences(THERE, KNOWN, Installation("two", {name: UUID(int=9) for name in TOPIC_IDS}, 4))
     assert "KAFKA_BOOTSTRAP_SERVERS" in flaw
+
+
+def test_topics_are_named_as_kafka_calls_them() -> None:
+    (flaw,) = differences(THERE, KNOWN, Installation("one", {**TOPIC_IDS, EVENTS_TOPIC: UUID(int=9)}, 4))
+    for name in TOPIC_IDS:
+        assert f"staging.{name}" in flaw
