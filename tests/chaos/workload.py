@@ -25,6 +25,7 @@ _LIVES: Final = (
 _AFTERWARDS: Final = ("StartTaskExecution", "SucceedTaskExecution", "FailTaskExecution", "SkipTaskExecution")
 _UNKNOWN: Final = "00000000-0000-5000-8000-000000000000"
 _AT_ONCE: Final = 200
+_ENDED: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +58,12 @@ class Workload:
         self._random, self._count = Random(seed), 0  # noqa: S311 - reproducible, not secret
         self._run = f"{seed}-{self._random.getrandbits(40):x}"
         self._live: list[list[Draft]] = []
+        self._ended: list[Draft] = []  # the last commands of some lives that have ended
 
     def next(self) -> Draft:
-        """The next command, of a random execution that is under way or of a new one."""
+        """The next command: of a random execution that is under way, of a new one, or an old one again."""
+        if self._ended and self._random.random() < 1 / 15:
+            return self._random.choice(self._ended)
         if len(self._live) < _AT_ONCE and self._random.random() < 1 / 3:
             self._live.append(self._mischief() if self._random.random() < 1 / 12 else self._life())
         return self._continue()
@@ -78,6 +82,10 @@ class Workload:
         life = self._live[index]
         draft = life.pop(0)
         if not life:
+            if len(self._ended) < _ENDED:
+                self._ended.append(draft)
+            else:
+                self._ended[self._random.randrange(_ENDED)] = draft
             self._live[index] = self._live[-1]
             self._live.pop()
         return draft
