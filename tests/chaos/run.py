@@ -33,7 +33,7 @@ HANDLERS: Final = ("handler-a", "handler-b", "handler-c")
 NOT_CAUGHT_UP: Final = "not caught up"
 
 _SETTLE_SECONDS: Final = 60.0
-_BURST_SECONDS: Final = 4.0
+_BURST_SECONDS: Final = 12.0
 _COMMITS: Final = 2.0
 """The projector may know the end of a partition as it was a little earlier."""
 

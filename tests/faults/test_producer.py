@@ -20,8 +20,9 @@ from aiokafka.protocol.transaction import (
 )
 
 from service.contracts.topics import COMMANDS_TOPIC, EVENTS_TOPIC, HANDLER_GROUP
+from service.handling.batches import Batches, Outgoing
 from service.handling.partition import PartitionOwner
-from service.handling.producer import start_producer, stop_producer
+from service.handling.producer import MAX_SENT_BATCH_BYTES, start_producer, stop_producer
 from service.kafka.internals.single_send import UnknownOutcomeError
 from tests.handling.world import QUICK, World, eventually
 
@@ -180,3 +181,21 @@ async def test_a_partition_whose_task_ends_by_itself_ends_the_handler(
         (await running.all_open()).owners[PARTITION].fail(KafkaError("injected"))
         with pytest.raises(RuntimeError, match=f"partition {PARTITION}"):
             await asyncio.wait_for(running.task, 10)
+
+
+async def test_a_batch_that_fails_while_the_next_one_waits_fails_in_silence(producer: AIOKafkaProducer) -> None:
+    send = producer.client.send
+
+    async def breaking(node: int, request: Any, **options: Any) -> Any:
+        if isinstance(request, AddPartitionsToTxnRequest):
+            raise UnknownOutcomeError
+        return await send(node, request, **options)
+
+    producer.client.send = breaking
+    await producer.begin_transaction()
+    batches = Batches(producer.create_batch)
+    for _ in range(2):
+        batches.put(EVENTS_TOPIC, PARTITION, Outgoing(None, b"x" * (MAX_SENT_BATCH_BYTES - 1_000), [], 0))
+    with pytest.raises(KafkaError):
+        await batches.send(producer)
+    await stop_producer(producer, QUICK)

@@ -2,7 +2,7 @@
 
 import asyncio
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, NodeNotReadyError, ProducerClosed
@@ -15,6 +15,8 @@ from aiokafka.protocol.transaction import (
 
 ONCE: Final = (EndTxnRequest, TxnOffsetCommitRequest, AddOffsetsToTxnRequest, AddPartitionsToTxnRequest)
 """The requests of a transaction that have no sequence number: the broker cannot tell a second one from the first."""
+
+_F = TypeVar("_F", bound="asyncio.Future[Any]")
 
 
 class UnknownOutcomeError(Exception):
@@ -51,6 +53,12 @@ def send_once(producer: AIOKafkaProducer) -> None:
     client.send = guarded
 
 
+def asked_for_its_error(future: _F) -> _F:
+    """The future, whose error is no news to the event loop when nobody waits for it any more."""
+    future.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return future
+
+
 def _ask_for_errors(manager: Any) -> None:  # noqa: ANN401 - aiokafka's
     """Take note of what becomes of offsets that whoever sent them waits for no more: aiokafka shields the wait.
 
@@ -60,8 +68,7 @@ def _ask_for_errors(manager: Any) -> None:  # noqa: ANN401 - aiokafka's
 
     def added(*offsets: Any) -> asyncio.Future[None]:  # noqa: ANN401 - aiokafka's own signature
         future: asyncio.Future[None] = add(*offsets)
-        future.add_done_callback(lambda done: done.cancelled() or done.exception())
-        return future
+        return asked_for_its_error(future)
 
     manager.add_offsets_to_txn = added
 
