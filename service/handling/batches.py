@@ -8,7 +8,6 @@ from aiokafka import AIOKafkaProducer
 from msgspec import Struct
 
 from service.contracts.envelope import Headers
-from service.kafka.internals.single_send import asked_for_its_error
 
 Place = tuple[str, int]
 """A topic and one of its partitions."""
@@ -60,12 +59,11 @@ class Batches:
         Every future is awaited: a failed send does not by itself fail the commit. There is one for each batch, not for
         each record.
         """
-        sent = []
-        for place, batches in self.packed.items():
-            for batch in batches:
-                future = await producer.send_batch(batch, self._name(place[0]), partition=place[1])
-                # The next one waits until this one is on its way: if that fails, nobody comes to wait for this one.
-                sent.append((place, batch.record_count(), asked_for_its_error(future)))
+        sent = [
+            (place, batch.record_count(), await producer.send_batch(batch, self._name(place[0]), partition=place[1]))
+            for place, batches in self.packed.items()
+            for batch in batches
+        ]
         done = await asyncio.gather(*(future for _, _, future in sent))
         offsets: dict[Place, list[int]] = {}
         for (place, count, _), metadata in zip(sent, done, strict=True):

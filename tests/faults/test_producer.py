@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import KafkaError, NodeNotReadyError, RequestTimedOutError
+from aiokafka.errors import InvalidTopicError, KafkaError, NodeNotReadyError, RequestTimedOutError
 from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.protocol.transaction import (
     AddOffsetsToTxnRequest,
@@ -181,6 +181,29 @@ async def test_a_partition_whose_task_ends_by_itself_ends_the_handler(
         (await running.all_open()).owners[PARTITION].fail(KafkaError("injected"))
         with pytest.raises(RuntimeError, match=f"partition {PARTITION}"):
             await asyncio.wait_for(running.task, 10)
+
+
+async def test_a_batch_that_fails_when_nobody_waits_any_more_fails_in_silence(producer: AIOKafkaProducer) -> None:
+    send, sent, broken = producer.client.send, asyncio.Event(), asyncio.Event()
+
+    async def breaking(node: int, request: Any, **options: Any) -> Any:
+        if not isinstance(request, ProduceRequest):
+            return await send(node, request, **options)
+        sent.set()
+        await broken.wait()
+        raise InvalidTopicError
+
+    producer.client.send = breaking
+    await producer.begin_transaction()
+    batches = Batches(producer.create_batch)
+    batches.put(EVENTS_TOPIC, PARTITION, Outgoing(None, b"x", [], 0))
+    waiting = asyncio.create_task(batches.send(producer))
+    await sent.wait()
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    broken.set()
+    await eventually(lambda: not producer._message_accumulator._pending_batches, "the batch has failed")
+    await stop_producer(producer, QUICK)
 
 
 async def test_a_batch_that_fails_while_the_next_one_waits_fails_in_silence(producer: AIOKafkaProducer) -> None:

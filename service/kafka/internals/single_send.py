@@ -2,7 +2,7 @@
 
 import asyncio
 from contextlib import suppress
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, NodeNotReadyError, ProducerClosed
@@ -15,8 +15,6 @@ from aiokafka.protocol.transaction import (
 
 ONCE: Final = (EndTxnRequest, TxnOffsetCommitRequest, AddOffsetsToTxnRequest, AddPartitionsToTxnRequest)
 """The requests of a transaction that have no sequence number: the broker cannot tell a second one from the first."""
-
-_F = TypeVar("_F", bound="asyncio.Future[Any]")
 
 
 class UnknownOutcomeError(Exception):
@@ -36,7 +34,7 @@ def send_once(producer: AIOKafkaProducer) -> None:
     so a delayed first one can end a *later* transaction half-way (KAFKA-17754): inputs are lost.
     """
     producer._message_accumulator._pending_batches = _Pending()  # noqa: SLF001 - see there
-    _ask_for_errors(producer._txn_manager)  # noqa: SLF001 - see there
+    _ask_for_errors(producer)
     client: Any = producer.client
     send = client.send
 
@@ -53,24 +51,41 @@ def send_once(producer: AIOKafkaProducer) -> None:
     client.send = guarded
 
 
-def asked_for_its_error(future: _F) -> _F:
-    """The future, whose error is no news to the event loop when nobody waits for it any more."""
+def _ask_for_errors(producer: AIOKafkaProducer) -> None:
+    """Take note of what becomes of all that is sent: whoever sent it may have stopped waiting.
+
+    Else the event loop tells of the error, with a traceback, when it is collected. aiokafka shields what it waits for,
+    and a shield that was given up asks no more.
+    """
+    accumulator: Any = producer._message_accumulator  # noqa: SLF001 - see send_once
+    manager: Any = producer._txn_manager  # noqa: SLF001 - the same
+    add_offsets, add_batch, append = manager.add_offsets_to_txn, accumulator.add_batch, accumulator._append_batch  # noqa: SLF001 - the same
+
+    def offsets_added(*offsets: Any) -> asyncio.Future[Any]:  # noqa: ANN401 - aiokafka's own signature
+        return _asked(add_offsets(*offsets))
+
+    async def batch_added(*batch: Any) -> asyncio.Future[Any]:  # noqa: ANN401 - the same
+        return _asked(await add_batch(*batch))
+
+    def appended(*records: Any) -> Any:  # noqa: ANN401 - the same
+        batch = append(*records)
+        fail = batch.failure
+
+        def failed(exception: BaseException) -> None:
+            fail(exception)
+            for future in (batch.future, batch._drain_waiter, *(sent for sent, _ in batch._msg_futures)):  # noqa: SLF001 - its own
+                _asked(future)
+
+        batch.failure = failed
+        return batch
+
+    manager.add_offsets_to_txn, accumulator._append_batch = offsets_added, appended  # noqa: SLF001 - see send_once
+    accumulator.add_batch = batch_added
+
+
+def _asked(future: asyncio.Future[Any]) -> asyncio.Future[Any]:
     future.add_done_callback(lambda done: done.cancelled() or done.exception())
     return future
-
-
-def _ask_for_errors(manager: Any) -> None:  # noqa: ANN401 - aiokafka's
-    """Take note of what becomes of offsets that whoever sent them waits for no more: aiokafka shields the wait.
-
-    Else the event loop tells of the error, with a traceback, when it is collected.
-    """
-    add = manager.add_offsets_to_txn
-
-    def added(*offsets: Any) -> asyncio.Future[None]:  # noqa: ANN401 - aiokafka's own signature
-        future: asyncio.Future[None] = add(*offsets)
-        return asked_for_its_error(future)
-
-    manager.add_offsets_to_txn = added
 
 
 async def end_by_force(producer: AIOKafkaProducer, seconds: float) -> None:
@@ -92,10 +107,5 @@ def leave_nothing(producer: AIOKafkaProducer) -> None:
     """
     accumulator, manager = producer._message_accumulator, producer._txn_manager  # noqa: SLF001 - stop() leaves them
     accumulator.fail_all(ProducerClosed())  # its close() waits for these
-    batches = {batch for queue in accumulator._batches.values() for batch in queue} | accumulator._pending_batches  # noqa: SLF001 - the same
-    futures = [future for batch in batches for future in (batch.future, batch._drain_waiter)]  # noqa: SLF001 - the same
-    futures += [future for batch in batches for future, _ in batch._msg_futures]  # noqa: SLF001 - the same
-    futures.append(manager._transaction_waiter)  # noqa: SLF001 - the same
-    for future in futures:
-        if future is not None and future.done() and not future.cancelled():
-            future.exception()
+    if manager._transaction_waiter is not None:  # noqa: SLF001 - stop() leaves it
+        _asked(manager._transaction_waiter)  # noqa: SLF001 - the same
