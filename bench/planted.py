@@ -12,6 +12,7 @@ import typer
 from service.logs import configure_logs
 from tests.chaos.planted import BUGS, Bug
 from tests.chaos.run import NOT_CAUGHT_UP, run_chaos
+from tests.chaos.summary import Summary
 
 
 class Verdict(StrEnum):
@@ -46,9 +47,11 @@ def main(
     verdicts = []
     for bug in [bug for bug in BUGS if only in bug.name]:
         for number in range(runs):
-            found = _run(bug, seed + number, seconds, rate)
-            verdict = _verdict(bug, found)
-            print(f"{verdict} | {bug.name} | seed {seed + number} | {found}", flush=True)
+            run = _run(bug, seed + number, seconds, rate)
+            verdict = _verdict(bug, run.violations)
+            print(f"{verdict} | {bug.name} | seed {seed + number} | {run.violations}", flush=True)
+            if verdict is Verdict.DIRTY:
+                print(run.examples, flush=True)
             if verdict in _LAST:
                 break
         verdicts.append(verdict)
@@ -63,13 +66,13 @@ def _verdict(bug: Bug, found: dict[str, int]) -> Verdict:
     return Verdict.CAUGHT if any(told in found for told in bug.told) else Verdict.MISSED
 
 
-def _run(bug: Bug, seed: int, seconds: float, rate: float) -> dict[str, int]:
+def _run(bug: Bug, seed: int, seconds: float, rate: float) -> Summary:
     with tempfile.TemporaryDirectory() as source, tempfile.TemporaryDirectory() as directory:
         bug.plant(Path(source))
         run = run_chaos(
             Path(directory), seed=seed, seconds=seconds, rate=rate, source=Path(source), patience=_PATIENCE_SECONDS
         )
-        return asyncio.run(run).violations
+        return asyncio.run(run)
 
 
 _PATIENCE_SECONDS: Final = 90.0
