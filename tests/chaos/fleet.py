@@ -15,6 +15,8 @@ from service.embedded import die_with_parent
 
 _STOP_SECONDS: Final = 25
 _NOISE: Final = ("Traceback", "never retrieved", "destroyed but", "Exception in callback")
+_LINES, _CHARACTERS = 60, 8_000
+"""So much is kept of each."""
 _PARENT: Final = [sys.executable, die_with_parent.__file__]
 
 
@@ -76,11 +78,12 @@ class Fleet:
         return [name for name in self._processes if name.partition("-")[0] == role]
 
     def noise(self) -> list[str]:
-        """What was logged that no one can make anything of."""
+        """What was logged that no one can make anything of, and the lines after it."""
         return [
-            f"{log.name}: {line[:300]}"
+            "\n".join((f"{log.name}:", *lines[number : number + _LINES]))[:_CHARACTERS]
             for log in sorted(self._directory.glob("*-*.log")) + sorted(self._directory.glob("projector.log"))
-            for line in log.read_text(errors="replace").splitlines()
+            for lines in [log.read_text(errors="replace").splitlines()]
+            for number, line in enumerate(lines)
             if any(sign in line for sign in _NOISE)
         ]
 
