@@ -89,7 +89,8 @@ async def running_service(settings: Settings, roles: Collection[Role], *also: Ta
                 from service.client.commands import CommandClient  # noqa: PLC0415
                 from service.runtime.http import hosts, serving_api  # noqa: PLC0415
 
-                commands = await enter(CommandClient(kafka, SOURCE))
+                with kafka.answering():
+                    commands = await enter(CommandClient(kafka, SOURCE))
                 checks |= {
                     "kafka": told(lambda: Readiness(not commands.closed, commands.closed or "answers")),
                     "clickhouse": answers(store.ping),
@@ -105,7 +106,8 @@ async def running_service(settings: Settings, roles: Collection[Role], *also: Ta
             from service.handling.handler import HandlerOptions, running_handler  # noqa: PLC0415
 
             options = HandlerOptions(kafka, partitions, settings.retention, settings.state_dir, installation)
-            handler = await enter(running_handler(options))
+            with kafka.answering():
+                handler = await enter(running_handler(options))
             parts.append(handler.task)
             checks[Role.HANDLER] = told(handler.readiness)
         watched = RECORDED if Role.HANDLER in roles else OF_ALL_ROLES

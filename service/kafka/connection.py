@@ -1,10 +1,13 @@
 """Where Kafka is, how a client of ours reaches it, and what our things are called there."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
 
 from service.contracts.topics import HANDLER_GROUP, REPLIES_TOPIC
 from service.kafka.security import Security
@@ -78,3 +81,17 @@ class Kafka:
     def our_name(self, topic: str) -> str:
         """What we call a topic of ours that Kafka calls so."""
         return topic.removeprefix(self.prefix)
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """For who only goes on while Kafka answers.
+
+        Raises:
+            ConnectionError: in place of a KafkaError.
+        """
+        try:
+            yield
+        except KafkaError as error:
+            raise ConnectionError(
+                f"Kafka at {self.servers} does not answer any more: {error!r}. Start again."
+            ) from error

@@ -57,15 +57,13 @@ async def check_installation(kafka: Kafka, partitions: int) -> Installation:
         InstallationError: a topic was made anew, partitions were added, or a rebuild has not ended.
         ConnectionError: the broker does not answer.
     """
-    try:
+    with kafka.answering():
         async with _reader(kafka) as reader:
             present = await present_installation(reader, kafka, partitions)
             recorded = await recorded_installation(reader, kafka)
         if recorded != present:
             _refuse(kafka, recorded, present)
             await record_installation(kafka, present)
-    except KafkaError as error:
-        raise ConnectionError(f"Kafka at {kafka.servers} does not answer any more: {error!r}") from error
     return present
 
 

@@ -15,7 +15,7 @@ from service.embedded import die_with_parent
 
 _STOP_SECONDS: Final = 25
 _NOISE: Final = ("Traceback", "never retrieved", "destroyed but", "Exception in callback")
-_LINES, _CHARACTERS = 60, 8_000
+_LINES, _CHARACTERS = 200, 20_000
 """So much is kept of each."""
 _PARENT: Final = [sys.executable, die_with_parent.__file__]
 
