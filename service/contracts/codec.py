@@ -62,7 +62,9 @@ def read(raw: bytes, max_depth: int = MAX_DEPTH) -> tuple[Any, bytes]:
     if (
         not (b"\\" in raw and b"\\u" in raw)  # few have any, and one byte is found faster than two
         and _LONG_NUMBER not in outline
-        and (len(raw) <= max_depth or outline.count(b"[") <= max_depth or not _is_deeper(raw, max_depth))
+        and (
+            len(raw) <= max_depth or len(outline.split(b"[", max_depth)) <= max_depth or not _is_deeper(raw, max_depth)
+        )
     ):
         try:
             value = _decoder.decode(raw)
@@ -70,7 +72,7 @@ def read(raw: bytes, max_depth: int = MAX_DEPTH) -> tuple[Any, bytes]:
             pass  # the slow way says what is wrong
         else:
             again = _encoder.encode(value)
-            if again.count(b":") == raw.count(b":"):
+            if len(again.split(b":")) == len(raw.split(b":")):  # some Pythons count six times slower than they split
                 return value, again
     value = decode_slowly(raw, max_depth)
     return value, sorted_json(value)
