@@ -65,7 +65,7 @@ async def check_topics(store: ProjectionStore, kafka: Kafka, consumer: AIOKafkaC
     for name in TOPICS:
         if recorded.get(name, present[name]) != present[name]:
             raise ForeignStoreError(
-                f"ClickHouse holds another {name} than this Kafka has: its id was {recorded[name]} and is "
+                f"ClickHouse holds another {kafka.topic(name)} than this Kafka has: its id was {recorded[name]} and is "
                 f"{present[name]}. Either the topic was made anew, or the two do not belong together. Point the "
                 "projector to the right Kafka or ClickHouse, or to an empty database, which it fills from Kafka; the "
                 "old one keeps what it has."

@@ -16,7 +16,7 @@ from service.kafka.provisioning import ensure_topics
 from tests.e2e.process import TASKEXEC, clean_environment, taskexec
 
 PREFIX = "made-anew."
-SAID = "Error: task-execution.events was deleted and made anew: its id was "
+SAID = f"Error: {PREFIX}task-execution.events was deleted and made anew: its id was "
 ROLES = {"handler": "1", "two handlers": "2", "projector": "1", "api": "1"}
 
 

@@ -73,7 +73,7 @@ async def test_events_that_were_made_anew_are_refused_and_fill_an_empty_database
         await make_anew(kafka)
         second = await publish(kafka, [life(number) for number in range(100, 120)])
         assert second > first
-        with pytest.raises(ForeignStoreError, match=r"ClickHouse holds another task-execution\.events.*empty database"):
+        with pytest.raises(ForeignStoreError, match=r"another anew\.task-execution\.events.*empty database"):
             await asyncio.wait_for(Projector(ClickHouseStore(driver), kafka, 1).run(), 30)
         assert (await driver.query("SELECT count() AS n FROM task_execution_events FINAL"))[0]["n"] == first
     async with empty_tables("chdb", tmp_path / "new", lambda: "") as driver:

@@ -3,6 +3,7 @@
 import asyncio
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -57,11 +58,7 @@ async def guarded(request: object, error: Exception) -> None:
     async def failing(*_: object, **__: object) -> None:
         raise error
 
-    producer: Any = SimpleNamespace(
-        client=SimpleNamespace(send=failing),
-        _message_accumulator=SimpleNamespace(),
-        _txn_manager=SimpleNamespace(add_offsets_to_txn=None),
-    )
+    producer: Any = Mock(client=SimpleNamespace(send=failing))
     send_once(producer)
     await producer.client.send(0, request)
 
