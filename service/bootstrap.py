@@ -24,9 +24,8 @@ from service.kafka.internals.fetching import bound_fetching
 from service.kafka.provisioning import ProvisioningError, ensure_topics
 from service.logs import configure_logs
 from service.memory import give_back
-from service.ports.errors import StoreSetupError, UnavailableError
+from service.ports.errors import ForeignStoreError, StoreSetupError, UnavailableError
 from service.ports.readiness import Check
-from service.projection.reading import ForeignStoreError
 from service.runtime.child import Up, report, run_child
 from service.runtime.readiness import answers, told, until_ready
 from service.runtime.running import Role, Running

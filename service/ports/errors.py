@@ -10,3 +10,7 @@ class UnavailableError(Exception):
 
 class StoreSetupError(Exception):
     """The store, its DSN or its tables are not what the service needs. The action: stop; a person must act."""
+
+
+class ForeignStoreError(Exception):
+    """The store and the topics do not belong together. The action: stop; a person must act."""

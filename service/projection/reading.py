@@ -11,6 +11,7 @@ from service.contracts.topics import MAX_RECORD_BYTES
 from service.kafka.connection import Kafka
 from service.kafka.internals.fetching import bound_fetching
 from service.kafka.internals.topic_ids import cluster_ids
+from service.ports.errors import ForeignStoreError
 from service.ports.projection_store import ProjectionStore
 from service.projection import metrics
 from service.projection.batch import TOPICS
@@ -19,10 +20,6 @@ log = structlog.get_logger(__name__)
 
 _FETCH_WAIT_MS: Final = 500
 """An idle partition is heard of this often: what `asOf` is made of."""
-
-
-class ForeignStoreError(Exception):
-    """The store and the topics do not belong together. The action: stop; a person must act."""
 
 
 @asynccontextmanager

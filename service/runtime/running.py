@@ -4,10 +4,13 @@ from asyncio import Task
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from service.kafka.connection import Kafka
 from service.ports.readiness import Check
-from service.queries.executions import TaskExecutionQueries
+
+if TYPE_CHECKING:
+    from service.queries.executions import TaskExecutionQueries
 
 
 class Role(StrEnum):
@@ -28,7 +31,7 @@ class Running:
 
     roles: tuple[Role, ...]
     kafka: Kafka
-    queries: TaskExecutionQueries | None
+    queries: "TaskExecutionQueries | None"
     url: str | None
     checks: Mapping[str, Check]
     watch: Task[None]

@@ -16,11 +16,10 @@ from service.contracts.topics import EVENTS_TOPIC
 from service.embedded.broker import EmbeddedBroker
 from service.kafka.connection import Kafka
 from service.kafka.murmur2 import partition_of
-from service.ports.errors import UnavailableError
+from service.ports.errors import ForeignStoreError, UnavailableError
 from service.ports.positions import PartitionPosition
 from service.ports.projection_store import EventRow
 from service.projection.projector import Projector
-from service.projection.reading import ForeignStoreError
 from tests.projection.stage import ALL, PARTITIONS, Delegating, Stage, until, whole
 from tests.queries.lives import life
 

@@ -17,9 +17,9 @@ from service.contracts.topics import EVENTS_TOPIC, REJECTIONS_TOPIC
 from service.embedded.broker import EmbeddedBroker
 from service.kafka.connection import Kafka
 from service.kafka.provisioning import ensure_topics
+from service.ports.errors import ForeignStoreError
 from service.ports.projection_store import ProjectionStore
 from service.projection.projector import Projector
-from service.projection.reading import ForeignStoreError
 from service.read_model.clickhouse.driver import Driver
 from service.read_model.clickhouse.store import ClickHouseStore
 from tests.engines import ENGINES, empty_tables
