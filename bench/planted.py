@@ -37,7 +37,7 @@ app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 @app.command()
 def main(
     only: Annotated[str, typer.Option(help="Only the bugs with this in their names.")] = "",
-    runs: Annotated[int, typer.Option(help="At most so many for each: chance decides what is hit.")] = 4,
+    runs: Annotated[int, typer.Option(min=1, help="At most so many for each: chance decides what is hit.")] = 4,
     seconds: Annotated[float, typer.Option(help="How long load and faults go on in a run.")] = 60,
     rate: Annotated[float, typer.Option(help="Commands per second.")] = 150,
     seed: Annotated[int, typer.Option(help="Of the first run; each further one has the next.")] = 1,

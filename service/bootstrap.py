@@ -88,8 +88,7 @@ async def running_service(settings: Settings, roles: Collection[Role], *also: Ta
                 from service.client.commands import CommandClient  # noqa: PLC0415
                 from service.runtime.http import hosts, serving_api  # noqa: PLC0415
 
-                with kafka.answering():
-                    commands = await enter(CommandClient(kafka, SOURCE))
+                commands = await enter(CommandClient(kafka, SOURCE))
                 checks |= {
                     "kafka": told(lambda: Readiness(not commands.closed, commands.closed or "answers")),
                     "clickhouse": answers(store.ping),

@@ -63,11 +63,8 @@ class OpenedPartition:
         committed = await self._consumer.committed(commands)
         async with state_topic(kafka, partition, context.timeouts) as topic:
             if context.installation is not None:
-                compare(
-                    context.kafka,
-                    context.installation,
-                    await present_installation(topic.reader, kafka, context.partitions),
-                )
+                present = await present_installation(topic.reader, kafka, context.partitions)
+                compare(kafka, context.installation, present)
             records = StoreRecords(topic.origin, context.kept, context.clock)
             store = await context.stores.open(records.origin, topic, context.clock())
             self._close_store = partial(asyncio.to_thread, store.close)

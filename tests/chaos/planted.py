@@ -34,16 +34,21 @@ class Edit(Struct, frozen=True):
 
 
 class Bug(Struct, frozen=True):
-    """Its edits; the checker must call what comes of it by one of `told`, or find nothing if that is empty."""
+    """Its edits, and before them those of the one that it is planted `upon`.
+
+    The checker must call what comes of it by one of `told`, or find nothing if that is empty.
+    """
 
     name: str
     told: tuple[str, ...]
     edits: tuple[Edit, ...]
+    upon: str = ""
 
     def plant(self, directory: Path) -> None:
         """Make a copy of the service, with this bug, in the directory."""
         shutil.copytree(_SOURCE, directory / "service", ignore=shutil.ignore_patterns("__pycache__"))
-        for edit in self.edits:
+        below = next(bug.edits for bug in BUGS if bug.name == self.upon) if self.upon else ()
+        for edit in (*below, *self.edits):
             file = directory / "service" / edit.file
             file.write_text(edit.apply(file.read_text()))
 

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import warnings
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
 import pytest
@@ -121,25 +121,41 @@ async def write_into_the_void(producer: AIOKafkaProducer) -> None:
     await sent.wait()
 
 
+class Breaking:
+    """A producer's wire on which requests of one kind are held up, and then meet an error."""
+
+    def __init__(self, producer: AIOKafkaProducer, kind: type, error: Exception) -> None:
+        self._sent, self._broken = asyncio.Event(), asyncio.Event()
+        send = producer.client.send
+
+        async def breaking(node: int, request: Any, **options: Any) -> Any:
+            if not isinstance(request, kind):
+                return await send(node, request, **options)
+            self._sent.set()
+            await self._broken.wait()
+            raise error
+
+        producer.client.send = breaking
+
+    async def given_up(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Do this until the request is sent, give it up as a deadline does, and only then let the wire break."""
+        waiting = asyncio.create_task(work)
+        await self._sent.wait()
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        self.break_()
+
+    def break_(self) -> None:
+        """From now on, nothing is held up."""
+        self._broken.set()
+
+
 async def test_what_nobody_waits_for_any_more_fails_in_silence(producer: AIOKafkaProducer) -> None:
     """As when a transaction's deadline comes first, and then the connection breaks."""
-    send, sent, broken = producer.client.send, asyncio.Event(), asyncio.Event()
-
-    async def breaking(node: int, request: Any, **options: Any) -> Any:
-        if not isinstance(request, AddOffsetsToTxnRequest):
-            return await send(node, request, **options)
-        sent.set()
-        await broken.wait()
-        raise UnknownOutcomeError
-
-    producer.client.send = breaking
+    wire = Breaking(producer, AddOffsetsToTxnRequest, UnknownOutcomeError())
     await producer.begin_transaction()
     offsets = {TopicPartition(COMMANDS_TOPIC, PARTITION): 0}
-    waiting = asyncio.create_task(producer.send_offsets_to_transaction(offsets, HANDLER_GROUP))
-    await sent.wait()
-    waiting.cancel()
-    await asyncio.wait([waiting])
-    broken.set()
+    await wire.given_up(producer.send_offsets_to_transaction(offsets, HANDLER_GROUP))
     await eventually(producer._sender.sender_task.done, "the sender has failed")
     await stop_producer(producer, QUICK)
 
@@ -184,37 +200,17 @@ async def test_a_partition_whose_task_ends_by_itself_ends_the_handler(
 
 
 async def test_a_batch_that_fails_when_nobody_waits_any_more_fails_in_silence(producer: AIOKafkaProducer) -> None:
-    send, sent, broken = producer.client.send, asyncio.Event(), asyncio.Event()
-
-    async def breaking(node: int, request: Any, **options: Any) -> Any:
-        if not isinstance(request, ProduceRequest):
-            return await send(node, request, **options)
-        sent.set()
-        await broken.wait()
-        raise InvalidTopicError
-
-    producer.client.send = breaking
+    wire = Breaking(producer, ProduceRequest, InvalidTopicError())
     await producer.begin_transaction()
     batches = Batches(producer.create_batch)
     batches.put(EVENTS_TOPIC, PARTITION, Outgoing(None, b"x", [], 0))
-    waiting = asyncio.create_task(batches.send(producer))
-    await sent.wait()
-    waiting.cancel()
-    await asyncio.wait([waiting])
-    broken.set()
+    await wire.given_up(batches.send(producer))
     await eventually(lambda: not producer._message_accumulator._pending_batches, "the batch has failed")
     await stop_producer(producer, QUICK)
 
 
 async def test_a_batch_that_fails_while_the_next_one_waits_fails_in_silence(producer: AIOKafkaProducer) -> None:
-    send = producer.client.send
-
-    async def breaking(node: int, request: Any, **options: Any) -> Any:
-        if isinstance(request, AddPartitionsToTxnRequest):
-            raise UnknownOutcomeError
-        return await send(node, request, **options)
-
-    producer.client.send = breaking
+    Breaking(producer, AddPartitionsToTxnRequest, UnknownOutcomeError()).break_()
     await producer.begin_transaction()
     batches = Batches(producer.create_batch)
     for _ in range(2):
