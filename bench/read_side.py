@@ -1,18 +1,152 @@
-"""The projector and the API in one process, as `up` runs them: a chdb directory has one user at a time."""
+"""What queries cost at scale: `python -m bench.read_side --executions N [--json]`.
 
-from service.bootstrap import running_service
-from service.logs import configure_logs
-from service.runtime.running import Role
-from service.runtime.signals import run_until_terminated
-from service.settings import Settings
+The tables are filled by ClickHouse itself, then every query is asked through `TaskExecutionQueries`, in three states:
+merged; live, 2,000 events being inserted before each query; and with 60 fresh parts that are not merged. CPU time is
+that of the whole process, the engine's threads and our own Python.
+"""
+
+import asyncio
+import json
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from bench.stored_runs import StoredRuns
+from service.queries.executions import TaskExecutionQueries
+from service.queries.requests import ListTaskExecutions, check
+from service.read_model.clickhouse.connecting import connect
+from service.read_model.clickhouse.driver import Driver
+from service.read_model.clickhouse.schema import create_schema
+from service.read_model.clickhouse.store import ClickHouseStore
+
+_TABLES: Final = ("task_execution_events", "task_execution_transitions", "task_executions_open")
+_LIVE: Final = 700
+"""Executions in a live insert: about 2,000 events."""
+_FRESH: Final = 60
+_ROUNDS: Final = 9
+
+Ask = Callable[[], Awaitable[Any]]
 
 
-async def _serve() -> None:
-    async with running_service(Settings(), {Role.PROJECTOR, Role.API}) as running:
-        print(running.url, flush=True)
-        await running.watch
+def main(
+    *,
+    executions: Annotated[int, typer.Option(help="How many are stored.")] = 1_000_000,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each query.")] = False,
+    directory: Annotated[Path | None, typer.Option(help="Where to work; a temporary directory if not given.")] = None,
+    only: Annotated[str, typer.Option(help="Only queries whose name has this in it.")] = "",
+) -> None:
+    """Measure every query."""
+    with tempfile.TemporaryDirectory(dir=directory) as working:
+        rows = asyncio.run(_measured(Path(working), executions, only))
+    if as_json:
+        for row in rows:
+            print(json.dumps(row))
+        return
+    table = Table(*rows[0], title=f"{executions:,} executions; milliseconds, median of {_ROUNDS}")
+    for row in rows:
+        table.add_row(*map(str, row.values()))
+    Console().print(table)
+
+
+async def _measured(working: Path, executions: int, only: str) -> list[dict[str, Any]]:
+    driver = connect(f"chdb://{working}/clickhouse", memory_bytes=8 << 30)
+    try:
+        await create_schema(driver, migrating=True)
+        runs = StoredRuns(driver, executions, int(time.time() * 1000))
+        await runs.fill()
+        store = ClickHouseStore(driver)
+        for table in _TABLES:
+            await driver.command(f"OPTIMIZE TABLE {table} FINAL")
+        await store.tidy()
+        size = await _size(driver, executions)
+        asks = {name: ask for name, ask in (await _asks(store, executions)).items() if only in name}
+        merged = {name: await _cost(ask) for name, ask in asks.items()}
+        live = {name: await _cost(ask, lambda: runs.more(_LIVE)) for name, ask in asks.items()}
+        for table in _TABLES:
+            await driver.command(f"SYSTEM STOP MERGES {table}")
+        for _ in range(_FRESH):
+            await runs.more(_LIVE)
+        fresh = {name: await _cost(ask) for name, ask in asks.items()}
+    finally:
+        await driver.close()
+    states = {"merged": merged, "live": live, "fresh": fresh}
+    return [
+        {"query": name}
+        | {f"{state}_{what}_ms": cost[name][what] for state, cost in states.items() for what in ("cpu", "wall")}
+        for name in asks
+    ] + [size]
+
+
+async def _asks(store: ClickHouseStore, executions: int) -> dict[str, Ask]:
+    queries = TaskExecutionQueries(store, 8)
+
+    def page(**given: Any) -> Ask:  # noqa: ANN401 - what requests take
+        request = check(ListTaskExecutions, **given)
+        return lambda: queries.list(request)
+
+    some = (await queries.list(check(ListTaskExecutions, page_number=max(1, executions // 40)))).items[0].id
+    deep = min(1_000, executions // 20)
+    cursor = (await queries.list(check(ListTaskExecutions, page_number=deep))).next_cursor
+    return {
+        "get": lambda: queries.get(some),
+        "page: none": page(),
+        "page: hot task": page(task_id="acme:hot"),
+        "page: FAILURE": page(status=["FAILURE"]),
+        "page: RUNNING": page(status=["RUNNING"]),
+        "page: createdBy rare": page(created_by="rare"),
+        "page: createdBy common": page(created_by="scheduler"),
+        "page: tag common": page(tag=["nightly"]),
+        "page: rare creator + FAILURE": page(created_by="rare", status=["FAILURE"]),
+        "page: rare tag + creator": page(tag=["rare"], created_by="scheduler"),
+        "page: tag + FAILURE": page(tag=["nightly"], status=["FAILURE"]),
+        "page 1,000": page(page_number=deep),
+        "page 1,000 by cursor": page(cursor=cursor),
+        "last page": page(page_number=executions // 20),
+        "a page of 1,000": page(page_size=1_000),
+        "page: last 24 h": page(created_from="24h"),
+        "page: ran 1 h": page(min_duration="1h"),
+        "stats: hot task": lambda: queries.stats("acme:hot"),
+        "stats: cold task": lambda: queries.stats("team3:task400"),
+        "stats: all": queries.stats,
+    }
+
+
+async def _cost(ask: Ask, before: Ask | None = None) -> dict[str, float]:
+    """Medians, in milliseconds."""
+    cpu: list[float] = []
+    wall: list[float] = []
+    await ask()
+    for _ in range(_ROUNDS):
+        if before:
+            await before()
+        used, began = _cpu_seconds(), time.perf_counter()
+        await ask()
+        wall.append((time.perf_counter() - began) * 1000)
+        cpu.append((_cpu_seconds() - used) * 1000)
+    return {"cpu": round(statistics.median(cpu), 1), "wall": round(statistics.median(wall), 1)}
+
+
+def _cpu_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+async def _size(driver: Driver, executions: int) -> dict[str, Any]:
+    rows = await driver.query(
+        "SELECT table, sum(bytes_on_disk) AS bytes FROM system.parts WHERE active AND database = currentDatabase() "
+        "GROUP BY table ORDER BY table"
+    )
+    sizes = {row["table"]: round(row["bytes"] / executions, 1) for row in rows}
+    return {"query": "bytes per execution", "all": round(sum(sizes.values()), 1), **sizes}
 
 
 if __name__ == "__main__":
-    configure_logs("WARNING")
-    run_until_terminated(_serve())
+    typer.run(main)

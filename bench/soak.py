@@ -106,7 +106,7 @@ def _read_side(servers: str, directory: Path) -> tuple[psutil.Popen, str]:
     }  # fmt: skip
     with (directory / "read-side.log").open("ab") as log:
         process = psutil.Popen(
-            [sys.executable, "-m", "bench.read_side"], env=environment, stdout=subprocess.PIPE, stderr=log, text=True
+            [sys.executable, "-m", "bench.reader"], env=environment, stdout=subprocess.PIPE, stderr=log, text=True
         )
     url = process.stdout.readline().strip()
     if not url:

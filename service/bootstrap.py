@@ -74,14 +74,13 @@ async def running_service(settings: Settings, roles: Collection[Role], *also: Ta
             store = await _opened_store(settings, stack, migrating=Role.PROJECTOR in roles)
             queries = TaskExecutionQueries(store, partitions)
             if Role.PROJECTOR in roles:
-                from service.projection.dropping import drop_finished  # noqa: PLC0415
+                from service.projection.housekeeping import keep_house  # noqa: PLC0415
                 from service.projection.projector import Projector  # noqa: PLC0415
 
                 projector = Projector(store, kafka, partitions)
                 parts.append(await enter(running_task(projector.run(), "projector")))
                 checks[Role.PROJECTOR] = told(lambda: projector.readiness)
-                if settings.retention is not None:
-                    parts.append(await enter(running_task(drop_finished(store, settings.retention), "retention")))
+                parts.append(await enter(running_task(keep_house(store, settings.retention), "housekeeping")))
             if Role.API in roles:
                 from service.api.app import create_app  # noqa: PLC0415
                 from service.api.principals import SOURCE  # noqa: PLC0415

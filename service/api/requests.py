@@ -29,14 +29,16 @@ def query(model: type[Parameters]) -> Callable[[Request], Parameters]:
 
     The dependency raises RejectedError: a parameter is unknown, repeated or not valid, everything at once.
     """
+    several = model.names_of_several()
 
     def read(request: Request) -> Parameters:
         pairs = request.query_params.multi_items()
-        given = dict(pairs)
+        given: dict[str, object] = dict(pairs)
+        given |= {name: request.query_params.getlist(name) for name in several & given.keys()}
         errors = tuple(
             FieldError(pointer=pointer("#/query", name), detail="given more than once")
             for name, times in Counter(name for name, _ in pairs).items()
-            if times > 1
+            if times > 1 and name not in several
         )
         try:
             unquote_to_bytes(request.scope["query_string"]).decode()

@@ -42,7 +42,12 @@ class Remote:
 
     def get(self, path: str, parameters: Mapping[str, object | None] | None = None) -> Answer:
         """Ask a query; parameters that are None are left out."""
-        given = {name: str(value) for name, value in (parameters or {}).items() if value is not None}
+        given = [
+            (name, str(value))
+            for name, values in (parameters or {}).items()
+            for value in (values if isinstance(values, list) else [values])
+            if value is not None
+        ]
         return self._call("GET", path, params=given)
 
     def post(self, path: str, body: Mapping[str, object | None], key: str | None) -> Answer:

@@ -4,8 +4,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from inspect import Parameter
-from types import UnionType
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, get_args, get_origin
 
 import typer
 from pydantic.fields import FieldInfo
@@ -37,20 +36,27 @@ def parameters_of(model: type[Contract], given: Mapping[str, object]) -> dict[st
 
 
 def _option(name: str, field: FieldInfo) -> Parameter:
-    kind = _type_of(field)
+    kind: Any = _type_of(field)
+    if get_origin(field.annotation) is tuple:
+        kind = list[kind]
     option = typer.Option(
         f"--{name.replace('_', '-')}",
         help=field.description,
-        metavar=name.upper() if kind is str else None,
-        show_default=False if field.default is None else f"{field.default}",
+        metavar=name.upper() if kind in {str, list[str]} else None,
+        show_default=False if field.default in (None, ()) else f"{field.default}",
         case_sensitive=False,
     )
-    return Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, option])
+    return Parameter(
+        name,
+        Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[kind | None, option],
+    )
 
 
 def _type_of(field: FieldInfo) -> type:
     """An enum, a number or a text; the service checks the rest."""
-    kinds = get_args(field.annotation) if isinstance(field.annotation, UnionType) else (field.annotation,)
+    kinds = (field.annotation, *get_args(field.annotation))
     for kind in kinds:
         if isinstance(kind, type) and issubclass(kind, StrEnum | int):
             return kind

@@ -111,6 +111,8 @@ Event = (
     | TaskExecutionSkipped
 )
 
+AnyEvent = Event | UnknownEvent
+
 EVENT_TYPES: Final[dict[str, type[Event]]] = {
     model.__name__: model
     for model in (
@@ -120,23 +122,30 @@ EVENT_TYPES: Final[dict[str, type[Event]]] = {
 }  # fmt: skip
 """Every event by its CloudEvents type."""
 
+_decoders: Final[dict[type[AnyEvent], msgspec.json.Decoder[AnyEvent]]] = {
+    kind: msgspec.json.Decoder(kind, dec_hook=decode_hook) for kind in (*EVENT_TYPES.values(), UnknownEvent)
+}
+
 
 def encode_event(event: Event) -> bytes:
     """The event as JSON; what is absent is left out, but nulls inside inputs and outputs are kept."""
     return _encoder.encode(event)
 
 
-def read_event(type_: str, body: bytes) -> Event | UnknownEvent:
+def read_event(type_: str, body: bytes) -> AnyEvent:
     """The event of this CloudEvents type from its JSON, whichever version wrote it.
 
     Of a later version's event, what is known is read; whoever keeps events keeps their bodies.
 
     Raises:
-        ValueError: the body is not strict JSON or not an event, or its schemaVersion or status is a later one, so that
-            to read it could be to misunderstand it.
+        ValueError: the body is not JSON or not an event, or its schemaVersion or status is a later one, so that to read
+            it could be to misunderstand it.
     """
-    kind: type[Event | UnknownEvent] = EVENT_TYPES.get(type_, UnknownEvent)
-    return msgspec.convert(_upcast(decode(body)), kind, dec_hook=decode_hook)
+    kind: type[AnyEvent] = EVENT_TYPES.get(type_, UnknownEvent)
+    try:
+        return _decoders[kind].decode(body)
+    except ValueError:  # it is of an older version, or the strict reader says what is wrong with it
+        return msgspec.convert(_upcast(decode(body)), kind, dec_hook=decode_hook)
 
 
 def _upcast(data: JsonValue) -> JsonValue:

@@ -1,6 +1,6 @@
 """The base of every message body: frozen, camelCase on the wire, unknown fields refused."""
 
-from typing import Annotated
+from typing import Annotated, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
@@ -21,6 +21,13 @@ class Contract(BaseModel):
     def wire_names(cls) -> list[str]:
         """The names of the fields in JSON."""
         return [field.alias or name for name, field in cls.model_fields.items()]
+
+    @classmethod
+    def names_of_several(cls) -> set[str]:
+        """The names in JSON of the fields that hold several values."""
+        return {
+            field.alias or name for name, field in cls.model_fields.items() if get_origin(field.annotation) is tuple
+        }
 
 
 def no_control_characters(text: str) -> str:

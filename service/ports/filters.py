@@ -1,19 +1,44 @@
 """What a list of executions can be narrowed by."""
 
-from pydantic import Field
+from typing import Annotated
 
-from service.contracts.model import Contract, Principal, Tag, TaskId
+from pydantic import Field, StringConstraints
+
+from service.contracts.model import Contract, Principal, Tag, TaskId, TaskVersion
 from service.contracts.status import Status
+from service.ports.moments import Duration, Moment
+
+_FROM = "Only executions that were {} at this time or later: RFC 3339, or so long ago, such as 24h or 7d."
+_TO = "Only executions that were {} before this time; in the same forms."
 
 
 class Filters(Contract):
     """The one declaration of every filter; they combine.
 
-    From a field follow the API's parameter, the command line's option and their descriptions. A read model has one
-    condition for each.
+    From a field follow the API's parameter, the command line's option and their descriptions. A read model has a
+    condition for each. Those that can be given several times are tuples.
     """
 
     task_id: TaskId | None = Field(default=None, description="Only executions of this task.")
-    status: Status | None = Field(default=None, description="Only executions in this status.")
+    task_version: TaskVersion | None = Field(default=None, description="Only executions of this version of a task.")
+    status: tuple[Status, ...] = Field(
+        default=(), description="Only executions in this status; given several times, in any of them."
+    )
     created_by: Principal | None = Field(default=None, description="Only executions that this principal asked for.")
-    tag: Tag | None = Field(default=None, description="Only executions that have this tag.")
+    tag: tuple[Tag, ...] = Field(
+        default=(), max_length=20, description="Only executions that have this tag; given several times, all of them."
+    )
+    created_from: Moment | None = Field(default=None, description=_FROM.format("created"))
+    created_to: Moment | None = Field(default=None, description=_TO.format("created"))
+    started_from: Moment | None = Field(default=None, description=_FROM.format("started"))
+    started_to: Moment | None = Field(default=None, description=_TO.format("started"))
+    completed_from: Moment | None = Field(default=None, description=_FROM.format("completed"))
+    completed_to: Moment | None = Field(default=None, description=_TO.format("completed"))
+    min_duration: Duration | None = Field(
+        default=None, description="Only executions that ran at least so long, from start to end: 90s, 5m, 2h."
+    )
+    text: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = Field(
+        default=None,
+        description="Only executions with this text in their id, or in their error message or skip reason, "
+        "whatever the case.",
+    )

@@ -8,13 +8,17 @@ from service.ports.positions import PartitionPosition
 
 
 class EventRow(NamedTuple):
-    """An event as it is stored: its small fields, its body as it was published, and its place in the topic."""
+    """An event as it is stored: its small fields, and its place in the topic.
+
+    `payload` is its body, a JSON object, without what never changes in an execution, unless it is the first event; and
+    without `commandId`, `commandHash` and `schemaVersion`, which only the write side needs.
+    """
 
     execution_id: UUID
     sequence: int
     type: str
     status: str
-    event_time: int
+    previous_status: str | None
     task_id: str
     task_version: str
     created_at: int
@@ -77,6 +81,10 @@ class ProjectionStore(Protocol):
 
         Several projectors may write: the farthest counts, and what it has acknowledged is there.
         """
+        ...
+
+    async def tidy(self) -> None:
+        """Take away what answers do not need any more; however seldom, they stay what they are."""
         ...
 
     async def drop_finished(self, before: int) -> int:

@@ -19,10 +19,9 @@ class Place(NamedTuple):
 
 
 class ListedExecution(NamedTuple):
-    """An execution that fits the filters; `sequence` is that of its newest event when it was found."""
+    """An execution that fits the filters."""
 
     execution_id: str
-    sequence: int
     created_ms: int
 
     @property
@@ -31,14 +30,19 @@ class ListedExecution(NamedTuple):
         return Place(self.created_ms, self.execution_id)
 
 
+class Found(NamedTuple):
+    """How many executions fit, exactly, and those of the page; as the store was before the page was read, or later."""
+
+    total: int
+    listed: Sequence[ListedExecution]
+
+
 class StoredEvent(NamedTuple):
-    """An event; `time` in epoch milliseconds, `payload` its body as it was published."""
+    """An event, as `EventRow` has it: `payload` is what is kept of its body, as JSON."""
 
     execution_id: str
     sequence: int
     type: str
-    status: str
-    time: int
     payload: str
     partition: int
     offset: int
@@ -57,18 +61,15 @@ class ReadModel(Protocol):
         """All events of these executions, those of one in order and side by side; of an unknown one, none."""
         ...
 
-    async def page(
-        self, filters: Filters, limit: int, *, offset: int = 0, after: Place | None = None
-    ) -> Sequence[ListedExecution]:
-        """The first `limit` executions that fit, newest first: after this place, and after so many (`offset`)."""
+    async def page(self, filters: Filters, limit: int, *, offset: int = 0, after: Place | None = None) -> Found:
+        """The first `limit` executions that fit, newest first: after this place, and after so many (`offset`).
+
+        Of those that have not ended, some may have gone on meanwhile: the events say what an execution is.
+        """
         ...
 
-    async def total(self, filters: Filters) -> int:
-        """How many executions fit, exactly."""
-        ...
-
-    async def counts(self, task_id: str | None) -> Counts:
-        """The counts of one task, or of all."""
+    async def counts(self, filters: Filters) -> Counts:
+        """The counts of the executions that fit what these filters say of their creation."""
         ...
 
     async def counts_by_task(self) -> Mapping[str, Counts]:

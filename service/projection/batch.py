@@ -6,6 +6,7 @@ from typing import Final, Generic, TypeVar
 
 from aiokafka import TopicPartition
 
+from service.contracts.status import Status
 from service.contracts.topics import EVENTS_TOPIC, REJECTIONS_TOPIC
 from service.kafka.connection import Kafka
 from service.kafka.records import Record
@@ -41,6 +42,9 @@ class Batch:
     unreadable: Unreadable = field(default_factory=dict)
 
 
+_ORDER: Final = {status.value: number for number, status in enumerate(Status)}
+
+
 def make_batch(records: Mapping[TopicPartition, Sequence[Record]], kafka: Kafka) -> Batch:
     """Turn consumed records into rows, of each partition up to the first one that cannot be read."""
     batch = Batch()
@@ -49,6 +53,8 @@ def make_batch(records: Mapping[TopicPartition, Sequence[Record]], kafka: Kafka)
             _add(batch.events, event_row, partition, consumed, batch.unreadable)
         else:
             _add(batch.rejections, rejection_row, partition, consumed, batch.unreadable)
+    # A store may show the rows of one insert one after the other: none is to have ended before it was created.
+    batch.events.rows.sort(key=lambda row: _ORDER[row.status])
     return batch
 
 

@@ -13,11 +13,12 @@ from collections.abc import Iterable
 from typing import Any, Final
 from uuid import UUID
 
+import msgspec
 from pydantic import ValidationError
 
 from service.contracts.codec import MalformedJsonError, decode
 from service.contracts.envelope import CONTENT_TYPE, STRUCTURED
-from service.contracts.events import read_event
+from service.contracts.events import AnyEvent, read_event
 from service.contracts.problems import field_errors
 from service.contracts.rejections import REJECTION_TYPE, CommandRejected, OriginalRecord
 from service.contracts.timestamps import epoch_ms
@@ -26,6 +27,13 @@ from service.kafka.records import Record
 from service.ports.projection_store import EventRow, RejectionRow
 
 _EVENT_NAME: Final = re.compile(r"TaskExecution[A-Z][A-Za-z]*")
+_LEFT_OUT: Final = frozenset({"executionId", "sequence", "schemaVersion", "commandId", "commandHash"})
+_CONSTANT: Final = frozenset({"taskId", "taskVersion", "createdBy", "createdAt", "tags"})
+_AS_READ: Final = frozenset({"occurredAt"})
+"""Left out where it says no more than the times of the execution."""
+
+_fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_encoder: Final = msgspec.json.Encoder()
 
 
 class UnreadableRecordError(Exception):
@@ -37,7 +45,7 @@ class UnreadableRecordError(Exception):
 
 
 def event_row(record: Record) -> EventRow:
-    """The event as it is stored; the payload is the body as it was published.
+    """The event as it is stored.
 
     Raises:
         UnreadableRecordError: see above.
@@ -53,7 +61,7 @@ def event_row(record: Record) -> EventRow:
             sequence=event.sequence,
             type=type_,
             status=event.status.value,
-            event_time=epoch_ms(event.occurred_at),
+            previous_status=event.previous_status and event.previous_status.value,
             task_id=event.task_id,
             task_version=event.task_version,
             created_at=epoch_ms(event.created_at),
@@ -61,13 +69,21 @@ def event_row(record: Record) -> EventRow:
             completed_at=epoch_ms(event.completed_at) if event.completed_at else None,
             created_by=event.created_by,
             tags=list(event.tags),
-            payload=body.decode(),
+            payload=_payload(event, body),
             topic=EVENTS_TOPIC,
             partition=record.partition,
             offset=record.offset,
         )
     except ValueError as error:
         raise UnreadableRecordError(record, _flaw(error)) from error
+
+
+def _payload(event: AnyEvent, body: bytes) -> str:
+    """The body less what is elsewhere, each field in the bytes that were published: what a later version adds, too."""
+    elsewhere = _LEFT_OUT if event.sequence == 1 else _LEFT_OUT | _CONSTANT
+    if event.occurred_at == (event.completed_at or event.started_at or event.created_at):
+        elsewhere |= _AS_READ
+    return _encoder.encode({name: raw for name, raw in _fields.decode(body).items() if name not in elsewhere}).decode()
 
 
 def rejection_row(record: Record) -> RejectionRow:

@@ -8,13 +8,13 @@ from typing import Final
 
 import structlog
 
-from service.contracts.codec import decode
+from service.contracts.executions import TaskExecution
 from service.contracts.problems import Code, FieldError, reject
 from service.contracts.replies import Position
-from service.contracts.status import Status
-from service.contracts.timestamps import Timestamp
+from service.contracts.timestamps import Timestamp, epoch_ms
 from service.ports.errors import UnavailableError
-from service.ports.read_model import Counts, ListedExecution, ReadModel, StoredEvent
+from service.ports.filters import Filters
+from service.ports.read_model import Counts, Place, ReadModel, StoredEvent
 from service.queries.answers import (
     RecordedEvent,
     TaskExecutionAnswer,
@@ -23,7 +23,7 @@ from service.queries.answers import (
     TaskExecutionStats,
 )
 from service.queries.freshness import Freshness, Progress
-from service.queries.payloads import fold, whole
+from service.queries.payloads import bodies, fold, whole
 from service.queries.requests import (
     GetTaskExecution,
     GetTaskExecutionStats,
@@ -67,34 +67,37 @@ class TaskExecutionQueries:
         items = tuple(
             RecordedEvent(
                 type=event.type,
-                time=Timestamp.from_epoch_ms(event.time),
-                status=Status(event.status),
+                time=Timestamp.parse(body["occurredAt"]),
+                status=body["status"],
                 position=Position(partition=event.partition, offset=event.offset),
-                data=decode(event.payload.encode()),
+                data=body,
             )
-            for event in events
+            for event, body in zip(events, bodies(events), strict=True)
         )
         return TaskExecutionHistory(execution_id=request.execution_id, items=items, **asdict(fresh))
 
     async def list(self, request: ListTaskExecutions) -> TaskExecutionPage:
         """Newest first by (createdAt, executionId); filters combine (spec, ListTaskExecutions).
 
-        An item is as it was when it was found to fit the filters, even if it has changed since.
+        An item fits the filters as it is shown: what has gone on since it was found is left out.
         """
         if request.cursor is not None and request.page_number != 1:
             error = FieldError(pointer="#/pageNumber", detail="not allowed beside cursor, which says where to go on")
             raise reject(Code.INVALID_REQUEST, "Give either pageNumber or cursor.", (error,))
         fresh = await self._fresh(request.min_position)
+        after = None if request.cursor is None else read_cursor(request.cursor)
+        offset = 0 if request.cursor is not None else (request.page_number - 1) * request.page_size
         with _refusing_outages():
-            total, found = await asyncio.gather(self._read_model.total(request), self._page(request))
-            listed = found[: request.page_size]
-            items = tuple(await whole(listed, self._read_model))
+            total, items, more = await self._page(request, offset, after)
+        if request.cursor is None and (items or not offset):
+            # Both are exact, of moments that follow each other: what is on the page is there.
+            total = max(total, offset + len(items) + more) if more else offset + len(items)
         return TaskExecutionPage(
             items=items,
-            total=total,
+            total=max(total, len(items)),
             page_number=request.page_number if request.cursor is None else None,
             page_size=request.page_size,
-            next_cursor=write_cursor(listed[-1].place) if len(found) > len(listed) else None,
+            next_cursor=write_cursor(_place(items[-1])) if more else None,
             **asdict(fresh),
         )
 
@@ -103,7 +106,7 @@ class TaskExecutionQueries:
         request = check(GetTaskExecutionStats, task_id=task_id, min_position=min_position)
         fresh = await self._fresh(request.min_position)
         with _refusing_outages():
-            return _stats(request.task_id, await self._read_model.counts(request.task_id), fresh)
+            return _stats(request.task_id, await self._read_model.counts(Filters(task_id=request.task_id)), fresh)
 
     async def stats_by_task(self) -> Sequence[TaskExecutionStats]:
         """The counts of every task that was ever executed, by its id."""
@@ -129,16 +132,35 @@ class TaskExecutionQueries:
             )
         return events, fresh
 
-    async def _page(self, request: ListTaskExecutions) -> Sequence[ListedExecution]:
-        """The executions of the page, and one more if there are more."""
-        limit = request.page_size + 1
-        if request.cursor is not None:
-            return await self._read_model.page(request, limit, after=read_cursor(request.cursor))
-        return await self._read_model.page(request, limit, offset=(request.page_number - 1) * request.page_size)
+    async def _page(
+        self, request: ListTaskExecutions, offset: int, after: Place | None
+    ) -> tuple[int, tuple[TaskExecution, ...], bool]:
+        """How many there are, those of the page, and whether there are more."""
+        wanted = request.page_size + 1
+        found = await self._read_model.page(request, wanted, offset=offset, after=after)
+        total, listed = found
+        items: list[TaskExecution] = []
+        while True:
+            full = len(listed) == wanted
+            shown = listed[: request.page_size - len(items)]
+            items += [item for item in await whole(shown, self._read_model) if _fits(item, request)]
+            if len(items) == request.page_size or not full:
+                return total, tuple(items), len(listed) > len(shown)
+            wanted = request.page_size - len(items) + 1
+            _, listed = await self._read_model.page(request, wanted, after=shown[-1].place)
 
     async def _fresh(self, min_position: str | None) -> Freshness:
         with _refusing_outages():
             return await self._progress.freshness(min_position)
+
+
+def _fits(item: TaskExecution, filters: Filters) -> bool:
+    """Whether it is still in a wanted status: where none has ended, one can have gone on."""
+    return not filters.status or item.status in filters.status
+
+
+def _place(item: TaskExecution) -> Place:
+    return Place(epoch_ms(item.metadata.created_at), item.id)
 
 
 def _stats(task_id: str | None, counts: Counts, fresh: Freshness) -> TaskExecutionStats:

@@ -1,23 +1,27 @@
-"""Reads listed executions with their payloads, piece by piece: the largest page could hold gigabytes."""
+"""Reads listed executions whole, piece by piece: the largest page could hold gigabytes."""
 
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
-from service.contracts.events import read_event
-from service.contracts.executions import TaskExecution
-from service.domain.view import view
+from service.contracts.codec import decode
+from service.contracts.events import SCHEMA_VERSION
+from service.contracts.executions import Metadata, TaskExecution
 from service.ports.read_model import ListedExecution, ReadModel, StoredEvent
 
 MAX_PAGE_BYTES: Final = 16 << 20
 """So much of payloads, as text, is in one page; the executions after that are listed without."""
 
 _FIRST: Final = 20
+_CONSTANT: Final = ("taskId", "taskVersion", "createdBy", "createdAt", "tags")
+_FIELDS: Final = [
+    (name, field.alias or name) for name, field in TaskExecution.model_fields.items() if name not in {"id", "metadata"}
+]
 
 
 async def whole(listed: Sequence[ListedExecution], read_model: ReadModel) -> list[TaskExecution]:
-    """The listed executions, in order, each no further than it had come when it was listed.
+    """The listed executions, in order, as they are now.
 
     One whose retention has ended since is left out.
     """
@@ -35,13 +39,11 @@ async def whole(listed: Sequence[ListedExecution], read_model: ReadModel) -> lis
 
 
 def _fold_all(piece: Sequence[ListedExecution], stored: Sequence[StoredEvent], left: int) -> list[TaskExecution]:
-    reached = {one.execution_id: one.sequence for one in piece}
     events: dict[str, list[StoredEvent]] = defaultdict(list)
     for event in stored:
-        if event.sequence <= reached[event.execution_id]:
-            events[event.execution_id].append(event)
+        events[event.execution_id].append(event)
     executions: list[TaskExecution] = []
-    for id_ in filter(events.get, reached):
+    for id_ in filter(events.get, (one.execution_id for one in piece)):
         execution = fold(events[id_])
         left -= sum(len(event.payload) for event in events[id_])
         if left < 0:
@@ -51,5 +53,32 @@ def _fold_all(piece: Sequence[ListedExecution], stored: Sequence[StoredEvent], l
 
 
 def fold(events: Sequence[StoredEvent]) -> TaskExecution:
-    """The execution that these events make."""
-    return view([read_event(event.type, event.payload.encode()) for event in events])
+    """The execution that these events make: what is in a later one is newer, the rest is as it was."""
+    known: dict[str, Any] = {}
+    for event in events:
+        known |= decode(event.payload.encode())
+    metadata = Metadata(
+        created_at=known["createdAt"],
+        created_by=known["createdBy"],
+        spark_application_id=known.get("sparkApplicationId"),
+        tags=known["tags"],
+    )
+    return TaskExecution(
+        id=events[0].execution_id, metadata=metadata, **{name: known[key] for name, key in _FIELDS if key in known}
+    )
+
+
+def bodies(events: Sequence[StoredEvent]) -> list[dict[str, Any]]:
+    """The bodies of all events of an execution, as today's version writes them, but for what is not kept."""
+    constant: dict[str, Any] = {}
+    found = []
+    for event in events:
+        kept = decode(event.payload.encode())
+        constant = constant or {name: kept[name] for name in _CONSTANT}
+        body = {"schemaVersion": SCHEMA_VERSION, "executionId": event.execution_id, "sequence": event.sequence}
+        body |= constant | kept
+        # The newest of the times, where the event had said no more.
+        times = (body[name] for name in ("completedAt", "startedAt", "createdAt") if name in body)
+        body.setdefault("occurredAt", next(times))
+        found.append(body)
+    return found

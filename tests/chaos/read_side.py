@@ -11,15 +11,20 @@ from tests.chaos.checker import Verdict, Written
 from tests.chaos.topics import Read
 
 _EVENTS: Final = (
-    "SELECT toString(executionId) AS id, sequence, type, toString(status) AS status, "
-    "toUnixTimestamp64Milli(eventTime) AS at, payload, partition, offset FROM task_execution_events FINAL"
+    "SELECT toString(executionId) AS id, sequence, type, payload, partition, offset FROM task_execution_events FINAL"
 )
-_EXECUTIONS: Final = (
-    "SELECT toString(executionId) AS id, sequence, toString(status) AS status, taskId, taskVersion, createdBy, tags, "
+_TRANSITIONS: Final = (
+    "SELECT toString(executionId) AS id, toString(status) AS status, taskId, taskVersion, createdBy, tags, "
     "toUnixTimestamp64Milli(createdAt) AS created, toUnixTimestamp64Milli(startedAt) AS started, "
-    "toUnixTimestamp64Milli(completedAt) AS completed, durationMs FROM {table} FINAL"
+    "toUnixTimestamp64Milli(t.at) AS at, message FROM task_execution_transitions AS t FINAL"
+)
+_OPEN: Final = (
+    "SELECT toString(executionId) AS id, toString(status) AS status, sequence FROM task_executions_open FINAL"
 )
 _REJECTIONS: Final = "SELECT partition, offset, code FROM task_command_rejections FINAL"
+
+_LEFT_OUT: Final = {"executionId", "sequence", "schemaVersion", "commandId", "commandHash"}
+_CONSTANT: Final = {"taskId", "taskVersion", "createdBy", "createdAt", "tags"}
 
 Row = tuple[Any, ...]
 
@@ -33,12 +38,14 @@ def check_clickhouse(directory: Path, written: Written, verdict: Verdict) -> int
     try:
         rows = [tuple(row) for row in client.query(_EVENTS).result_rows]
         _compare("event", rows, [_event_row(event) for event in written.all_events], verdict)
-        newest = [_execution_row(events[-1]) for events in written.events.values()]
-        for table in ("task_executions", "task_executions_by_task"):
-            found = client.query(_EXECUTIONS.format(table=table)).result_rows
-            _compare(
-                table, [tuple(tuple(v) if isinstance(v, list) else v for v in row) for row in found], newest, verdict
-            )
+        found = client.query(_TRANSITIONS).result_rows
+        transitions = [tuple(tuple(v) if isinstance(v, list) else v for v in row) for row in found]
+        _compare("transition", transitions, [_transition_row(event) for event in written.all_events], verdict)
+        newest = [json.loads(events[-1].value or b"{}") for events in written.events.values()]
+        wanted = [
+            (body["executionId"], body["status"], body["sequence"]) for body in newest if "completedAt" not in body
+        ]
+        _compare("open execution", [tuple(row) for row in client.query(_OPEN).result_rows], wanted, verdict)
         rejected = [tuple(row) for row in client.query(_REJECTIONS).result_rows]
         wanted = [(*item.place, json.loads(item.value or b"{}")["problem"]["code"]) for item in written.rejections]
         _compare("rejection", rejected, wanted, verdict)
@@ -57,20 +64,23 @@ def _compare(what: str, found: list[Row], wanted: list[Row], verdict: Verdict) -
 
 
 def _event_row(event: Read) -> Row:
-    payload = (event.value or b"{}").decode()
-    body = json.loads(payload)
-    at = _epoch_ms(body.get("completedAt") or body.get("startedAt") or body["createdAt"])
+    body = json.loads(event.value or b"{}")
+    elsewhere = _LEFT_OUT | (_CONSTANT if body["sequence"] > 1 else set())
+    if body.get("occurredAt") == (body.get("completedAt") or body.get("startedAt") or body["createdAt"]):
+        elsewhere |= {"occurredAt"}
+    kept = {name: value for name, value in body.items() if name not in elsewhere}
+    payload = json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
     key = (event.key or b"").decode()
-    return key, body["sequence"], event.text("ce_type"), body["status"], at, payload, event.partition, event.offset
+    return key, body["sequence"], event.text("ce_type"), payload, event.partition, event.offset
 
 
-def _execution_row(event: Read) -> Row:
+def _transition_row(event: Read) -> Row:
     body = json.loads(event.value or b"{}")
     created, started, completed = (_epoch_ms(body.get(name)) for name in ("createdAt", "startedAt", "completedAt"))
-    duration = completed - started if started is not None and completed is not None else None
     return (
-        body["executionId"], body["sequence"], body["status"], body["taskId"], body["taskVersion"], body["createdBy"],
-        tuple(body.get("tags", ())), created, started, completed, duration,
+        body["executionId"], body["status"], body["taskId"], body["taskVersion"], body["createdBy"],
+        tuple(body.get("tags", ())), created, started if completed is not None else None,
+        completed or started or created, (body.get("errorMessage") or body.get("skipReason") or "")[:4096],
     )  # fmt: skip
 
 

@@ -35,7 +35,7 @@ def test_list_shows_a_line_for_each_and_how_to_go_on(service: Service) -> None:
     assert header.split() == ["ID", "STATUS", "TASK", "VERSION", "CREATED", "BY", "TOOK", "WHY"]
     assert ("FAILURE" in first, "PENDING" in second) == (True, True)
     assert result.stderr == "2 of 7; the next page: --cursor bmV4dA\n"
-    wanted = {"task_id": "sales:daily_report", "status": Status.FAILURE, "page_size": 2}
+    wanted = {"task_id": "sales:daily_report", "status": (Status.FAILURE,), "page_size": 2}
     assert service.queries.asked == [wanted]
 
 

@@ -132,14 +132,14 @@ async def test_a_replay_changes_nothing_with_the_same_or_other_batches(
 async def test_an_insert_that_fails_between_events_and_views_surfaces_and_is_repaired(stage: Stage) -> None:
     lives = some_lives(60)
     before = await stage.positions()
-    await stage.driver.command("ALTER TABLE task_executions_by_task ADD CONSTRAINT broken CHECK sequence < 3")
+    await stage.driver.command("ALTER TABLE task_execution_transitions ADD CONSTRAINT broken CHECK status < 3")
     await publish_mixed(stage, lives)
     run = projector.Projector(stage.store, Kafka(stage.bootstrap_servers), 3).run()
     with pytest.raises(DatabaseError, match="VIOLATED_CONSTRAINT"):
         await asyncio.wait_for(run, 30)
     assert await stage.events_stored() > 0
     assert {tp: p.offset for tp, p in before.items()} == {tp: p.offset for tp, p in (await stage.positions()).items()}
-    await stage.driver.command("ALTER TABLE task_executions_by_task DROP CONSTRAINT broken")
+    await stage.driver.command("ALTER TABLE task_execution_transitions DROP CONSTRAINT broken")
     async with stage.projecting():
         await stage.caught_up()
     assert await stage.projected() == whole(lives)

@@ -32,7 +32,7 @@ def store(driver: Driver) -> ClickHouseStore:
 @pytest_asyncio.fixture
 async def without_merges(driver: Driver) -> None:
     """Every insert stays a part of its own: what reads must put them together."""
-    for table in ("task_execution_events", "task_executions", "task_executions_by_task"):
+    for table in ("task_execution_events", "task_execution_transitions", "task_executions_open"):
         await driver.command(f"SYSTEM STOP MERGES {table}")
 
 

@@ -38,6 +38,8 @@ def life(  # noqa: PLR0913 - one for each thing that tests vary
     started: bool = True,
     inputs: dict[str, Any] | None = None,
     outputs: dict[str, Any] | None = None,
+    took: timedelta = 2 * SECOND,
+    why: str | None = None,
     **common: Any,
 ) -> list[Event]:
     """All events of an execution that has come to `status`; `started` decides how one was STOPPED."""
@@ -58,16 +60,17 @@ def life(  # noqa: PLR0913 - one for each thing that tests vary
             TaskExecutionStarted(sequence=2, status=Status.RUNNING, previous_status=Status.PENDING, **running)
         )
         fields = running | {"sequence": 3, "previous_status": Status.RUNNING}
-    fields |= {"completed_at": at + 3 * SECOND, "occurred_at": at + 3 * SECOND, "status": status}
+    end = Timestamp.of(at + SECOND + took)
+    fields |= {"completed_at": end, "occurred_at": end, "status": status}
     match status:
         case Status.SUCCESS:
             events.append(TaskExecutionSucceeded(outputs=outputs or {}, **fields))
         case Status.FAILURE:
-            events.append(TaskExecutionFailed(error_message="disk full", **fields))
+            events.append(TaskExecutionFailed(error_message=why or "disk full", **fields))
         case Status.STOPPED:
             events.append(TaskExecutionStopped(requested_by="bo", **fields))
         case Status.SKIPPED:
-            events.append(TaskExecutionSkipped(skip_reason="upstream_failed: collect_data", **fields))
+            events.append(TaskExecutionSkipped(skip_reason=why or "upstream_failed: collect_data", **fields))
         case Status.RUNNING:
             pass
     return events

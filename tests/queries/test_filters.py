@@ -1,6 +1,7 @@
 """Every filter that is declared filters: over HTTP, on a real engine, and on the command line."""
 
-from collections.abc import AsyncIterator, Callable
+import random
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import timedelta
 from typing import Any, cast
 
@@ -10,6 +11,7 @@ from typer.main import get_command
 
 from service.api.app import create_app
 from service.cli.main import app
+from service.contracts.events import Event
 from service.contracts.executions import TaskExecution
 from service.contracts.status import Status
 from service.domain.view import view
@@ -17,27 +19,52 @@ from service.ports.filters import Filters
 from service.queries.executions import TaskExecutionQueries
 from tests.api.scripted import ScriptedCommands
 from tests.queries.conftest import Publish
-from tests.queries.lives import T0, life
+from tests.queries.lives import SECOND, T0, asked, life
 
-CASES: dict[str, tuple[str, Callable[[TaskExecution], bool]]] = {
+MINUTE = timedelta(minutes=1)
+MESSAGES = ("Disk FULL on host-7", "timeout after 30 s", "ümläut", None)
+
+
+def lives(seed: int, count: int) -> list[list[Event]]:
+    rng = random.Random(seed)  # noqa: S311 - a seeded model
+    return [
+        life(
+            (seed, number),
+            rng.choice([*Status]),
+            at=T0 + rng.randrange(48) * MINUTE,
+            task_id=rng.choice(("etl:load", "ml:train")),
+            task_version=rng.choice(("1.0.0", "1.1.0", "draft")),
+            created_by=rng.choice(("ana", "bo", "cy")),
+            tags=rng.choice(((), ("nightly", "x"), ("x",), ("nightly",))),
+            started=rng.random() < 0.5,
+            took=rng.choice((SECOND, MINUTE, 30 * MINUTE)),
+            why=rng.choice(MESSAGES),
+        )
+        for number in range(count)
+    ]
+
+
+def _ran(one: TaskExecution) -> timedelta | None:
+    return one.completed_at - one.started_at if one.completed_at and one.started_at else None
+
+
+AT = T0 + 20 * MINUTE
+CASES: dict[str, tuple[Any, Callable[[TaskExecution], bool]]] = {
     "task_id": ("ml:train", lambda one: one.task_id == "ml:train"),
-    "status": ("FAILURE", lambda one: one.status is Status.FAILURE),
+    "task_version": ("1.1.0", lambda one: one.task_version == "1.1.0"),
+    "status": (["FAILURE", "RUNNING"], lambda one: one.status in {"FAILURE", "RUNNING"}),
     "created_by": ("bo", lambda one: one.metadata.created_by == "bo"),
-    "tag": ("nightly", lambda one: "nightly" in one.metadata.tags),
+    "tag": (["nightly", "x"], lambda one: {"nightly", "x"} <= {*one.metadata.tags}),
+    "created_from": (str(AT), lambda one: one.metadata.created_at >= AT),
+    "created_to": (str(AT), lambda one: one.metadata.created_at < AT),
+    "started_from": (str(AT), lambda one: one.started_at is not None and one.started_at >= AT),
+    "started_to": (str(AT), lambda one: one.started_at is not None and one.started_at < AT),
+    "completed_from": (str(AT), lambda one: one.completed_at is not None and one.completed_at >= AT),
+    "completed_to": (str(AT), lambda one: one.completed_at is not None and one.completed_at < AT),
+    "min_duration": ("1m", lambda one: (_ran(one) or -MINUTE) >= MINUTE),
+    "text": ("disk full", lambda one: "disk full" in f"{one.id} {one.error_message} {one.skip_reason}".lower()),
 }
 """Of each filter, a value that some executions fit, and what fits it."""
-
-LIVES = [
-    life(
-        number,
-        list(Status)[number % 6],
-        at=T0 + timedelta(minutes=number),
-        task_id=("etl:load", "ml:train")[number % 2],
-        created_by=("ana", "bo", "cy")[number % 3],
-        tags=((), ("nightly", "x"), ("x",), ("nightly",))[number % 4],
-    )
-    for number in range(48)
-]
 
 
 def test_there_is_a_case_for_every_filter() -> None:
@@ -52,8 +79,9 @@ async def http(queries: TaskExecutionQueries) -> AsyncIterator[httpx2.AsyncClien
 
 
 async def test_every_filter_filters(http: httpx2.AsyncClient, publish: Publish) -> None:
-    await publish(event for events in LIVES for event in events)
-    everything = [view(events) for events in LIVES]
+    known = lives(1, 96)
+    await publish(event for events in known for event in events)
+    everything = [view(events) for events in known]
     for name, field in Filters.model_fields.items():
         value, fits = CASES[name]
         wanted = {one.id for one in everything if fits(one)}
@@ -61,6 +89,63 @@ async def test_every_filter_filters(http: httpx2.AsyncClient, publish: Publish) 
         page = (await http.get("/api/v1/task-executions", params={str(field.alias): value, "pageSize": 100})).json()
         assert {item["id"] for item in page["items"]} == wanted, name
         assert page["total"] == len(wanted), name
+
+
+@pytest.mark.parametrize("driver", ["chdb"], indirect=True)  # hundreds of queries, which are the same over HTTP
+@pytest.mark.parametrize("seed", range(2))
+async def test_filters_combine(
+    queries: TaskExecutionQueries, publish: Publish, without_merges: None, seed: int
+) -> None:
+    """Any of them, on events that came in any order, twice, in any inserts: total, pages and their order."""
+    rng = random.Random(seed)  # noqa: S311 - a seeded model
+    known = lives(seed, 150)
+    await publish_anyhow(publish, known, rng)
+    everything = [view(events) for events in known]
+    found_any = 0
+    for _ in range(40):
+        names = rng.sample(sorted(CASES), rng.randrange(1, 4))
+        wanted = {one.id: one for one in everything if all(CASES[name][1](one) for name in names)}
+        given = {name: CASES[name][0] for name in names}
+        page = await queries.list(asked(**given, page_size=rng.choice((7, 1000))))
+        items = [*page.items]
+        while page.next_cursor:
+            assert page.total == len(wanted), given
+            page = await queries.list(asked(**given, page_size=7, cursor=page.next_cursor))
+            items += page.items
+        assert page.total == len(wanted), given
+        assert {item.id: item for item in items} == wanted, given
+        assert len(items) == len(wanted), given
+        created = [item.metadata.created_at for item in items]
+        assert created == sorted(created, reverse=True), given
+        found_any += bool(wanted)
+    assert found_any > 12
+
+
+async def publish_anyhow(publish: Publish, known: Sequence[Sequence[Event]], rng: random.Random) -> None:
+    events = [event for one in known for event in one]
+    rng.shuffle(events)
+    while events:
+        batch, events = events[:60], events[60:]
+        await publish(batch)
+        await publish(rng.sample(batch, len(batch) // 3))
+
+
+@pytest.mark.parametrize("driver", ["chdb"], indirect=True)  # the same over HTTP
+async def test_an_execution_is_found_by_a_part_of_its_id(queries: TaskExecutionQueries, publish: Publish) -> None:
+    known = lives(3, 40)
+    await publish(event for events in known for event in events)
+    for events in known:
+        (item,) = (await queries.list(asked(text=events[0].execution_id[4:20].upper()))).items
+        assert item == view(events)
+
+
+async def test_relative_times_count_back_from_now(queries: TaskExecutionQueries, publish: Publish) -> None:
+    from tests.queries.test_list import NOW  # noqa: PLC0415 - the time that the tests began at
+
+    await publish([*life("old", at=NOW - timedelta(hours=30)), *life("new", at=NOW - timedelta(hours=2))])
+    assert (await queries.list(asked(created_from="24h"))).total == 1
+    assert (await queries.list(asked(created_from="2d"))).total == 2
+    assert (await queries.list(asked(created_from="2d", created_to="24h"))).total == 1
 
 
 @pytest.mark.parametrize("name", Filters.model_fields)

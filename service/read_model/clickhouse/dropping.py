@@ -2,22 +2,21 @@
 
 from typing import Final
 
-from service.read_model.clickhouse.statements import LIFE, Statement
+from service.read_model.clickhouse.statements import COMPLETED, ENDED, LIFE, Statement
 
 AT_ONCE: Final = 1_000_000
 """So many are dropped together: their ids are held in memory."""
 
-_TABLES: Final = ("task_executions", "task_executions_by_task", "task_execution_events")
-"""In this order: the events say which executions have not been dropped from all tables yet."""
+TABLES: Final = ("task_executions_open", "task_execution_events", "task_execution_transitions")
+"""In this order: the transitions say which executions have not been dropped from all tables yet."""
 
 
 def oldest_statement(before: int, limit: int) -> Statement:
     """How many executions were completed before this moment, the oldest so many only, and when the last of these."""
     sql = (
-        "SELECT count() AS count, max(toUnixTimestamp64Milli(completedAt)) AS last FROM ("  # noqa: S608 - our own words
-        f"SELECT DISTINCT {LIFE} AS life, completedAt FROM task_execution_events "
-        "WHERE completedAt < fromUnixTimestamp64Milli({before:Int64}, 'UTC') "
-        f"ORDER BY completedAt LIMIT {limit} WITH TIES)"
+        "SELECT count() AS count, max(toUnixTimestamp64Milli(at)) AS last FROM ("  # noqa: S608 - our own words
+        f"SELECT DISTINCT {LIFE} AS life, at FROM task_execution_transitions "
+        f"WHERE {ENDED} AND at < fromUnixTimestamp64Milli({{before:Int64}}, 'UTC') ORDER BY at LIMIT {limit} WITH TIES)"
     )
     return Statement(sql, {"before": before})
 
@@ -28,10 +27,17 @@ def drop_statements(last: int) -> list[str]:
     Within one, ClickHouse takes rows away part by part. So what an execution was before it ended goes first, while
     its last row still says that it is not to be shown; and only then that row.
     """
-    ended = f"completedAt <= fromUnixTimestamp64Milli({last:d}, 'UTC')"
-    lives = f"SELECT {LIFE} FROM task_execution_events WHERE {ended}"  # noqa: S608 - see Statement
+    until = f"<= fromUnixTimestamp64Milli({last:d}, 'UTC')"
+    of_theirs = f"{LIFE} IN (SELECT {LIFE} FROM task_execution_transitions WHERE {ENDED} AND at {until})"  # noqa: S608 - see Statement
+    open_, events, transitions = TABLES
     return [
         f"DELETE FROM {table} WHERE {rows}"  # noqa: S608 - our own words and a number
-        for table in _TABLES
-        for rows in (f"completedAt IS NULL AND {LIFE} IN ({lives})", ended)
+        for table, rows in (
+            (open_, f"NOT ended AND {of_theirs}"),
+            (open_, f"ended AND {of_theirs}"),
+            (events, f"{of_theirs} AND {COMPLETED} IS NULL"),
+            (events, of_theirs),
+            (transitions, f"NOT ({ENDED}) AND at {until} AND {of_theirs}"),
+            (transitions, f"{ENDED} AND at {until}"),
+        )
     ]

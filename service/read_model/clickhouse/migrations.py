@@ -13,16 +13,16 @@ from service.ports.errors import UnavailableError
 from service.ports.projection_store import EventRow
 from service.read_model.clickhouse.driver import Driver, columns_of
 
-UPGRADABLE: Final = frozenset({"task-execution schema 1"})
+UPGRADABLE: Final = frozenset({"task-execution schema 1", "task-execution schema 2"})
 """The comments on the tables of versions that can be brought to ours."""
 
 EVENTS: Final = "task_execution_events"
 ASIDE: Final = "task_execution_events_1"
-"""The events of schema 1, until all of them are in the new tables."""
+"""The events of an older schema, until all of them are in the new tables."""
 
 _VIEWS: Final = ("task_executions_filler", "task_executions_by_task_filler")
 _FILLED: Final = ("task_executions", "task_executions_by_task")
-_KEPT: Final = ("task_command_rejections", "projector_position")
+_KEPT: Final = ("task_command_rejections", "projector_position", "projector_topics")
 _RACES: Final = frozenset({57, 60})  # TABLE_ALREADY_EXISTS, UNKNOWN_TABLE
 
 log = structlog.get_logger(__name__)
@@ -61,14 +61,15 @@ def next_steps(comments: Mapping[str, str], schema: Sequence[str], version: str)
     """What to run now, given the comments on the tables there are; nothing if all is done.
 
     The key of a table cannot be altered in place, so the events go aside and come back through the views, which fill
-    the other two. Events that are copied twice change nothing.
+    the other two. Events that are copied twice change nothing. Where there are events aside already, those in the
+    place of the new ones are copies that an older version had begun to make.
     """
     old = {name for name, comment in comments.items() if comment in UPGRADABLE}
     for name in _VIEWS:
         if name in old:
             return [f"DROP VIEW {name}"]
     if EVENTS in old:
-        return [f"RENAME TABLE {EVENTS} TO {ASIDE}"]
+        return [f"DROP TABLE {EVENTS}" if ASIDE in comments else f"RENAME TABLE {EVENTS} TO {ASIDE}"]
     for name in _FILLED:
         if name in old:
             return [f"DROP TABLE {name}"]
@@ -80,9 +81,13 @@ def next_steps(comments: Mapping[str, str], schema: Sequence[str], version: str)
     return []
 
 
-_COLUMNS: Final = ", ".join(columns_of(EventRow))
+_COLUMNS: Final = columns_of(EventRow)
+_FOUND: Final = [
+    "nullIf(JSONExtractString(payload, 'previousStatus'), '')" if name == "previousStatus" else name
+    for name in _COLUMNS
+]
 _COPY: Final = (
     # Blocks that were inserted before must reach the views again: their rows may be missing there.
-    f"INSERT INTO {EVENTS} ({_COLUMNS}) SELECT {_COLUMNS} FROM {ASIDE} "  # noqa: S608 - our own words only
+    f"INSERT INTO {EVENTS}_in ({', '.join(_COLUMNS)}) SELECT {', '.join(_FOUND)} FROM {ASIDE} "  # noqa: S608 - our own words only
     "SETTINGS max_partitions_per_insert_block = 0, insert_deduplicate = 0"
 )

@@ -6,22 +6,25 @@ from typing import Final
 from service.ports.errors import StoreSetupError
 from service.read_model.clickhouse.driver import Driver
 from service.read_model.clickhouse.migrations import UPGRADABLE, migrate, needs_migration, table_comments
+from service.read_model.clickhouse.selection import LABELS
 
-SCHEMA_VERSION: Final = "task-execution schema 2"
+SCHEMA_VERSION: Final = "task-execution schema 3"
 """The comment on every table; to be raised with every change in schema.sql that tables or versions of before don't fit.
 
 A table more is none: who does not know it goes on without it.
 """
 
 TABLES: Final = (
+    "task_execution_events_in",
     "task_execution_events",
-    "task_executions",
-    "task_executions_by_task",
+    "task_execution_transitions",
+    "task_executions_open",
     "task_command_rejections",
     "projector_position",
     "projector_topics",
-    "task_executions_filler",
-    "task_executions_by_task_filler",
+    "task_execution_events_filler",
+    "task_execution_transitions_filler",
+    "task_executions_open_filler",
 )
 
 
@@ -52,7 +55,11 @@ async def create_schema(driver: Driver, *, migrating: bool) -> None:
 
 def _statements() -> list[str]:
     script = (files("service.read_model.clickhouse") / "schema.sql").read_text(encoding="utf-8")
-    return [statement for statement in script.format(version=SCHEMA_VERSION).split(";\n") if statement.strip()]
+    return [
+        statement
+        for statement in script.format(version=SCHEMA_VERSION, labels=LABELS).split(";\n")
+        if statement.strip()
+    ]
 
 
 def _refuse_foreign(comments: dict[str, str]) -> None:

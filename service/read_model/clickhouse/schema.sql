@@ -1,79 +1,90 @@
 -- Every table of the read side. Kafka is the record: all of this can be dropped and is then filled again from there.
 -- Replaying events changes nothing: each table keeps the newest row per key. Read with FINAL, or LIMIT 1 BY the key.
 
-CREATE TABLE IF NOT EXISTS task_execution_events (
+-- Where the projector inserts: it keeps nothing, the views below take what each table holds.
+CREATE TABLE IF NOT EXISTS task_execution_events_in (
     executionId UUID,
     sequence UInt32,
     type LowCardinality(String),
     status Enum8('PENDING' = 1, 'RUNNING' = 2, 'SUCCESS' = 3, 'FAILURE' = 4, 'STOPPED' = 5, 'SKIPPED' = 6),
-    eventTime DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    previousStatus Nullable(Enum8('PENDING' = 1, 'RUNNING' = 2, 'SUCCESS' = 3, 'FAILURE' = 4, 'STOPPED' = 5, 'SKIPPED' = 6)),
     taskId LowCardinality(String),
     taskVersion LowCardinality(String),
-    createdAt DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),
-    startedAt Nullable(DateTime64(3, 'UTC')) CODEC(ZSTD(1)),
-    completedAt Nullable(DateTime64(3, 'UTC')) CODEC(ZSTD(1)),
+    createdAt DateTime64(3, 'UTC'),
+    startedAt Nullable(DateTime64(3, 'UTC')),
+    completedAt Nullable(DateTime64(3, 'UTC')),
     createdBy LowCardinality(String),
     tags Array(LowCardinality(String)),
-    payload String CODEC(ZSTD(1)) COMMENT 'the body of the event as it was published',
+    payload String,
+    topic LowCardinality(String),
+    partition UInt16,
+    offset UInt64
+)
+ENGINE = Null
+COMMENT '{version}';
+
+-- Every event, by its execution. Few columns: each costs time where a thousand executions are read one by one.
+CREATE TABLE IF NOT EXISTS task_execution_events (
+    executionId UUID,
+    sequence UInt32,
+    type LowCardinality(String),
+    payload String CODEC(ZSTD(1))
+        COMMENT 'its body, a JSON object; what never changes (taskId, createdBy and so on) is in the first event only',
+    createdAt DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)) COMMENT 'of the execution',
     topic LowCardinality(String),
     partition UInt16,
     offset UInt64 CODEC(Delta(8), ZSTD(1))
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (executionId, sequence)
-SETTINGS index_granularity = 256, non_replicated_deduplication_window = 1000,
+SETTINGS index_granularity = 128, min_compress_block_size = 16384, non_replicated_deduplication_window = 1000,
     fsync_after_insert = 1, fsync_part_directory = 1,
     min_age_to_force_merge_seconds = 600, min_age_to_force_merge_on_partition_only = 1
 COMMENT '{version}';
 
--- One row per execution, by time: its newest event without the payload.
-CREATE TABLE IF NOT EXISTS task_executions (
+-- When each execution came into each status, by time. What is written here never changes: so late rows cost nothing,
+-- and how many are in a status follows from how many came into it and into the next ones (docs/adr/0026).
+CREATE TABLE IF NOT EXISTS task_execution_transitions (
+    status Enum8('PENDING' = 1, 'RUNNING' = 2, 'SUCCESS' = 3, 'FAILURE' = 4, 'STOPPED' = 5, 'SKIPPED' = 6)
+        COMMENT 'the status that it came into; PENDING is its creation',
+    at DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)) COMMENT 'when: createdAt, startedAt or completedAt',
     executionId UUID,
-    sequence UInt32,
-    status Enum8('PENDING' = 1, 'RUNNING' = 2, 'SUCCESS' = 3, 'FAILURE' = 4, 'STOPPED' = 5, 'SKIPPED' = 6),
     taskId LowCardinality(String),
     taskVersion LowCardinality(String),
     createdAt DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),
-    startedAt Nullable(DateTime64(3, 'UTC')) CODEC(ZSTD(1)),
-    completedAt Nullable(DateTime64(3, 'UTC')) CODEC(ZSTD(1)),
-    durationMs Nullable(Int64) CODEC(ZSTD(1)) COMMENT 'from start to completion, where there are both',
+    startedAt Nullable(DateTime64(3, 'UTC')) CODEC(ZSTD(1)) COMMENT 'of one that ended, where it had started',
     createdBy LowCardinality(String),
     tags Array(LowCardinality(String)),
-    INDEX by_creator createdBy TYPE bloom_filter(0.01),
-    INDEX by_tag tags TYPE bloom_filter(0.01),
-    INDEX by_status status TYPE set(8)
+    message String CODEC(ZSTD(1)) COMMENT 'the error message or the skip reason, its first 4096 characters',
+    INDEX by_label {labels} TYPE text(tokenizer = 'array'),
+    INDEX by_created createdAt TYPE minmax
 )
-ENGINE = ReplacingMergeTree(sequence)
-PARTITION BY toMonday(createdAt)
+ENGINE = ReplacingMergeTree
+PARTITION BY (status, toYYYYMM(at))
+ORDER BY (at, executionId)
+SETTINGS non_replicated_deduplication_window = 1000,
+    fsync_after_insert = 1, fsync_part_directory = 1,
+    min_age_to_force_merge_seconds = 600, min_age_to_force_merge_on_partition_only = 1
+COMMENT '{version}';
+
+-- Executions that have not ended: where to look for them. A merge with cleanup removes the others. One that ended long
+-- ago can come back here by a replay, until that has reached its end: the events say what is true.
+CREATE TABLE IF NOT EXISTS task_executions_open (
+    createdAt DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    executionId UUID,
+    sequence UInt32,
+    ended UInt8,
+    status Enum8('PENDING' = 1, 'RUNNING' = 2, 'SUCCESS' = 3, 'FAILURE' = 4, 'STOPPED' = 5, 'SKIPPED' = 6),
+    startedAt Nullable(DateTime64(3, 'UTC')) CODEC(ZSTD(1)),
+    taskId LowCardinality(String),
+    taskVersion LowCardinality(String),
+    createdBy LowCardinality(String),
+    tags Array(LowCardinality(String))
+)
+ENGINE = ReplacingMergeTree(sequence, ended)
 ORDER BY (createdAt, executionId)
-SETTINGS index_granularity = 512, non_replicated_deduplication_window = 1000,
-    fsync_after_insert = 1, fsync_part_directory = 1,
-    min_age_to_force_merge_seconds = 600, min_age_to_force_merge_on_partition_only = 1
-COMMENT '{version}';
-
--- The same rows, by task.
-CREATE TABLE IF NOT EXISTS task_executions_by_task (
-    executionId UUID,
-    sequence UInt32,
-    status Enum8('PENDING' = 1, 'RUNNING' = 2, 'SUCCESS' = 3, 'FAILURE' = 4, 'STOPPED' = 5, 'SKIPPED' = 6),
-    taskId LowCardinality(String),
-    taskVersion LowCardinality(String),
-    createdAt DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),
-    startedAt Nullable(DateTime64(3, 'UTC')) CODEC(ZSTD(1)),
-    completedAt Nullable(DateTime64(3, 'UTC')) CODEC(ZSTD(1)),
-    durationMs Nullable(Int64) CODEC(ZSTD(1)) COMMENT 'from start to completion, where there are both',
-    createdBy LowCardinality(String),
-    tags Array(LowCardinality(String)),
-    INDEX by_creator createdBy TYPE bloom_filter(0.01),
-    INDEX by_tag tags TYPE bloom_filter(0.01),
-    INDEX by_status status TYPE set(8)
-)
-ENGINE = ReplacingMergeTree(sequence)
-PARTITION BY toMonday(createdAt)
-ORDER BY (taskId, createdAt, executionId)
-SETTINGS index_granularity = 512, non_replicated_deduplication_window = 1000,
-    fsync_after_insert = 1, fsync_part_directory = 1,
-    min_age_to_force_merge_seconds = 600, min_age_to_force_merge_on_partition_only = 1
+SETTINGS index_granularity = 1024, non_replicated_deduplication_window = 1000,
+    fsync_after_insert = 1, fsync_part_directory = 1, allow_experimental_replacing_merge_with_cleanup = 1
 COMMENT '{version}';
 
 -- Every command that was refused, as far as it could be read.
@@ -116,22 +127,30 @@ ENGINE = ReplacingMergeTree
 ORDER BY topic
 COMMENT '{version}';
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS task_executions_filler TO task_executions AS
-SELECT executionId, sequence, status, taskId, taskVersion, createdAt, startedAt, completedAt,
-    toUnixTimestamp64Milli(completedAt) - toUnixTimestamp64Milli(startedAt) AS durationMs, createdBy, tags
-FROM task_execution_events
+CREATE MATERIALIZED VIEW IF NOT EXISTS task_execution_events_filler TO task_execution_events AS
+SELECT executionId, sequence, type, payload, createdAt, topic, partition, offset
+FROM task_execution_events_in
 COMMENT '{version}';
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS task_executions_by_task_filler TO task_executions_by_task AS
-SELECT executionId, sequence, status, taskId, taskVersion, createdAt, startedAt, completedAt,
-    toUnixTimestamp64Milli(completedAt) - toUnixTimestamp64Milli(startedAt) AS durationMs, createdBy, tags
-FROM task_execution_events
+CREATE MATERIALIZED VIEW IF NOT EXISTS task_execution_transitions_filler TO task_execution_transitions AS
+SELECT status, coalesce(completedAt, startedAt, createdAt) AS at, executionId, taskId, taskVersion, createdAt,
+    if(completedAt IS NULL, NULL, startedAt) AS startedAt, createdBy, tags,
+    if(status NOT IN ('FAILURE', 'SKIPPED'), '',
+        leftUTF8(JSONExtractString(payload, if(status = 'FAILURE', 'errorMessage', 'skipReason')), 4096)) AS message
+FROM task_execution_events_in
+WHERE previousStatus IS NULL OR previousStatus != status
+COMMENT '{version}';
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS task_executions_open_filler TO task_executions_open AS
+SELECT createdAt, executionId, sequence, status NOT IN ('PENDING', 'RUNNING') AS ended, status, startedAt, taskId,
+    taskVersion, createdBy, tags
+FROM task_execution_events_in
 COMMENT '{version}';
 
 -- Else the engine starts a hundred threads to remove a hundred merged parts, and keeps them, with three files each.
 ALTER TABLE task_execution_events MODIFY SETTING concurrent_part_removal_threshold = 1000000;
-ALTER TABLE task_executions MODIFY SETTING concurrent_part_removal_threshold = 1000000;
-ALTER TABLE task_executions_by_task MODIFY SETTING concurrent_part_removal_threshold = 1000000;
+ALTER TABLE task_execution_transitions MODIFY SETTING concurrent_part_removal_threshold = 1000000;
+ALTER TABLE task_executions_open MODIFY SETTING concurrent_part_removal_threshold = 1000000;
 ALTER TABLE task_command_rejections MODIFY SETTING concurrent_part_removal_threshold = 1000000;
 ALTER TABLE projector_position MODIFY SETTING concurrent_part_removal_threshold = 1000000;
 ALTER TABLE projector_topics MODIFY SETTING concurrent_part_removal_threshold = 1000000;

@@ -1,32 +1,13 @@
 """The SQL of the read model: our own words, and the values from outside that it binds."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from service.contracts.status import Status
 from service.ports.filters import Filters
 from service.ports.read_model import Place
-
-CONDITIONS: Final = {
-    "task_id": "taskId = {task_id:String}",
-    "status": "status = {status:String}",
-    "created_by": "createdBy = {created_by:String}",
-    "tag": "has(tags, {tag:String})",
-}
-"""For every filter that is declared, what it means here."""
-
-if undecided := CONDITIONS.keys() ^ Filters.model_fields.keys():
-    raise TypeError(f"CONDITIONS and Filters do not have the same names: {', '.join(sorted(undecided))}")
-
-WINDOWS_IN_DAYS: Final = (1, 7, 35, None)
-"""A window that holds enough rows holds the newest, so the answer is exact; if it does not, the next one is tried."""
-
-_AFTER: Final = (
-    "createdAt <= fromUnixTimestamp64Milli({created_ms:Int64}, 'UTC')"
-    " AND (createdAt, executionId) < (fromUnixTimestamp64Milli({created_ms:Int64}, 'UTC'), {execution_id:UUID})"
-)
-_COUNTS: Final = ", ".join(f"countIf(status = '{status}') AS {status}" for status in Status)
+from service.read_model.clickhouse.selection import FINAL, Rows, Selection
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +18,6 @@ class Statement:
     parameters: dict[str, Any] = field(default_factory=dict)
 
 
-_KEPT: Final = "completedAt IS NULL OR completedAt >= fromUnixTimestamp64Milli({kept_since:Int64}, 'UTC')"
 LIFE: Final = "(executionId, createdAt)"
 """One life of an execution: should its id ever be used again, the record of one is not taken for the other's."""
 
@@ -48,6 +28,14 @@ POSITIONS: Final = (
     "max(toUnixTimestamp64Milli(asOf)) AS as_of FROM projector_position AS p GROUP BY topic, partition"
 )
 
+COMPLETED: Final = "parseDateTime64BestEffortOrNull(JSONExtractString(payload, 'completedAt'), 3, 'UTC')"
+"""When an execution ended, of its last event; of the others, NULL."""
+
+_TRANSITIONS: Final = "task_execution_transitions FINAL"
+_CUT: Final = "fromUnixTimestamp64Milli({kept_since:Int64}, 'UTC')"
+ENDED: Final = "status IN (" + ", ".join(f"'{status}'" for status in FINAL) + ")"
+_CREATED: Final = "fromUnixTimestamp64Milli({created_ms:Int64}, 'UTC')"
+
 
 def events_statement(execution_ids: Sequence[str], kept_since: int | None) -> Statement:
     """All events of these executions that are kept."""
@@ -55,10 +43,11 @@ def events_statement(execution_ids: Sequence[str], kept_since: int | None) -> St
     wanted = where = "executionId IN {ids:Array(UUID)}"
     if kept_since is not None:
         parameters["kept_since"] = kept_since
-        where += f" AND {LIFE} NOT IN (SELECT {LIFE} FROM task_execution_events WHERE {wanted} AND NOT ({_KEPT}))"  # noqa: S608 - see Statement
+        gone = f"SELECT {LIFE} FROM task_execution_events WHERE {wanted} AND {COMPLETED} < {_CUT}"  # noqa: S608 - see Statement
+        where += f" AND {LIFE} NOT IN ({gone})"
     sql = (
-        "SELECT toString(executionId) AS execution_id, sequence, type, status, "  # noqa: S608 - see Statement
-        "toUnixTimestamp64Milli(eventTime) AS time, payload, partition, offset FROM task_execution_events "
+        "SELECT toString(executionId) AS execution_id, sequence, type, payload, partition, offset "  # noqa: S608 - see Statement
+        "FROM task_execution_events "
         f"WHERE {where} ORDER BY executionId, sequence LIMIT 1 BY executionId, sequence"
     )
     return Statement(sql, parameters)
@@ -66,56 +55,116 @@ def events_statement(execution_ids: Sequence[str], kept_since: int | None) -> St
 
 def total_statement(filters: Filters, kept_since: int | None) -> Statement:
     """How many executions fit the filters."""
-    where, parameters = _where(filters, kept_since)
-    return Statement(f"SELECT count() AS total FROM {_table_for(filters.task_id)} FINAL WHERE {where}", parameters)  # noqa: S608 - see Statement
+    selection = Selection(filters)
+    counts = [
+        f"SELECT {rows.sign} * toInt64(count()) AS n FROM {_TRANSITIONS} WHERE {where}"  # noqa: S608 - see Statement
+        for rows in selection.counted
+        for where in _kept(rows, kept_since)
+    ]
+    sql = f"SELECT sum(n) AS total FROM ({' UNION ALL '.join(counts)})"  # noqa: S608 - see Statement
+    return Statement(sql, selection.parameters | _since(kept_since))
 
 
-def counts_statement(task_id: str | None, kept_since: int | None) -> Statement:
-    """The counts of one task, or of all."""
-    where, parameters = _where(Filters(task_id=task_id), kept_since)
-    return Statement(f"SELECT {_COUNTS} FROM {_table_for(task_id)} FINAL WHERE {where}", parameters)  # noqa: S608 - see Statement
+def counts_statement(filters: Filters, kept_since: int | None, *by: str) -> Statement:
+    """How many executions came into each status, having run before or not: by the columns of these names."""
+    selection = Selection(filters)
+    columns = ", ".join([*by, "status", "ran"])
+    found = [
+        f"SELECT {', '.join([*by, ''])}status, startedAt IS NOT NULL AS ran, count() AS n "  # noqa: S608 - see Statement
+        f"FROM {_TRANSITIONS} WHERE {where} GROUP BY {columns}"
+        for where in _kept(Rows(tuple(Status), tuple(selection.always)), kept_since)
+    ]
+    sql = f"SELECT {columns}, sum(n) AS count FROM ({' UNION ALL '.join(found)}) GROUP BY {columns} ORDER BY {columns}"  # noqa: S608 - see Statement
+    return Statement(sql, selection.parameters | _since(kept_since))
 
 
-def counts_by_task_statement(kept_since: int | None) -> Statement:
-    """The counts of every task."""
-    where, parameters = _where(Filters(), kept_since)
-    sql = (
-        f"SELECT taskId AS task_id, {_COUNTS} FROM task_executions_by_task FINAL "  # noqa: S608 - see Statement
-        f"WHERE {where} GROUP BY taskId ORDER BY taskId"
-    )
-    return Statement(sql, parameters)
+def page_statement(  # noqa: PLR0913 - a page has these
+    filters: Filters, limit: int, offset: int, after: Place | None, kept_since: int | None, *, backwards: bool = False
+) -> Statement:
+    """The page: newest first, or `backwards`, oldest first."""
+    selection = Selection(filters)
+    page = _Page(selection, offset + limit, after, kept_since, "ASC" if backwards else "DESC")
+    if selection.of_all:
+        found = [page.created(where) for where in _kept(selection.created, kept_since)]
+    else:
+        found = [page.ended()] if selection.ended.statuses else []
+        found += [page.open()] if selection.open else []
+    if len(found) == 1:
+        rows = f"({found[0]} LIMIT {limit} OFFSET {offset})"
+    else:
+        found = [f"{one} LIMIT {offset + limit}" for one in found]
+        order = f"ORDER BY created {page.order}, id {page.order} LIMIT 1 BY id LIMIT {limit} OFFSET {offset}"
+        rows = f"({' UNION ALL '.join(found)}) {order}"
+    sql = f"SELECT toString(id) AS execution_id, toUnixTimestamp64Milli(created) AS created_ms FROM {rows}"  # noqa: S608 - see Statement
+    place = {} if after is None else after._asdict()
+    return Statement(sql, selection.parameters | place | _since(kept_since))
 
 
-def page_statements(
-    filters: Filters, limit: int, offset: int, after: Place | None, kept_since: int | None
-) -> Iterator[Statement]:
-    """The page from ever wider windows: to be tried until one gives all the rows asked for."""
-    where, parameters = _where(filters, kept_since)
-    anchor = "now64(3, 'UTC')"
-    if after is not None:
-        where += f" AND {_AFTER}"
-        anchor = "fromUnixTimestamp64Milli({created_ms:Int64}, 'UTC')"
-        parameters |= after._asdict()
-    for days in WINDOWS_IN_DAYS:
-        window = "" if days is None else f" AND createdAt >= {anchor} - toIntervalDay({days})"
-        sql = (
-            "SELECT toString(executionId) AS execution_id, sequence, "  # noqa: S608 - see Statement
-            "toUnixTimestamp64Milli(createdAt) AS created_ms "
-            f"FROM {_table_for(filters.task_id)} FINAL WHERE {where}{window} "
-            f"ORDER BY createdAt DESC, executionId DESC LIMIT {limit} OFFSET {offset}"
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """Of each kind of row, the first `reach` that may be on the page."""
+
+    selection: Selection
+    reach: int
+    after: Place | None
+    kept_since: int | None
+    order: str
+
+    def created(self, where: str) -> str:
+        return self._first(f"{_TRANSITIONS} WHERE {where}{self._beyond('at')}", "at")
+
+    def open(self) -> str:
+        where = f"{self.selection.open_conditions}{self._beyond('createdAt')}"
+        return self._first(f"task_executions_open FINAL WHERE {where}", "createdAt")
+
+    def ended(self) -> str:
+        """Those that ended: stored by when they did, wanted by when they were created.
+
+        Of those that ended last, one is so far down in the order of creation that none below it can be on the page.
+        And none above it ended before that one was created.
+        """
+        (where,) = _kept(self.selection.ended, self.kept_since)
+        where += self._beyond("createdAt")
+        sample = where
+        if self.after is not None and self.order == "DESC":
+            sample += f" AND at <= {_CREATED}"
+        order = self.order
+        last = f"SELECT createdAt FROM {_TRANSITIONS} WHERE {sample} ORDER BY at {order}, executionId {order} LIMIT {2 * self.reach + 1000}"  # noqa: S608, E501 - see Statement
+        least, none = ("min", 0) if order == "DESC" else ("max", 2**42)
+        bound = (
+            f"(SELECT if(count() < {self.reach}, fromUnixTimestamp64Milli({none}, 'UTC'), {least}(createdAt)) FROM "  # noqa: S608 - see Statement
+            f"(SELECT createdAt FROM ({last}) ORDER BY createdAt {order} LIMIT {self.reach}))"
         )
-        yield Statement(sql, parameters)
+        where += f" AND createdAt >= {bound} AND at >= {bound}" if order == "DESC" else f" AND createdAt <= {bound}"
+        return self._first(f"{_TRANSITIONS} WHERE {where}", "createdAt")
+
+    def _first(self, rows: str, created: str) -> str:
+        return (
+            f"SELECT executionId AS id, {created} AS created FROM {rows} "  # noqa: S608 - see Statement
+            f"ORDER BY {created} {self.order}, executionId {self.order}"
+        )
+
+    def _beyond(self, created: str) -> str:
+        if self.after is None:
+            return ""
+        return f" AND {created} <= {_CREATED} AND ({created}, executionId) < ({_CREATED}, {{execution_id:UUID}})"
 
 
-def _table_for(task_id: str | None) -> str:
-    """Of the two tables with the same rows, the one sorted for the question."""
-    return "task_executions" if task_id is None else "task_executions_by_task"
+def _kept(rows: Rows, kept_since: int | None) -> list[str]:
+    """The conditions on these rows, of executions that are kept: one for each stretch of time.
+
+    What ended before is not shown any more. Of what was begun before, some has ended since then, or not at all; what
+    was begun later has ended later. So almost all is in a stretch where nothing need be looked up.
+    """
+    if kept_since is None:
+        return [rows.where]
+    stretches = [f"{rows.where} AND at >= {_CUT}"]
+    if began := tuple(status for status in rows.statuses if not status.is_final):
+        gone = f"SELECT {LIFE} FROM task_execution_transitions WHERE {ENDED} AND at < {_CUT}"  # noqa: S608 - see Statement
+        earlier = Rows(began, rows.conditions)
+        stretches.append(f"{earlier.where} AND at < {_CUT} AND {LIFE} NOT IN ({gone})")
+    return stretches
 
 
-def _where(filters: Filters, kept_since: int | None) -> tuple[str, dict[str, Any]]:
-    parameters = {name: value for name in CONDITIONS if (value := getattr(filters, name)) is not None}
-    conditions = ["true", *(CONDITIONS[name] for name in parameters)]
-    if kept_since is not None:
-        conditions.append(f"({_KEPT})")
-        parameters["kept_since"] = kept_since
-    return " AND ".join(conditions), parameters
+def _since(kept_since: int | None) -> dict[str, Any]:
+    return {} if kept_since is None else {"kept_since": kept_since}

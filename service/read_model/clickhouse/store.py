@@ -3,14 +3,14 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from service.contracts.status import Status
 from service.ports.filters import Filters
 from service.ports.positions import PartitionPosition
 from service.ports.projection_store import EventRow, RejectionRow
-from service.ports.read_model import Counts, ListedExecution, Place, StoredEvent
+from service.ports.read_model import Counts, Found, ListedExecution, Place, StoredEvent
 from service.read_model.clickhouse.driver import Driver, Row, columns_of
 from service.read_model.clickhouse.dropping import AT_ONCE, drop_statements, oldest_statement
 from service.read_model.clickhouse.statements import (
@@ -18,16 +18,18 @@ from service.read_model.clickhouse.statements import (
     REJECTIONS,
     TOPIC_IDS,
     Statement,
-    counts_by_task_statement,
     counts_statement,
     events_statement,
-    page_statements,
+    page_statement,
     total_statement,
 )
 
 EVENT_COLUMNS: Final = columns_of(EventRow)
 REJECTION_COLUMNS: Final = columns_of(RejectionRow)
 POSITION_COLUMNS: Final = columns_of(PartitionPosition)
+
+_FAR: Final = 10_000
+"""So far from the newest, a page is looked for from the nearer end."""
 
 
 class ClickHouseStore:
@@ -48,31 +50,28 @@ class ClickHouseStore:
         rows = await self._rows(events_statement(execution_ids, self._kept_since()))
         return [StoredEvent(**row) for row in rows]
 
-    async def page(
-        self, filters: Filters, limit: int, *, offset: int = 0, after: Place | None = None
-    ) -> list[ListedExecution]:
+    async def page(self, filters: Filters, limit: int, *, offset: int = 0, after: Place | None = None) -> Found:
         """See `ReadModel`."""
-        rows: list[Row] = []
-        for statement in page_statements(filters, limit, offset, after, self._kept_since()):
-            rows = await self._rows(statement)
-            if len(rows) == limit:
-                break
-        return [ListedExecution(**row) for row in rows]
+        kept_since = self._kept_since()
+        (row,) = await self._rows(total_statement(filters, kept_since))
+        total = int(row["total"])
+        there = min(limit, total - offset)
+        if backwards := after is None and there > 0 and offset > max(total // 2, _FAR):
+            limit, offset = there, total - offset - there
+        rows = await self._rows(page_statement(filters, limit, offset, after, kept_since, backwards=backwards))
+        listed = [ListedExecution(**row) for row in rows]
+        return Found(total, listed[::-1] if backwards else listed)
 
-    async def total(self, filters: Filters) -> int:
+    async def counts(self, filters: Filters) -> Counts:
         """See `ReadModel`."""
-        (row,) = await self._rows(total_statement(filters, self._kept_since()))
-        return int(row["total"])
-
-    async def counts(self, task_id: str | None) -> Counts:
-        """See `ReadModel`."""
-        (row,) = await self._rows(counts_statement(task_id, self._kept_since()))
-        return _counts(row)
+        return _counts(await self._rows(counts_statement(filters, self._kept_since())))
 
     async def counts_by_task(self) -> Mapping[str, Counts]:
         """See `ReadModel`."""
-        rows = await self._rows(counts_by_task_statement(self._kept_since()))
-        return {row["task_id"]: _counts(row) for row in rows}
+        by_task: dict[str, list[Row]] = {}
+        for row in await self._rows(counts_statement(Filters(), self._kept_since(), "taskId")):
+            by_task.setdefault(row["taskId"], []).append(row)
+        return {task_id: _counts(rows) for task_id, rows in by_task.items()}
 
     async def rejections_total(self) -> int:
         """See `ReadModel`."""
@@ -97,7 +96,7 @@ class ClickHouseStore:
 
     async def insert_events(self, rows: Sequence[EventRow], token: str) -> None:
         """See `ProjectionStore`."""
-        await self._driver.insert("task_execution_events", EVENT_COLUMNS, rows, token)
+        await self._driver.insert("task_execution_events_in", EVENT_COLUMNS, rows, token)
 
     async def insert_rejections(self, rows: Sequence[RejectionRow], token: str) -> None:
         """See `ProjectionStore`."""
@@ -115,6 +114,10 @@ class ClickHouseStore:
                 await self._driver.delete(statement)
         return int(oldest["count"])
 
+    async def tidy(self) -> None:
+        """See `ProjectionStore`."""
+        await self._driver.delete("OPTIMIZE TABLE task_executions_open FINAL CLEANUP")
+
     def _kept_since(self) -> int | None:
         """In epoch milliseconds."""
         return None if self._retention is None else int((self._clock() - self._retention.total_seconds()) * 1000)
@@ -123,5 +126,12 @@ class ClickHouseStore:
         return await self._driver.query(statement.sql, statement.parameters)
 
 
-def _counts(row: Mapping[str, Any]) -> dict[Status, int]:
-    return {status: row[status] for status in Status}
+def _counts(rows: Sequence[Row]) -> dict[Status, int]:
+    """How many are in each status now: those that came into it, less those that left it."""
+    counts = dict.fromkeys(Status, 0)
+    for row in rows:
+        status = Status(row["status"])
+        counts[status] += row["count"]
+        if status is not Status.PENDING:
+            counts[Status.RUNNING if row["ran"] else Status.PENDING] -= row["count"]
+    return counts

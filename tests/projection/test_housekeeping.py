@@ -10,8 +10,8 @@ from structlog.testing import capture_logs
 
 from service.handling.handler import FORGET_AFTER_DROP
 from service.ports.errors import UnavailableError
-from service.projection import dropping
-from service.projection.dropping import GRACE, PERIOD_SECONDS, drop_finished
+from service.projection import housekeeping
+from service.projection.housekeeping import GRACE, PERIOD_SECONDS, keep_house
 
 RETENTION = timedelta(days=30)
 NOW = 1_800_000_000.0
@@ -23,7 +23,11 @@ class Store:
     def __init__(self, *answers: int | UnavailableError) -> None:
         self.answers = [*answers]
         self.asked: list[int] = []
+        self.tidied = 0
         self.ended = asyncio.Event()
+
+    async def tidy(self) -> None:
+        self.tidied += 1
 
     async def drop_finished(self, before: int) -> int:
         self.asked.append(before)
@@ -39,7 +43,7 @@ class Store:
 async def run(store: Store) -> list[tuple[str, object]]:
     """Until it has no more answers; returns what was logged."""
     with capture_logs() as logs:
-        task = asyncio.create_task(drop_finished(store, RETENTION, lambda: NOW))  # type: ignore[arg-type] # all it needs
+        task = asyncio.create_task(keep_house(store, RETENTION, lambda: NOW))  # type: ignore[arg-type] # all it needs
         async with asyncio.timeout(30):
             await store.ended.wait()
         task.cancel()
@@ -54,7 +58,7 @@ def dropped() -> float:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dropping, "PERIOD_SECONDS", 0.0)
+    monkeypatch.setattr(housekeeping, "PERIOD_SECONDS", 0.0)
 
 
 async def test_all_that_is_due_goes_in_turns_and_is_counted_and_said_in_one_line() -> None:
@@ -71,8 +75,8 @@ async def test_nothing_due_is_not_worth_a_line() -> None:
 async def test_while_the_store_is_down_it_says_so_and_goes_on_later() -> None:
     before = dropped()
     assert await run(Store(5, UnavailableError("down"), 3, 0)) == [
-        ("dropping_postponed", None),
         ("executions_dropped", 5),
+        ("housekeeping_postponed", None),
         ("executions_dropped", 3),
     ]
     assert dropped() == before + 8

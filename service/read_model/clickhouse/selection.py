@@ -1,0 +1,162 @@
+"""What filters mean in SQL: which rows of the transitions count, and which of them count against."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from service.contracts.status import Status
+from service.contracts.timestamps import Timestamp, epoch_ms
+from service.ports.filters import Filters
+
+LABELS: Final = (
+    "arrayConcat([concat('task=', taskId), concat('by=', createdBy)], arrayMap(tag -> concat('tag=', tag), tags))"
+)
+"""What an execution is looked for by, as the text index has it: a query must say it in the same words."""
+
+FINAL: Final = tuple(status for status in Status if status.is_final)
+_OPEN: Final = (Status.PENDING, Status.RUNNING)
+
+_ALWAYS: Final = {
+    "task_id": "",
+    "created_by": "",
+    "tag": "",
+    "task_version": "taskVersion = {task_version:String}",
+    "created_from": "createdAt >= fromUnixTimestamp64Milli({created_from:Int64}, 'UTC')",
+    "created_to": "createdAt < fromUnixTimestamp64Milli({created_to:Int64}, 'UTC')",
+}
+"""What is true of an execution from its creation on; the first three are in its labels."""
+
+_ENDED: Final = {
+    "completed_from": "at >= fromUnixTimestamp64Milli({completed_from:Int64}, 'UTC')",
+    "completed_to": "at < fromUnixTimestamp64Milli({completed_to:Int64}, 'UTC')",
+    "min_duration": "at >= startedAt + toIntervalMillisecond({min_duration:Int64})",
+}
+"""What only those have that ended."""
+
+_STARTED: Final = {
+    "started_from": "{{}} >= fromUnixTimestamp64Milli({started_from:Int64}, 'UTC')",
+    "started_to": "{{}} < fromUnixTimestamp64Milli({started_to:Int64}, 'UTC')",
+}
+_OTHERS: Final = ("status", "text")
+_IN_ID: Final = "positionCaseInsensitiveUTF8(toString(executionId), {text:String}) > 0"
+_IN_MESSAGE: Final = f"({_IN_ID} OR positionCaseInsensitiveUTF8(message, {{text:String}}) > 0)"
+
+if undecided := {*_ALWAYS, *_ENDED, *_STARTED, *_OTHERS} ^ Filters.model_fields.keys():
+    raise TypeError(f"SQL and Filters do not have the same names: {', '.join(sorted(undecided))}")
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Transitions into these statuses that meet the conditions; `sign` is what each of them counts."""
+
+    statuses: tuple[Status, ...]
+    conditions: tuple[str, ...]
+    sign: int = 1
+
+    @property
+    def where(self) -> str:
+        """As SQL."""
+        return " AND ".join([_in(self.statuses), *self.conditions])
+
+
+class Selection:
+    """The executions that fit the filters.
+
+    An execution is in a status if it came into it and not yet into a later one. So how many fit is a sum over rows:
+    those that came into a wanted status, less those that left it.
+    """
+
+    def __init__(self, filters: Filters) -> None:
+        self.parameters = _parameters(filters)
+        given = self.parameters.keys()
+        labels = _labels(filters)
+        if labels:
+            self.parameters["labels"] = labels
+        self.always = [f"hasAllTokens({LABELS}, {{labels:Array(String)}})"] if labels else []
+        self.always += [sql for name, sql in _ALWAYS.items() if sql and name in given]
+        self._ended = [sql for name, sql in _ENDED.items() if name in given]
+        self._started = [sql for name, sql in _STARTED.items() if name in given]
+        self._in_id = [_IN_ID] if "text" in given else []
+        self._in_message = [_IN_MESSAGE] if "text" in given else []
+        wanted = {*(filters.status or Status)}
+        if self._ended:
+            wanted -= {*_OPEN}
+        if self._started:
+            wanted -= {Status.PENDING}
+        self._wanted = tuple(status for status in Status if status in wanted)
+        self.of_all = len(wanted) == len(Status) and not self._in_id
+
+    @property
+    def open(self) -> tuple[Status, ...]:
+        """The wanted statuses in which an execution has not ended."""
+        return () if self.of_all else tuple(status for status in self._wanted if not status.is_final)
+
+    @property
+    def open_conditions(self) -> str:
+        """What those must meet that have not ended, where a row has `startedAt`."""
+        always = [sql.replace("hasAllTokens", "hasAll") for sql in self.always]  # that table is small: it has no index
+        return " AND ".join([_in(self.open), *always, *self._on("startedAt"), *self._in_id])
+
+    @property
+    def created(self) -> Rows:
+        """All that fit, where every status will do: one row for each."""
+        narrowed = [sql.replace("createdAt", "at", 1) for sql in self.always if sql.startswith("createdAt")]
+        return Rows((Status.PENDING,), (*self.always, *narrowed))
+
+    @property
+    def ended(self) -> Rows:
+        """Those that fit and have ended: one row for each."""
+        conditions = (*self._since(), *self._ended, *self._on("startedAt"), *self._in_message)
+        return Rows(tuple(status for status in self._wanted if status.is_final), conditions)
+
+    @property
+    def counted(self) -> list[Rows]:
+        """The rows whose signs add up to how many fit."""
+        if self.of_all:
+            return [self.created]
+        rows = [self.ended] if self.ended.statuses else []
+        before = (*self._since(), *self._in_id)
+        if Status.PENDING in self._wanted:
+            rows += [
+                Rows((Status.PENDING,), (*self.created.conditions, *self._in_id)),
+                Rows((Status.RUNNING,), before, -1),
+                Rows(FINAL, (*before, "startedAt IS NULL"), -1),
+            ]
+        if Status.RUNNING in self._wanted:
+            rows += [
+                Rows((Status.RUNNING,), (*before, *self._on("at"))),
+                Rows(FINAL, (*before, "startedAt IS NOT NULL", *self._on("startedAt")), -1),
+            ]
+        return rows
+
+    def _since(self) -> list[str]:
+        """Nothing comes into a status before it is created: which the primary key knows by `at` only."""
+        return self.always + [sql.replace("createdAt", "at") for sql in self.always if sql.startswith("createdAt >=")]
+
+    def _on(self, column: str) -> list[str]:
+        return [sql.replace("{{}}", column) for sql in self._started]
+
+
+def _in(statuses: Sequence[Status]) -> str:
+    return "status IN (" + ", ".join(f"'{status}'" for status in statuses) + ")"
+
+
+def _labels(filters: Filters) -> list[str]:
+    labels = [f"task={filters.task_id}"] if filters.task_id is not None else []
+    labels += [f"by={filters.created_by}"] if filters.created_by is not None else []
+    return labels + [f"tag={tag}" for tag in filters.tag]
+
+
+def _parameters(filters: Filters) -> dict[str, Any]:
+    bound = ("task_version", *_ALWAYS, *_ENDED, *_STARTED, "text")
+    values = {name: getattr(filters, name) for name in bound if name not in {"task_id", "created_by", "tag"}}
+    return {name: _value(value) for name, value in values.items() if value is not None}
+
+
+def _value(value: object) -> object:
+    if isinstance(value, timedelta):
+        return value // timedelta(milliseconds=1)
+    if isinstance(value, Timestamp):
+        return epoch_ms(value)
+    return value
