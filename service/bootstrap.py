@@ -75,11 +75,13 @@ async def running_service(settings: Settings, roles: Collection[Role], *also: Ta
             queries = TaskExecutionQueries(store, partitions)
             if Role.PROJECTOR in roles:
                 from service.projection.housekeeping import keep_house  # noqa: PLC0415
+                from service.projection.lag import watch_lag  # noqa: PLC0415
                 from service.projection.projector import Projector  # noqa: PLC0415
 
                 projector = Projector(store, kafka, partitions)
                 parts.append(await enter(running_task(projector.run(), "projector")))
                 checks[Role.PROJECTOR] = told(lambda: projector.readiness)
+                parts.append(await enter(running_task(watch_lag(kafka, lambda: projector.next_offsets), "lag")))
                 parts.append(await enter(running_task(keep_house(store, settings.retention), "housekeeping")))
             if Role.API in roles:
                 from service.api.app import create_app  # noqa: PLC0415

@@ -40,6 +40,8 @@ class Batch:
     events: Insert[EventRow] = field(default_factory=Insert)
     rejections: Insert[RejectionRow] = field(default_factory=Insert)
     unreadable: Unreadable = field(default_factory=dict)
+    newest: int = 0
+    """When the newest of these records was written, in epoch milliseconds; 0 if there is none."""
 
 
 _ORDER: Final = {status.value: number for number, status in enumerate(Status)}
@@ -49,6 +51,7 @@ def make_batch(records: Mapping[TopicPartition, Sequence[Record]], kafka: Kafka)
     """Turn consumed records into rows, of each partition up to the first one that cannot be read."""
     batch = Batch()
     for partition, consumed in records.items():
+        batch.newest = max(batch.newest, *(record.timestamp for record in consumed[-1:]))
         if partition.topic == kafka.topic(EVENTS_TOPIC):
             _add(batch.events, event_row, partition, consumed, batch.unreadable)
         else:

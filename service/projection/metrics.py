@@ -17,6 +17,10 @@ LAST_COMMIT: Final = Gauge(
     "taskexec_projector_last_commit_timestamp_seconds",
     "When the projector last committed its position to ClickHouse. Alarm when it is a minute old.",
 )
+LAST_EVENT: Final = Gauge(
+    "taskexec_projector_last_record_timestamp_seconds",
+    "When the newest record that is in ClickHouse was written to Kafka. Old while there is lag: alarm.",
+)
 INTERRUPTIONS: Final = Counter(
     "taskexec_projector_interruptions_total",
     "Times that Kafka or ClickHouse failed and the projector began again from its position, by error.",

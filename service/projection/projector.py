@@ -1,6 +1,7 @@
 """The projector: reads the topics from where the store stands, inserts, and only then moves the position."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Final
 
@@ -29,6 +30,8 @@ LINGER_SECONDS: Final = 0.1
 
 _FEW_ROWS: Final = 2_000
 _LONGEST_WAIT_SECONDS: Final = 5.0
+_SILENT_SECONDS: Final = 15.0
+"""Committed is every second, or what takes long is an outage, whether or not it says so."""
 
 
 class Projector:
@@ -42,9 +45,19 @@ class Projector:
     def __init__(self, store: ProjectionStore, kafka: Kafka, partitions: int) -> None:
         self._store = store
         self._kafka = kafka
-        self.readiness = STARTING
-        """As of the last batch."""
+        self._readiness = STARTING
+        self._committed = time.monotonic()
+        self.next_offsets: dict[TopicPartition, int] = {}
+        """Of each partition, the first offset that is not stored, as far as that is known."""
         self._partitions = [kafka.partition(topic, number) for topic in TOPICS for number in range(partitions)]
+
+    @property
+    def readiness(self) -> Readiness:
+        """As of the last batch; not ready once nothing could be written for a while."""
+        silent = time.monotonic() - self._committed
+        if self._readiness.ready and silent > _SILENT_SECONDS:
+            return Readiness(ready=False, detail=f"has written nothing for {silent:.0f} s: the store does not answer")
+        return self._readiness
 
     async def run(self) -> None:
         """Project until cancelled. While Kafka or the store is down: wait, alarm, and skip nothing.
@@ -65,13 +78,14 @@ class Projector:
             await self._project()
         except (KafkaError, UnavailableError) as error:
             metrics.INTERRUPTIONS.labels(type(error).__name__).inc()
-            self.readiness = Readiness(ready=False, detail=f"interrupted, trying again: {error}")
+            self._readiness = Readiness(ready=False, detail=f"interrupted, trying again: {error}")
             log.error("projection_interrupted", error=str(error), attempt_again_within_seconds=_LONGEST_WAIT_SECONDS)  # noqa: TRY400 - the parts are down, our code is not
             raise
 
     async def _project(self) -> None:
         known = {self._kafka.partition(p.topic, p.partition): p.offset for p in await self._store.positions()}
         next_offsets = {partition: known.get(partition, -1) + 1 for partition in self._partitions}
+        self.next_offsets = {**next_offsets}
         async with started_consumer(self._kafka) as consumer:
             await check_topics(self._store, self._kafka, consumer)
             await begin(consumer, next_offsets)
@@ -83,6 +97,8 @@ class Projector:
                 records = await get_many(consumer, COMMIT_MS, MAX_ROWS)
                 batch = await asyncio.to_thread(make_batch, records, self._kafka)
                 await self._insert(batch)
+                if batch.newest:
+                    metrics.LAST_EVENT.set(batch.newest / 1000)
                 await self._commit(consumer, live, batch)
                 for partition, (_, error) in batch.unreadable.items():
                     live.discard(partition)
@@ -109,10 +125,14 @@ class Projector:
             end = max(next_offset, consumer.last_stable_offset(partition))
             topic = self._kafka.our_name(partition.topic)
             position = PartitionPosition(topic, partition.partition, next_offset - 1, end_offset=end, as_of=fetched_at)
-            metrics.LAG.labels(*partition).set(position.lag)
             positions.append(position)
         await self._store.write_positions(positions)
+        for position in positions:
+            partition = self._kafka.partition(position.topic, position.partition)
+            self.next_offsets[partition] = position.offset + 1
+            metrics.LAG.labels(*partition).set(position.lag)
         metrics.LAST_COMMIT.set_to_current_time()
+        self._committed = time.monotonic()
         self._report(live - batch.unreadable.keys(), sum(position.lag for position in positions))
 
     def _report(self, live: Collection[TopicPartition], lag: int | None = None) -> None:
@@ -122,7 +142,7 @@ class Projector:
         blocked = [f"{topic}/{number}" for topic, number in sorted({*self._partitions}.difference(live))]
         if blocked:
             detail += f"; stopped before a record that this version cannot read: {', '.join(blocked)}"
-        self.readiness = Readiness(not blocked, detail)
+        self._readiness = Readiness(not blocked, detail)
 
 
 async def _write(topic: str, insert: Insert[Row], write: Callable[[Sequence[Row], str], Awaitable[None]]) -> None:

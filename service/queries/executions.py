@@ -52,6 +52,7 @@ class TaskExecutionQueries:
 
     def __init__(self, read_model: ReadModel, partitions: int, patience: float = PATIENCE_SECONDS) -> None:
         self._read_model = read_model
+        self._outage = False
         self._progress = Progress(read_model, partitions, patience)
 
     async def get(self, execution_id: str, min_position: Position | str | None = None) -> TaskExecutionAnswer:
@@ -87,7 +88,7 @@ class TaskExecutionQueries:
         fresh = await self._fresh(request.min_position)
         after = None if request.cursor is None else read_cursor(request.cursor)
         offset = 0 if request.cursor is not None else (request.page_number - 1) * request.page_size
-        with _refusing_outages():
+        with self._refusing_outages():
             total, items, more = await self._page(request, offset, after)
         if request.cursor is None and (items or not offset):
             # Both are exact, of moments that follow each other: what is on the page is there.
@@ -105,24 +106,39 @@ class TaskExecutionQueries:
         """Counts by status, of one task or of all (spec, GetTaskExecutionStats)."""
         request = check(GetTaskExecutionStats, task_id=task_id, min_position=min_position)
         fresh = await self._fresh(request.min_position)
-        with _refusing_outages():
+        with self._refusing_outages():
             return _stats(request.task_id, await self._read_model.counts(Filters(task_id=request.task_id)), fresh)
 
     async def stats_by_task(self) -> Sequence[TaskExecutionStats]:
         """The counts of every task that was ever executed, by its id."""
         fresh = await self._fresh(None)
-        with _refusing_outages():
+        with self._refusing_outages():
             by_task = await self._read_model.counts_by_task()
         return [_stats(task_id, counts, fresh) for task_id, counts in by_task.items()]
 
     async def rejections_count(self) -> int:
         """How many commands were ever refused."""
-        with _refusing_outages():
+        with self._refusing_outages():
             return await self._read_model.rejections_total()
+
+    @contextmanager
+    def _refusing_outages(self) -> Iterator[None]:
+        """An outage is told of once, when it begins, and when it is over."""
+        try:
+            yield
+        except UnavailableError as error:
+            if not self._outage:
+                self._outage = True
+                log.warning("read_model_unavailable", error=str(error))
+            detail = "The read side does not answer now. Ask again in a few seconds."
+            raise reject(Code.UNAVAILABLE, detail) from error
+        if self._outage:
+            self._outage = False
+            log.info("read_model_available")
 
     async def _events(self, request: GetTaskExecution) -> tuple[Sequence[StoredEvent], Freshness]:
         fresh = await self._fresh(request.min_position)
-        with _refusing_outages():
+        with self._refusing_outages():
             events = await self._read_model.events([request.execution_id])
         if not events:
             raise reject(
@@ -150,7 +166,7 @@ class TaskExecutionQueries:
             _, listed = await self._read_model.page(request, wanted, after=shown[-1].place)
 
     async def _fresh(self, min_position: str | None) -> Freshness:
-        with _refusing_outages():
+        with self._refusing_outages():
             return await self._progress.freshness(min_position)
 
 
@@ -166,13 +182,3 @@ def _place(item: TaskExecution) -> Place:
 def _stats(task_id: str | None, counts: Counts, fresh: Freshness) -> TaskExecutionStats:
     by_status = {status.lower(): count for status, count in counts.items()}
     return TaskExecutionStats(task_id=task_id, total=sum(counts.values()), **by_status, **asdict(fresh))
-
-
-@contextmanager
-def _refusing_outages() -> Iterator[None]:
-    try:
-        yield
-    except UnavailableError as error:
-        log.warning("read_model_unavailable", error=str(error))
-        detail = "The read side does not answer now. Ask again in a few seconds."
-        raise reject(Code.UNAVAILABLE, detail) from error

@@ -7,11 +7,14 @@ from typing import Final
 from service.contracts.problems import Code, FieldError, RejectedError, reject
 from service.contracts.timestamps import Timestamp
 from service.contracts.topics import EVENTS_TOPIC
+from service.ports.errors import UnavailableError
 from service.ports.positions import PartitionPosition
 from service.ports.read_model import ReadModel
 
 _POLL_SECONDS: Final = 0.05
 _RECENT_SECONDS: Final = 0.2
+_ANSWER_SECONDS: Final = 2.5
+"""Positions are few and small: a read model that does not tell them by then will not answer the query either."""
 
 Positions = list[PartitionPosition]
 
@@ -86,7 +89,12 @@ class Progress:
         return positions
 
     async def _read(self) -> Positions:
-        return [position for position in await self._read_model.positions() if position.topic == EVENTS_TOPIC]
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                positions = await self._read_model.positions()
+        except TimeoutError:
+            raise UnavailableError(f"no answer within {_ANSWER_SECONDS:g} s") from None
+        return [position for position in positions if position.topic == EVENTS_TOPIC]
 
 
 def _summary(positions: Positions) -> Freshness:

@@ -2,6 +2,7 @@ import pytest
 from httpx2 import AsyncClient
 
 from service.contracts.problems import Code, FieldError, reject
+from service.contracts.status import Status
 from tests.api.scripted import FAILURE, FRESH, ID, PENDING, ScriptedQueries
 
 EXECUTIONS = "/api/v1/task-executions"
@@ -23,7 +24,13 @@ async def test_list_passes_on_what_was_asked_and_nothing_else(http: AsyncClient,
     assert response.json()["items"] == [FAILURE, PENDING]
     assert {"total": 7, "pageNumber": 1, "pageSize": 2, "nextCursor": "bmV4dA"}.items() <= response.json().items()
     assert queries.asked == [
-        {"task_id": "sales:daily_report", "status": "FAILURE", "created_by": "anna", "page_number": 2, "page_size": 5}
+        {
+            "task_id": "sales:daily_report",
+            "status": (Status.FAILURE,),
+            "created_by": "anna",
+            "page_number": 2,
+            "page_size": 5,
+        }
     ]
 
 
@@ -48,14 +55,16 @@ async def test_stats_of_one_task_and_of_all(http: AsyncClient, queries: Scripted
         ("pageSize=0", "#/query/pageSize"),
         ("pageNumber=-1", "#/query/pageNumber"),
         ("pageNumber=two", "#/query/pageNumber"),
-        ("status=DONE", "#/query/status"),
+        ("status=DONE", "#/query/status/0"),
         ("taskId=daily_report", "#/query/taskId"),
         ("cursor=nonsense", "#/query/cursor"),
         (f"cursor=99999999999999:{ID}", "#/query/cursor"),
         (f"cursor=1:{ID.upper()}", "#/query/cursor"),
         ("minPosition=7", "#/query/minPosition"),
         ("page_size=5", "#/query/page_size"),
-        ("status=FAILURE&status=SUCCESS", "#/query/status"),
+        ("taskId=a:b&taskId=c:d", "#/query/taskId"),
+        ("createdFrom=yesterday", "#/query/createdFrom"),
+        ("minDuration=long", "#/query/minDuration"),
         ("createdBy=%FF", "#/query"),
         ("tag=%ED%A0%80", "#/query"),
     ],

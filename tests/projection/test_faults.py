@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -19,6 +20,8 @@ from service.kafka.murmur2 import partition_of
 from service.ports.errors import ForeignStoreError, UnavailableError
 from service.ports.positions import PartitionPosition
 from service.ports.projection_store import EventRow
+from service.projection import lag
+from service.projection import projector as projector_module
 from service.projection.projector import Projector
 from tests.projection.stage import ALL, PARTITIONS, Delegating, Stage, until, whole
 from tests.queries.lives import life
@@ -164,3 +167,39 @@ async def test_clickhouse_ahead_of_kafka_is_refused(stage: Stage) -> None:
     await stage.store.write_positions([PartitionPosition(EVENTS_TOPIC, 1, 10**9, 10**9 + 1, 0)])
     with pytest.raises(ForeignStoreError, match="drop the ClickHouse tables"):
         await asyncio.wait_for(Projector(stage.store, Kafka(stage.bootstrap_servers), PARTITIONS).run(), 30)
+
+
+class Hanging(Delegating):
+    """Does not answer any more, as a server that is frozen."""
+
+    async def insert_events(self, rows: Sequence[EventRow], token: str) -> None:  # noqa: ARG002 - as in the port
+        await asyncio.Event().wait()
+
+
+async def test_while_the_store_hangs_it_is_not_ready_and_the_lag_is_what_kafka_says(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(projector_module, "_SILENT_SECONDS", 1.0)
+    monkeypatch.setattr(lag, "PERIOD_SECONDS", 0.1)
+    kafka = Kafka(stage.bootstrap_servers)
+    projector = Projector(Hanging(stage.store), kafka, PARTITIONS)
+    watching = asyncio.create_task(lag.watch_lag(kafka, lambda: projector.next_offsets))
+    running = asyncio.create_task(projector.run())
+    lives = [life(number) for number in range(40)]
+    try:
+        await stage.publish(event for events in lives for event in events)
+
+        async def told() -> bool:
+            behind = sum(
+                metric("taskexec_projector_lag_offsets", topic=EVENTS_TOPIC, partition=str(number))
+                for number in range(PARTITIONS)
+            )
+            return behind >= 120 and not projector.readiness.ready
+
+        await until(told)
+        assert "has written nothing for" in projector.readiness.detail
+    finally:
+        for task in (running, watching):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task

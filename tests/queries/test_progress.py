@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from service.contracts.problems import Code, FieldError, RejectedError
 from service.contracts.timestamps import Timestamp
 from service.contracts.topics import EVENTS_TOPIC
 from service.ports.errors import UnavailableError
 from service.ports.positions import PartitionPosition
+from service.queries import freshness
 from service.queries.executions import TaskExecutionQueries
 from service.queries.freshness import Freshness, Progress
 from service.read_model.clickhouse.store import ClickHouseStore
@@ -130,3 +132,31 @@ async def test_a_partition_that_does_not_exist_is_refused_at_once(counted: Count
         ),
     )
     assert not counted.queries
+
+
+async def test_a_read_model_that_hangs_is_refused_soon_and_told_of_once(
+    store: ClickHouseStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Hanging:
+        hangs = True
+
+        async def positions(self) -> Sequence[PartitionPosition]:
+            if self.hangs:
+                await asyncio.Event().wait()
+            return await store.positions()
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(store, name)
+
+    monkeypatch.setattr(freshness, "_ANSWER_SECONDS", 0.2)
+    hanging = Hanging()
+    queries = TaskExecutionQueries(hanging, PARTITIONS)
+    with capture_logs() as logs:
+        for _ in range(3):
+            async with asyncio.timeout(2):
+                with pytest.raises(RejectedError) as caught:
+                    await queries.stats()
+            assert caught.value.problem.code is Code.UNAVAILABLE
+        hanging.hangs = False
+        assert (await queries.stats()).total == 0
+    assert [entry["event"] for entry in logs] == ["read_model_unavailable", "read_model_available"]

@@ -60,8 +60,9 @@ def _server(dsn: str, *, secure: bool) -> Callable[[], Client]:
             secure=secure,
             autogenerate_session_id=False,  # a session serves one request at a time
             form_encode_query_params=True,  # a page's ids would not fit into every proxy's URLs
-            connect_timeout=5,
+            connect_timeout=2,
             send_receive_timeout=60,
+            query_retries=0,  # whoever asks is told, and can ask again
         )
 
     return open_client
