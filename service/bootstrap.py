@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from service.contracts.readiness import STARTING, Readiness
+from service.contracts.topics import EVENTS_TOPIC, REJECTIONS_TOPIC
 from service.embedded.errors import EmbeddedError
 from service.handling.recovery import StateLostError
 from service.kafka.installation import (
@@ -35,6 +36,8 @@ from service.runtime.tasks import first_end, running_task
 from service.settings import Settings
 
 if TYPE_CHECKING:
+    from service.kafka.connection import Kafka
+    from service.queries.executions import TaskExecutionQueries
     from service.read_model.clickhouse.store import ClickHouseStore
 
 EMBEDDED_PARTITIONS: Final = 4
@@ -69,10 +72,8 @@ async def running_service(settings: Settings, roles: Collection[Role], *also: Ta
         queries, url = None, None
         # What a role does not need is not loaded: for a handler, that is half of all.
         if Role.PROJECTOR in roles or Role.API in roles:
-            from service.queries.executions import TaskExecutionQueries  # noqa: PLC0415
-
             store = await _opened_store(settings, stack, migrating=Role.PROJECTOR in roles)
-            queries = TaskExecutionQueries(store, partitions)
+            queries = _queries(store, kafka, partitions)
             if Role.PROJECTOR in roles:
                 from service.projection.housekeeping import keep_house  # noqa: PLC0415
                 from service.projection.lag import watch_lag  # noqa: PLC0415
@@ -115,6 +116,14 @@ async def running_service(settings: Settings, roles: Collection[Role], *also: Ta
         watch = await enter(running_task(first_end(parts), "roles"))
         await until_ready(checks, watch)
         yield Running(tuple(sorted(roles)), kafka, queries, url, checks, watch)
+
+
+def _queries(store: "ClickHouseStore", kafka: "Kafka", partitions: int) -> "TaskExecutionQueries":
+    from service.kafka.ends import TopicEnds  # noqa: PLC0415 - see above
+    from service.queries.executions import TaskExecutionQueries  # noqa: PLC0415
+
+    ends = TopicEnds(kafka, (EVENTS_TOPIC, REJECTIONS_TOPIC), partitions)
+    return TaskExecutionQueries(store, partitions, ends=ends)
 
 
 async def _opened_store(settings: Settings, stack: AsyncExitStack, *, migrating: bool) -> "ClickHouseStore":

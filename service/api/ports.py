@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from service.queries.answers import TaskExecutionAnswer, TaskExecutionHistory, TaskExecutionPage, TaskExecutionStats
+from service.queries.projection import ProjectionStatus
 from service.queries.requests import ListTaskExecutions
 
 
@@ -25,6 +26,10 @@ class Queries(Protocol):
 
     async def list(self, request: ListTaskExecutions) -> TaskExecutionPage:
         """A page of executions, newest first."""
+        ...
+
+    async def projection(self) -> ProjectionStatus:
+        """How far the read side is behind Kafka, and whether it follows."""
         ...
 
     async def stats(self, task_id: str | None = None, *, min_position: str | None = None) -> TaskExecutionStats:

@@ -9,11 +9,12 @@ from service.api.commands import PathId
 from service.api.describe import query_route
 from service.api.names import ALL, ONE
 from service.api.ports import Queries
-from service.api.requests import query
+from service.api.requests import NoParameters, query
 from service.contracts.envelope import JSON
 from service.contracts.model import Contract
 from service.contracts.problems import Code, FieldError, Problem, RejectedError
 from service.queries.answers import TaskExecutionAnswer, TaskExecutionHistory, TaskExecutionPage, TaskExecutionStats
+from service.queries.projection import ProjectionStatus
 from service.queries.requests import Fresh, GetTaskExecutionStats, ListTaskExecutions
 
 Reading = Annotated[Fresh, Depends(query(Fresh))]
@@ -53,6 +54,13 @@ def query_routes(queries: Queries) -> APIRouter:
     )
     async def stats(wanted: Counting) -> Response:
         return await _answer(queries.stats(wanted.task_id, min_position=wanted.min_position))
+
+    @router.get(
+        "/projection",
+        **query_route("GetProjection", "How far answers are behind", ProjectionStatus, NoParameters),
+    )
+    async def projection(_: Annotated[NoParameters, Depends(query(NoParameters))]) -> Response:
+        return await _answer(queries.projection())
 
     return router
 

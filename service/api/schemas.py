@@ -11,11 +11,13 @@ from service.contracts.executions import TaskExecution
 from service.contracts.model import Contract
 from service.contracts.problems import Problem
 from service.queries.answers import TaskExecutionAnswer, TaskExecutionHistory, TaskExecutionPage, TaskExecutionStats
+from service.queries.projection import ProjectionStatus
 
 REF: Final = "#/components/schemas/{model}"
 
 _ANSWERS: Final = (
-    TaskExecution, TaskExecutionAnswer, TaskExecutionPage, TaskExecutionHistory, TaskExecutionStats, Problem,
+    TaskExecution, TaskExecutionAnswer, TaskExecutionPage, TaskExecutionHistory, TaskExecutionStats, ProjectionStatus,
+    Problem,
 )  # fmt: skip
 _OBJECT: Final[dict[str, Any]] = {
     "type": "object",

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import UTC
 from typing import Final
 
 import structlog
@@ -14,6 +15,7 @@ from service.contracts.replies import Position
 from service.contracts.timestamps import Timestamp, epoch_ms
 from service.ports.errors import UnavailableError
 from service.ports.filters import Filters
+from service.ports.log_ends import LogEnds
 from service.ports.read_model import Counts, Place, ReadModel, StoredEvent
 from service.queries.answers import (
     RecordedEvent,
@@ -24,6 +26,7 @@ from service.queries.answers import (
 )
 from service.queries.freshness import Freshness, Progress
 from service.queries.payloads import bodies, fold, whole
+from service.queries.projection import ProjectionStatus, projection_status
 from service.queries.requests import (
     GetTaskExecution,
     GetTaskExecutionStats,
@@ -43,6 +46,7 @@ class TaskExecutionQueries:
     """Answers from the read model alone.
 
     `partitions`: how many the events topic has. `patience`: how many seconds a query waits for its `min_position`.
+    `ends`: who tells where Kafka's topics end; without, nobody can say how far behind the read side is.
     Arguments may be what came over the wire: texts, numbers. `min_position`: see `contracts.replies.Position`.
 
     Raises:
@@ -50,9 +54,12 @@ class TaskExecutionQueries:
             `min_position` was not reached in time; UNAVAILABLE, the read model did not answer.
     """
 
-    def __init__(self, read_model: ReadModel, partitions: int, patience: float = PATIENCE_SECONDS) -> None:
+    def __init__(
+        self, read_model: ReadModel, partitions: int, patience: float = PATIENCE_SECONDS, ends: LogEnds | None = None
+    ) -> None:
         self._read_model = read_model
         self._outage = False
+        self._ends = ends
         self._progress = Progress(read_model, partitions, patience)
 
     async def get(self, execution_id: str, min_position: Position | str | None = None) -> TaskExecutionAnswer:
@@ -115,6 +122,13 @@ class TaskExecutionQueries:
         with self._refusing_outages():
             by_task = await self._read_model.counts_by_task()
         return [_stats(task_id, counts, fresh) for task_id, counts in by_task.items()]
+
+    async def projection(self) -> ProjectionStatus:
+        """How far the read side is behind Kafka, and whether it follows."""
+        with self._refusing_outages():
+            ends = await self._ends.ends() if self._ends else {}
+            positions = await self._progress.positions()
+        return projection_status(positions, ends, Timestamp.now(UTC))
 
     async def rejections_count(self) -> int:
         """How many commands were ever refused."""

@@ -88,13 +88,20 @@ class Progress:
             self._known = at, positions
         return positions
 
-    async def _read(self) -> Positions:
+    async def positions(self) -> Positions:
+        """Of every partition of every topic that is projected.
+
+        Raises:
+            UnavailableError: the read model cannot be reached now, or takes too long.
+        """
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
-                positions = await self._read_model.positions()
+                return [*await self._read_model.positions()]
         except TimeoutError:
             raise UnavailableError(f"no answer within {_ANSWER_SECONDS:g} s") from None
-        return [position for position in positions if position.topic == EVENTS_TOPIC]
+
+    async def _read(self) -> Positions:
+        return [position for position in await self.positions() if position.topic == EVENTS_TOPIC]
 
 
 def _summary(positions: Positions) -> Freshness:

@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC
 from typing import Any
 
 from service.contracts.commands import Command
 from service.contracts.executions import TaskExecution
 from service.contracts.replies import CommandReply, Outcome, Position
+from service.contracts.timestamps import Timestamp
+from service.contracts.topics import EVENTS_TOPIC
+from service.ports.positions import PartitionPosition
 from service.queries.answers import (
     RecordedEvent,
     TaskExecutionAnswer,
@@ -14,6 +18,7 @@ from service.queries.answers import (
     TaskExecutionPage,
     TaskExecutionStats,
 )
+from service.queries.projection import ProjectionStatus, projection_status
 from service.queries.requests import ListTaskExecutions
 
 ID = "0f2c1d9e-7b0a-5a64-9c3b-2f6b1c0d9e11"
@@ -70,6 +75,13 @@ def recorded(type_: str, status: str, data: dict[str, Any]) -> RecordedEvent:
     return RecordedEvent.model_validate(event | {"data": data})
 
 
+def standing(age_seconds: int) -> ProjectionStatus:
+    """One partition, 3 of whose offsets are not stored."""
+    now = Timestamp.now(UTC).replace(microsecond=0)
+    at = int((now.timestamp() - age_seconds) * 1000)
+    return projection_status([PartitionPosition(EVENTS_TOPIC, 0, 6, 7, at)], {(EVENTS_TOPIC, 0): 10}, now)
+
+
 @dataclass
 class ScriptedQueries:
     """Answers with fixed data, or raises, and keeps what was asked."""
@@ -82,6 +94,7 @@ class ScriptedQueries:
         default_factory=lambda: [recorded("Stopped", "STOPPED", {"requestedBy": "ben", "reason": "superseded"})]
     )
     """What `history` tells after the creation."""
+    standing: ProjectionStatus = field(default_factory=lambda: standing(age_seconds=1))
     outages: list[Exception] = field(default_factory=list)
     """The first queries raise these."""
 
@@ -100,6 +113,10 @@ class ScriptedQueries:
         self._ask(**request.model_dump(exclude_unset=True, by_alias=False))
         page = {"items": [FAILURE, PENDING], "total": 7, "pageNumber": 1, "pageSize": 2, "nextCursor": "bmV4dA"}
         return TaskExecutionPage.model_validate(page | FRESH)
+
+    async def projection(self) -> ProjectionStatus:
+        self._ask()
+        return self.standing
 
     async def stats(self, task_id: str | None = None, *, min_position: str | None = None) -> TaskExecutionStats:
         self._ask(task_id=task_id, min_position=min_position)
