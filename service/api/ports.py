@@ -1,6 +1,6 @@
 """What the API needs of the queries. The composition root connects it."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from service.queries.answers import TaskExecutionAnswer, TaskExecutionHistory, TaskExecutionPage, TaskExecutionStats
 from service.queries.projection import ProjectionStatus
@@ -32,6 +32,6 @@ class Queries(Protocol):
         """How far the read side is behind Kafka, and whether it follows."""
         ...
 
-    async def stats(self, task_id: str | None = None, *, min_position: str | None = None) -> TaskExecutionStats:
-        """Counts by status."""
+    async def stats(self, task_id: str | None = None, **given: Any) -> TaskExecutionStats:  # noqa: ANN401 - see there
+        """Counts by status; `given` are the other fields of `GetTaskExecutionStats`."""
         ...

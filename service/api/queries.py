@@ -53,7 +53,7 @@ def query_routes(queries: Queries) -> APIRouter:
         **query_route("GetTaskExecutionStats", "Counts by status", TaskExecutionStats, GetTaskExecutionStats),
     )
     async def stats(wanted: Counting) -> Response:
-        return await _answer(queries.stats(wanted.task_id, min_position=wanted.min_position))
+        return await _answer(queries.stats(**{name: getattr(wanted, name) for name in wanted.model_fields_set}))
 
     @router.get(
         "/projection",

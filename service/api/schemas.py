@@ -12,6 +12,7 @@ from service.contracts.model import Contract
 from service.contracts.problems import Problem
 from service.queries.answers import TaskExecutionAnswer, TaskExecutionHistory, TaskExecutionPage, TaskExecutionStats
 from service.queries.projection import ProjectionStatus
+from service.queries.requests import GetTaskExecutionStats, ListTaskExecutions
 
 REF: Final = "#/components/schemas/{model}"
 
@@ -43,6 +44,8 @@ def component_schemas(commands: dict[str, type[Command]]) -> dict[str, Any]:
     shared: dict[str, Any] = {}
     for schema in taken.values():
         shared |= schema.pop("$defs", {})
+    for asked in (ListTaskExecutions, GetTaskExecutionStats):
+        shared |= asked.model_json_schema(ref_template=REF, schema_generator=_AnswerSchema).get("$defs", {})
     _, given = models_json_schema(
         [(model, "validation") for model in _ANSWERS], ref_template=REF, schema_generator=_AnswerSchema
     )

@@ -1,18 +1,15 @@
 """`taskexec get|list|stats|history`: queries, over HTTP."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 
 from service.cli.options import DEFAULT_URL, AsJson, Id, Url, examples
-from service.cli.output import write_json, write_note, write_table
+from service.cli.output import write_json, write_note
 from service.cli.remote import STATS, Remote, path_of
 from service.cli.request_options import accepting, parameters_of
-from service.cli.show import show_execution, show_history, show_page
-from service.contracts.status import Status
-from service.queries.requests import ListTaskExecutions
-
-_COUNTS: Final = ("total", *(status.value.lower() for status in Status))
+from service.cli.show import show_execution, show_history, show_page, show_stats
+from service.queries.requests import GetTaskExecutionStats, ListTaskExecutions
 
 Position = Annotated[
     str | None,
@@ -54,21 +51,23 @@ def list_(*, url: Url = DEFAULT_URL, as_json: AsJson = False, **given: object) -
     write_note(f"{len(answer['items'])} of {answer['total']}{_more(answer)}")
 
 
+@accepting(GetTaskExecutionStats, without=("task_id",))
 def stats(
     task_id: Annotated[
         str | None, typer.Argument(metavar="TASK_ID", help="Without it: all.", show_default=False)
     ] = None,
     *,
-    min_position: Position = None,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
+    **given: object,
 ) -> None:
-    """Count executions by status."""
-    answer = Remote(url).get(STATS, {"taskId": task_id, "minPosition": min_position}).body
+    """Count executions by status: all, those of a task, those that fit, or groups of them."""
+    asked = parameters_of(GetTaskExecutionStats, given) | {"taskId": task_id}
+    answer = Remote(url).get(STATS, asked).body
     if as_json:
         write_json(answer)
     else:
-        write_table([name.upper() for name in ("task", *_COUNTS)], [[task_id or "all", *(answer[n] for n in _COUNTS)]])
+        show_stats(answer, task_id or "all")
 
 
 def register(app: typer.Typer) -> None:
@@ -82,7 +81,11 @@ def register(app: typer.Typer) -> None:
             list_,
             ("taskexec list --task-id sales:daily_report --status FAILURE", "taskexec list --json"),
         ),
-        ("stats", stats, ("taskexec stats", "taskexec stats sales:daily_report")),
+        (
+            "stats",
+            stats,
+            ("taskexec stats sales:daily_report", "taskexec stats --group-by hour --created-from 24h --times"),
+        ),
         ("history", history, (f"taskexec history {id_}",)),
     ):
         app.command(name, rich_help_panel=group, epilog=examples(*lines))(function)

@@ -1,7 +1,7 @@
 """The fields of a request model as options of a command: whoever adds a field has added the option."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from enum import StrEnum
 from inspect import Parameter
 from typing import Annotated, Any, get_args, get_origin
@@ -14,8 +14,10 @@ from service.contracts.model import Contract
 Command = Callable[..., None]
 
 
-def accepting(model: type[Contract]) -> Callable[[Command], Command]:
+def accepting(model: type[Contract], without: Collection[str] = ()) -> Callable[[Command], Command]:
     """Let typer see the model's fields as options of the command, which gets them as keyword arguments.
+
+    `without`: fields that the command takes in a way of its own.
 
     An option that is not given is None: the service knows the defaults.
     """
@@ -23,8 +25,9 @@ def accepting(model: type[Contract]) -> Callable[[Command], Command]:
     def decorate(command: Command) -> Command:
         signature = inspect.signature(command)
         own = [parameter for parameter in signature.parameters.values() if parameter.kind is not Parameter.VAR_KEYWORD]
-        fields = [_option(name, field) for name, field in model.model_fields.items()]
-        command.__signature__ = signature.replace(parameters=[*fields, *own])  # type: ignore[attr-defined]
+        fields = [_option(name, field) for name, field in model.model_fields.items() if name not in without]
+        parameters = sorted([*fields, *own], key=lambda parameter: parameter.kind)  # positional ones come first
+        command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
         return command
 
     return decorate
@@ -32,7 +35,7 @@ def accepting(model: type[Contract]) -> Callable[[Command], Command]:
 
 def parameters_of(model: type[Contract], given: Mapping[str, object]) -> dict[str, Any]:
     """What was given to these options, by the names that the service knows them by."""
-    return {field.alias or name: given[name] for name, field in model.model_fields.items()}
+    return {field.alias or name: given[name] for name, field in model.model_fields.items() if name in given}
 
 
 def _option(name: str, field: FieldInfo) -> Parameter:

@@ -3,11 +3,14 @@
 import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from service.cli.output import write_record, write_table
+from service.contracts.status import Status
 
 Json = Mapping[str, Any]
+
+_COUNTS: Final = ("total", *(status.value.lower() for status in Status))
 
 
 def show_execution(execution: Json) -> None:
@@ -65,6 +68,30 @@ def show_history(history: Json) -> None:
             for event in history["items"]
         ),
     )
+
+
+def show_stats(stats: Json, what: str) -> None:
+    """Counts, a line for each group and one for all; with the times, where they were asked for."""
+    rows = [(group["key"], group) for group in stats.get("groups", ())] + [(what, stats)]
+    timed = any("runTime" in each or "queueTime" in each for _, each in rows)
+    names = [f"{kind}_{level}" for kind in ("queue", "run") for level in ("p50", "p95")] if timed else []
+    write_table(
+        [name.upper() for name in ("task", *_COUNTS, "rate", *names)],
+        (
+            (
+                key,
+                *(each[name] for name in _COUNTS),
+                f"{each['successRate']:.1%}" if "successRate" in each else None,
+                *(_milliseconds(each, *name.split("_")) for name in names),
+            )
+            for key, each in rows
+        ),
+    )
+
+
+def _milliseconds(counts: Json, kind: str, level: str) -> str | None:
+    times = counts.get(f"{kind}Time")
+    return f"{times[level] / 1000:.1f} s" if times else None
 
 
 def _what(event: Json) -> str | None:

@@ -12,24 +12,29 @@ _FROM = "Only executions that were {} at this time or later: RFC 3339, or so lon
 _TO = "Only executions that were {} before this time; in the same forms."
 
 
-class Filters(Contract):
-    """The one declaration of every filter; they combine.
-
-    From a field follow the API's parameter, the command line's option and their descriptions. A read model has a
-    condition for each. Those that can be given several times are tuples.
-    """
+class CreationFilters(Contract):
+    """The filters by what an execution is from its creation on."""
 
     task_id: TaskId | None = Field(default=None, description="Only executions of this task.")
     task_version: TaskVersion | None = Field(default=None, description="Only executions of this version of a task.")
-    status: tuple[Status, ...] = Field(
-        default=(), description="Only executions in this status; given several times, in any of them."
-    )
     created_by: Principal | None = Field(default=None, description="Only executions that this principal asked for.")
     tag: tuple[Tag, ...] = Field(
         default=(), max_length=20, description="Only executions that have this tag; given several times, all of them."
     )
     created_from: Moment | None = Field(default=None, description=_FROM.format("created"))
     created_to: Moment | None = Field(default=None, description=_TO.format("created"))
+
+
+class Filters(CreationFilters):
+    """The one declaration of every filter; they combine.
+
+    From a field follow the API's parameter, the command line's option and their descriptions. A read model has a
+    condition for each. Those that can be given several times are tuples.
+    """
+
+    status: tuple[Status, ...] = Field(
+        default=(), description="Only executions in this status; given several times, in any of them."
+    )
     started_from: Moment | None = Field(default=None, description=_FROM.format("started"))
     started_to: Moment | None = Field(default=None, description=_TO.format("started"))
     completed_from: Moment | None = Field(default=None, description=_FROM.format("completed"))

@@ -1,11 +1,39 @@
 """What queries need of a store of executions."""
 
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from service.contracts.status import Status
-from service.ports.filters import Filters
+from service.ports.filters import CreationFilters, Filters
 from service.ports.positions import PartitionPosition
+
+
+class Grouping(StrEnum):
+    """What executions are counted by; `HOUR` and `DAY` are those of their creation, in UTC."""
+
+    TASK_ID = "taskId"
+    TASK_VERSION = "taskVersion"
+    CREATED_BY = "createdBy"
+    HOUR = "hour"
+    DAY = "day"
+
+
+class Percentiles(NamedTuple):
+    """Of durations, in milliseconds: each was measured, none is estimated."""
+
+    p50: int
+    p90: int
+    p95: int
+    p99: int
+
+
+class Times(NamedTuple):
+    """How long executions waited until they started, and how long they ran until they ended; None where none did."""
+
+    queue: Percentiles | None
+    run: Percentiles | None
+
 
 Counts = Mapping[Status, int]
 """How many executions are in each status; all six are there."""
@@ -37,13 +65,21 @@ class Found(NamedTuple):
     listed: Sequence[ListedExecution]
 
 
-class StoredEvent(NamedTuple):
-    """An event, as `EventRow` has it: `payload` is what is kept of its body, as JSON."""
+class StoredPayload(NamedTuple):
+    """What is kept of an event's body, as JSON: `EventRow` says what."""
 
     execution_id: str
     sequence: int
-    type: str
     payload: str
+
+
+class StoredEvent(NamedTuple):
+    """An event with its place in the topic."""
+
+    execution_id: str
+    sequence: int
+    payload: str
+    type: str
     partition: int
     offset: int
 
@@ -57,8 +93,12 @@ class ReadModel(Protocol):
         UnavailableError: by every method; try again later.
     """
 
-    async def events(self, execution_ids: Sequence[str]) -> Sequence[StoredEvent]:
-        """All events of these executions, those of one in order and side by side; of an unknown one, none."""
+    async def payloads(self, execution_ids: Sequence[str]) -> Sequence[StoredPayload]:
+        """Of all events of these executions, those of one in order and side by side; of an unknown one, none."""
+        ...
+
+    async def events(self, execution_id: str) -> Sequence[StoredEvent]:
+        """All events of this execution, in order; of an unknown one, none."""
         ...
 
     async def page(self, filters: Filters, limit: int, *, offset: int = 0, after: Place | None = None) -> Found:
@@ -68,12 +108,16 @@ class ReadModel(Protocol):
         """
         ...
 
-    async def counts(self, filters: Filters) -> Counts:
-        """The counts of the executions that fit what these filters say of their creation."""
+    async def counts(self, filters: CreationFilters, by: Grouping | None = None) -> Mapping[str, Counts]:
+        """The counts of the executions that fit, of each group in the order of their keys.
+
+        A key is an id, version or principal; or the beginning of an hour or day, RFC 3339. Without groups, all that
+        fit are counted together, under an empty key.
+        """
         ...
 
-    async def counts_by_task(self) -> Mapping[str, Counts]:
-        """The counts of every task that was ever executed, in the order of their ids."""
+    async def times(self, filters: CreationFilters, by: Grouping | None = None) -> Mapping[str, Times]:
+        """How long the executions that fit took, by the same keys; of a group where none has started, nothing."""
         ...
 
     async def rejections_total(self) -> int:

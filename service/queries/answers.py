@@ -56,10 +56,18 @@ class TaskExecutionHistory(Contract):
     lag: int | None = None
 
 
-class TaskExecutionStats(Contract):
-    """How many executions are in which status; the six add up to `total`. `taskId` is absent if it is of all tasks."""
+class Percentiles(Contract):
+    """Of durations, in milliseconds. They are exact: each is the duration of an execution."""
 
-    task_id: str | None = None
+    p50: int
+    p90: int
+    p95: int
+    p99: int
+
+
+class StatusCounts(Contract):
+    """How many executions are in which status; the six add up to `total`."""
+
     total: int
     pending: int
     running: int
@@ -67,5 +75,30 @@ class TaskExecutionStats(Contract):
     failure: int
     stopped: int
     skipped: int
+    success_rate: float | None = Field(
+        default=None, description="SUCCESS among those that ended in SUCCESS or FAILURE; absent if none did."
+    )
+    queue_time: Percentiles | None = Field(
+        default=None, description="From creation to start, of those that started. There if `times` was asked for."
+    )
+    run_time: Percentiles | None = Field(
+        default=None, description="From start to end, of those that ended. There if `times` was asked for."
+    )
+
+
+class TaskExecutionGroup(StatusCounts):
+    """The executions with this `key`: a task, version or principal, or the hour or day that they were created in."""
+
+    key: str
+
+
+class TaskExecutionStats(StatusCounts):
+    """How many executions are in which status; the six add up to `total`. `taskId` is absent if it is of all tasks.
+
+    `groups` are there if `groupBy` was asked for, by their keys; of more than 1,000 the largest.
+    """
+
+    task_id: str | None = None
+    groups: tuple[TaskExecutionGroup, ...] | None = None
     as_of: Timestamp | None = None
     lag: int | None = None

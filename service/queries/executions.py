@@ -1,11 +1,11 @@
 """The queries on task executions (spec, Queries). All exact; each says how fresh it is."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import structlog
 
@@ -14,9 +14,9 @@ from service.contracts.problems import Code, FieldError, reject
 from service.contracts.replies import Position
 from service.contracts.timestamps import Timestamp, epoch_ms
 from service.ports.errors import UnavailableError
-from service.ports.filters import Filters
+from service.ports.filters import CreationFilters, Filters
 from service.ports.log_ends import LogEnds
-from service.ports.read_model import Counts, Place, ReadModel, StoredEvent
+from service.ports.read_model import Grouping, Place, ReadModel, StoredEvent, StoredPayload
 from service.queries.answers import (
     RecordedEvent,
     TaskExecutionAnswer,
@@ -35,8 +35,11 @@ from service.queries.requests import (
     read_cursor,
     write_cursor,
 )
+from service.queries.statistics import stats_of, status_counts
 
 log = structlog.get_logger(__name__)
+
+AnyStored = TypeVar("AnyStored", StoredEvent, StoredPayload)
 
 PATIENCE_SECONDS: Final = 10.0
 """How long a query waits for its `min_position`."""
@@ -65,13 +68,13 @@ class TaskExecutionQueries:
     async def get(self, execution_id: str, min_position: Position | str | None = None) -> TaskExecutionAnswer:
         """The whole record (spec, GetTaskExecution)."""
         request = check(GetTaskExecution, execution_id=execution_id, min_position=min_position)
-        events, fresh = await self._events(request)
-        return TaskExecutionAnswer(**dict(await asyncio.to_thread(fold, events)), **asdict(fresh))
+        payloads, fresh = await self._found(request, lambda id_: self._read_model.payloads([id_]))
+        return TaskExecutionAnswer(**dict(await asyncio.to_thread(fold, payloads)), **asdict(fresh))
 
     async def history(self, execution_id: str, min_position: Position | str | None = None) -> TaskExecutionHistory:
         """Everything that happened to it, in order."""
         request = check(GetTaskExecution, execution_id=execution_id, min_position=min_position)
-        events, fresh = await self._events(request)
+        events, fresh = await self._found(request, self._read_model.events)
         items = tuple(
             RecordedEvent(
                 type=event.type,
@@ -109,19 +112,28 @@ class TaskExecutionQueries:
             **asdict(fresh),
         )
 
-    async def stats(self, task_id: str | None = None, min_position: Position | str | None = None) -> TaskExecutionStats:
-        """Counts by status, of one task or of all (spec, GetTaskExecutionStats)."""
-        request = check(GetTaskExecutionStats, task_id=task_id, min_position=min_position)
+    async def stats(
+        self,
+        task_id: str | None = None,
+        min_position: Position | str | None = None,
+        **given: Any,  # noqa: ANN401 - what comes from outside may be anything
+    ) -> TaskExecutionStats:
+        """Counts by status, of one task or of all (spec, GetTaskExecutionStats); `given`: see GetTaskExecutionStats."""
+        request = check(GetTaskExecutionStats, task_id=task_id, min_position=min_position, **given)
         fresh = await self._fresh(request.min_position)
+        filters = CreationFilters(**{name: getattr(request, name) for name in CreationFilters.model_fields})
         with self._refusing_outages():
-            return _stats(request.task_id, await self._read_model.counts(Filters(task_id=request.task_id)), fresh)
+            return await stats_of(self._read_model, filters, request.group_by, fresh, times=request.times)
 
     async def stats_by_task(self) -> Sequence[TaskExecutionStats]:
         """The counts of every task that was ever executed, by its id."""
         fresh = await self._fresh(None)
         with self._refusing_outages():
-            by_task = await self._read_model.counts_by_task()
-        return [_stats(task_id, counts, fresh) for task_id, counts in by_task.items()]
+            by_task = await self._read_model.counts(CreationFilters(), Grouping.TASK_ID)
+        return [
+            TaskExecutionStats(task_id=task_id, **status_counts(counts), **asdict(fresh))
+            for task_id, counts in by_task.items()
+        ]
 
     async def projection(self) -> ProjectionStatus:
         """How far the read side is behind Kafka, and whether it follows."""
@@ -150,10 +162,12 @@ class TaskExecutionQueries:
             self._outage = False
             log.info("read_model_available")
 
-    async def _events(self, request: GetTaskExecution) -> tuple[Sequence[StoredEvent], Freshness]:
+    async def _found(
+        self, request: GetTaskExecution, read: Callable[[str], Awaitable[Sequence[AnyStored]]]
+    ) -> tuple[Sequence[AnyStored], Freshness]:
         fresh = await self._fresh(request.min_position)
         with self._refusing_outages():
-            events = await self._read_model.events([request.execution_id])
+            events = await read(request.execution_id)
         if not events:
             raise reject(
                 Code.EXECUTION_NOT_FOUND,
@@ -191,8 +205,3 @@ def _fits(item: TaskExecution, filters: Filters) -> bool:
 
 def _place(item: TaskExecution) -> Place:
     return Place(epoch_ms(item.metadata.created_at), item.id)
-
-
-def _stats(task_id: str | None, counts: Counts, fresh: Freshness) -> TaskExecutionStats:
-    by_status = {status.lower(): count for status, count in counts.items()}
-    return TaskExecutionStats(task_id=task_id, total=sum(counts.values()), **by_status, **asdict(fresh))

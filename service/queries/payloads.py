@@ -8,7 +8,7 @@ from typing import Any, Final
 from service.contracts.codec import decode
 from service.contracts.events import SCHEMA_VERSION
 from service.contracts.executions import Metadata, TaskExecution
-from service.ports.read_model import ListedExecution, ReadModel, StoredEvent
+from service.ports.read_model import ListedExecution, ReadModel, StoredEvent, StoredPayload
 
 MAX_PAGE_BYTES: Final = 16 << 20
 """So much of payloads, as text, is in one page; the executions after that are listed without."""
@@ -28,7 +28,7 @@ async def whole(listed: Sequence[ListedExecution], read_model: ReadModel) -> lis
     executions: list[TaskExecution] = []
     first, size, count = 0, 0, _FIRST
     while piece := listed[first : first + count]:
-        events = await read_model.events([one.execution_id for one in piece])
+        events = await read_model.payloads([one.execution_id for one in piece])
         read = sum(len(event.payload) for event in events)
         # In a thread: to decode a megabyte of small values takes a tenth of a second.
         executions += await asyncio.to_thread(_fold_all, piece, events, MAX_PAGE_BYTES - size)
@@ -38,8 +38,8 @@ async def whole(listed: Sequence[ListedExecution], read_model: ReadModel) -> lis
     return executions
 
 
-def _fold_all(piece: Sequence[ListedExecution], stored: Sequence[StoredEvent], left: int) -> list[TaskExecution]:
-    events: dict[str, list[StoredEvent]] = defaultdict(list)
+def _fold_all(piece: Sequence[ListedExecution], stored: Sequence[StoredPayload], left: int) -> list[TaskExecution]:
+    events: dict[str, list[StoredPayload]] = defaultdict(list)
     for event in stored:
         events[event.execution_id].append(event)
     executions: list[TaskExecution] = []
@@ -52,7 +52,7 @@ def _fold_all(piece: Sequence[ListedExecution], stored: Sequence[StoredEvent], l
     return executions
 
 
-def fold(events: Sequence[StoredEvent]) -> TaskExecution:
+def fold(events: Sequence[StoredPayload]) -> TaskExecution:
     """The execution that these events make: what is in a later one is newer, the rest is as it was."""
     known: dict[str, Any] = {}
     for event in events:

@@ -5,11 +5,11 @@ from typing import Annotated, Any, Final, TypeVar
 from pydantic import Field, StringConstraints, ValidationError
 from pydantic.alias_generators import to_camel
 
-from service.contracts.model import Contract, ExecutionId, TaskId
+from service.contracts.model import Contract, ExecutionId
 from service.contracts.problems import Code, field_errors, reject
 from service.contracts.replies import Position
-from service.ports.filters import Filters
-from service.ports.read_model import Place
+from service.ports.filters import CreationFilters, Filters
+from service.ports.read_model import Grouping, Place
 
 MAX_PAGE_SIZE: Final = 1_000
 MAX_PAGE_NUMBER: Final = 1_000_000_000
@@ -51,10 +51,11 @@ class ListTaskExecutions(Filters, Fresh):
     )
 
 
-class GetTaskExecutionStats(Fresh):
-    """Counts by status, of one task or of all."""
+class GetTaskExecutionStats(CreationFilters, Fresh):
+    """Counts by status, of all executions or of those that fit; filters combine."""
 
-    task_id: TaskId | None = Field(default=None, description="Only executions of this task.")
+    group_by: Grouping | None = Field(default=None, description="Count each of these, too: a trend by hour or day.")
+    times: bool = Field(default=False, description="With the percentiles of queue and run times.")
 
 
 Query = TypeVar("Query", bound=Fresh)

@@ -94,6 +94,8 @@ class ScriptedQueries:
         default_factory=lambda: [recorded("Stopped", "STOPPED", {"requestedBy": "ben", "reason": "superseded"})]
     )
     """What `history` tells after the creation."""
+    statistics: dict[str, Any] = field(default_factory=dict)
+    """What `stats` says besides the counts."""
     standing: ProjectionStatus = field(default_factory=lambda: standing(age_seconds=1))
     outages: list[Exception] = field(default_factory=list)
     """The first queries raise these."""
@@ -118,10 +120,10 @@ class ScriptedQueries:
         self._ask()
         return self.standing
 
-    async def stats(self, task_id: str | None = None, *, min_position: str | None = None) -> TaskExecutionStats:
-        self._ask(task_id=task_id, min_position=min_position)
+    async def stats(self, task_id: str | None = None, **given: Any) -> TaskExecutionStats:
+        self._ask(task_id=task_id, **given)
         counts = {"pending": 1, "running": 2, "success": 3, "failure": 4, "stopped": 5, "skipped": 6, "total": 21}
-        return TaskExecutionStats.model_validate({"taskId": task_id} | counts | FRESH)
+        return TaskExecutionStats.model_validate({"taskId": task_id} | counts | self.statistics | FRESH)
 
     def _ask(self, **given: object) -> None:
         self.asked.append(given)

@@ -3,6 +3,7 @@ from httpx2 import AsyncClient
 
 from service.contracts.problems import Code, FieldError, reject
 from service.contracts.status import Status
+from service.queries.requests import GetTaskExecutionStats
 from tests.api.scripted import FAILURE, FRESH, ID, PENDING, ScriptedQueries
 
 EXECUTIONS = "/api/v1/task-executions"
@@ -83,7 +84,7 @@ async def test_an_unknown_parameter_is_told_which_ones_there_are(http: AsyncClie
     response = await http.get(f"{STATS}?task=sales:daily_report")
 
     assert response.json()["errors"] == [
-        {"pointer": "#/query/task", "detail": "unknown; allowed are: minPosition, taskId"}
+        {"pointer": "#/query/task", "detail": f"unknown; allowed are: {', '.join(GetTaskExecutionStats.wire_names())}"}
     ]
 
 

@@ -14,9 +14,10 @@ _EVENTS: Final = (
     "SELECT toString(executionId) AS id, sequence, type, payload, partition, offset FROM task_execution_events FINAL"
 )
 _TRANSITIONS: Final = (
-    "SELECT toString(executionId) AS id, toString(status) AS status, taskId, taskVersion, createdBy, tags, "
-    "toUnixTimestamp64Milli(createdAt) AS created, toUnixTimestamp64Milli(startedAt) AS started, "
-    "toUnixTimestamp64Milli(t.at) AS at, message FROM task_execution_transitions AS t FINAL"
+    "SELECT toString(executionId) AS id, toString(status) AS status, toString(previousStatus) AS left, taskId, "
+    "taskVersion, createdBy, tags, toUnixTimestamp64Milli(createdAt) AS created, "
+    "toUnixTimestamp64Milli(startedAt) AS started, toUnixTimestamp64Milli(t.at) AS at, message "
+    "FROM task_execution_transitions AS t FINAL"
 )
 _OPEN: Final = (
     "SELECT toString(executionId) AS id, toString(status) AS status, sequence FROM task_executions_open FINAL"
@@ -78,7 +79,8 @@ def _transition_row(event: Read) -> Row:
     body = json.loads(event.value or b"{}")
     created, started, completed = (_epoch_ms(body.get(name)) for name in ("createdAt", "startedAt", "completedAt"))
     return (
-        body["executionId"], body["status"], body["taskId"], body["taskVersion"], body["createdBy"],
+        body["executionId"], body["status"], body.get("previousStatus", "NONE"), body["taskId"],
+        body["taskVersion"], body["createdBy"],
         tuple(body.get("tags", ())), created, started if completed is not None else None,
         completed or started or created, (body.get("errorMessage") or body.get("skipReason") or "")[:4096],
     )  # fmt: skip

@@ -49,9 +49,26 @@ def test_a_cursor_goes_without_a_page_number(service: Service) -> None:
 def test_stats_show_all_six_statuses(service: Service) -> None:
     header, counts = service.run("stats").stdout.splitlines()
 
-    assert header.split() == ["TASK", "TOTAL", *Status]
+    assert header.split() == ["TASK", "TOTAL", *Status, "RATE"]
     assert counts.split() == ["all", "21", "1", "2", "3", "4", "5", "6"]
     assert json.loads(service.run("stats", "a:b", "--json").stdout)["taskId"] == "a:b"
+
+
+def test_stats_show_groups_with_rates_and_times(service: Service) -> None:
+    times = {"p50": 1500, "p90": 2000, "p95": 61_000, "p99": 70_000}
+    service.queries.statistics = {
+        "successRate": 0.4285, "runTime": times,
+        "groups": [{"key": "1.0.0", "total": 2, "pending": 0, "running": 0, "success": 1, "failure": 1, "stopped": 0,
+                    "skipped": 0, "successRate": 0.5, "queueTime": times}],
+    }  # fmt: skip
+    result = service.run("stats", "a:b", "--group-by", "taskVersion", "--created-from", "24h", "--tag", "x", "--times")
+
+    header, group, every = result.stdout.splitlines()
+    assert header.split()[-5:] == ["RATE", "QUEUE_P50", "QUEUE_P95", "RUN_P50", "RUN_P95"]
+    assert group.split()[:2] + group.split()[-5:] == ["1.0.0", "2", "50.0%", "1.5", "s", "61.0", "s"]
+    assert every.split()[:2] + every.split()[-5:] == ["a:b", "21", "42.9%", "1.5", "s", "61.0", "s"]
+    (asked,) = service.queries.asked
+    assert (asked["task_id"], asked["group_by"], asked["times"], asked["tag"]) == ("a:b", "taskVersion", True, ("x",))
 
 
 def test_history_says_what_happened(service: Service) -> None:

@@ -17,6 +17,7 @@ from service.contracts.status import Status
 from service.domain.view import view
 from service.ports.filters import Filters
 from service.queries.executions import TaskExecutionQueries
+from service.read_model.clickhouse.store import ClickHouseStore
 from tests.api.scripted import ScriptedCommands
 from tests.queries.conftest import Publish
 from tests.queries.lives import SECOND, T0, asked, life
@@ -94,7 +95,7 @@ async def test_every_filter_filters(http: httpx2.AsyncClient, publish: Publish) 
 @pytest.mark.parametrize("driver", ["chdb"], indirect=True)  # hundreds of queries, which are the same over HTTP
 @pytest.mark.parametrize("seed", range(2))
 async def test_filters_combine(
-    queries: TaskExecutionQueries, publish: Publish, without_merges: None, seed: int
+    queries: TaskExecutionQueries, store: ClickHouseStore, publish: Publish, without_merges: None, seed: int
 ) -> None:
     """Any of them, on events that came in any order, twice, in any inserts: total, pages and their order."""
     rng = random.Random(seed)  # noqa: S311 - a seeded model
@@ -106,6 +107,7 @@ async def test_filters_combine(
         names = rng.sample(sorted(CASES), rng.randrange(1, 4))
         wanted = {one.id: one for one in everything if all(CASES[name][1](one) for name in names)}
         given = {name: CASES[name][0] for name in names}
+        assert (await store.page(asked(**given), 1)).total == len(wanted), given
         page = await queries.list(asked(**given, page_size=rng.choice((7, 1000))))
         items = [*page.items]
         while page.next_cursor:

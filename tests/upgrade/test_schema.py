@@ -14,7 +14,7 @@ from service.projection.rows import event_row, rejection_row
 from service.queries.executions import TaskExecutionQueries
 from service.read_model.clickhouse.driver import Driver
 from service.read_model.clickhouse.schema import SCHEMA_VERSION, TABLES, create_schema
-from service.read_model.clickhouse.store import EVENT_COLUMNS, ClickHouseStore
+from service.read_model.clickhouse.store import INSERTED_COLUMNS, ClickHouseStore
 from tests.engines import ENGINES, empty_database
 from tests.queries.lives import asked
 from tests.upgrade.recorded import VERSION_1, VERSION_2, answers, records
@@ -45,7 +45,7 @@ async def make_tables(driver: Driver, version: Path) -> None:
         await driver.command(statement)
     store = ClickHouseStore(driver)
     # They had one column less, and kept the whole body.
-    columns = [name for name in EVENT_COLUMNS if name != "previousStatus"]
+    columns = [name for name in INSERTED_COLUMNS if name != "previousStatus"]
     rows = []
     for record in records("events"):
         row = event_row(record)._replace(payload=(record.value or b"").decode())._asdict()
@@ -142,4 +142,4 @@ async def test_an_execution_can_have_more_than_255_events(driver: Driver) -> Non
     store = ClickHouseStore(driver)
     row = event_row(next(records("events")))
     await store.insert_events([row._replace(sequence=sequence) for sequence in (255, 256, 70_000)], "")
-    assert [event.sequence for event in await store.events([str(row.execution_id)])][-3:] == [255, 256, 70_000]
+    assert [event.sequence for event in await store.events(str(row.execution_id))][-3:] == [255, 256, 70_000]

@@ -47,6 +47,8 @@ COMMENT '{version}';
 CREATE TABLE IF NOT EXISTS task_execution_transitions (
     status Enum8('PENDING' = 1, 'RUNNING' = 2, 'SUCCESS' = 3, 'FAILURE' = 4, 'STOPPED' = 5, 'SKIPPED' = 6)
         COMMENT 'the status that it came into; PENDING is its creation',
+    previousStatus Enum8('NONE' = 0, 'PENDING' = 1, 'RUNNING' = 2, 'SUCCESS' = 3, 'FAILURE' = 4, 'STOPPED' = 5, 'SKIPPED' = 6)
+        COMMENT 'the status that it left',
     at DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)) COMMENT 'when: createdAt, startedAt or completedAt',
     executionId UUID,
     taskId LowCardinality(String),
@@ -133,12 +135,14 @@ FROM task_execution_events_in
 COMMENT '{version}';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS task_execution_transitions_filler TO task_execution_transitions AS
-SELECT status, coalesce(completedAt, startedAt, createdAt) AS at, executionId, taskId, taskVersion, createdAt,
-    if(completedAt IS NULL, NULL, startedAt) AS startedAt, createdBy, tags,
+SELECT status, ifNull(toString(previousStatus), 'NONE') AS previousStatus,
+    -- qualified: else the new columns of the same names are meant
+    coalesce(completedAt, task_execution_events_in.startedAt, createdAt) AS at, executionId, taskId, taskVersion, createdAt,
+    if(completedAt IS NULL, NULL, task_execution_events_in.startedAt) AS startedAt, createdBy, tags,
     if(status NOT IN ('FAILURE', 'SKIPPED'), '',
         leftUTF8(JSONExtractString(payload, if(status = 'FAILURE', 'errorMessage', 'skipReason')), 4096)) AS message
 FROM task_execution_events_in
-WHERE previousStatus IS NULL OR previousStatus != status
+WHERE task_execution_events_in.previousStatus IS NULL OR task_execution_events_in.previousStatus != status
 COMMENT '{version}';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS task_executions_open_filler TO task_executions_open AS

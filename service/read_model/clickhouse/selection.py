@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp, epoch_ms
-from service.ports.filters import Filters
+from service.ports.filters import CreationFilters, Filters
 
 LABELS: Final = (
     "arrayConcat([concat('task=', taskId), concat('by=', createdBy)], arrayMap(tag -> concat('tag=', tag), tags))"
@@ -16,6 +16,7 @@ LABELS: Final = (
 
 FINAL: Final = tuple(status for status in Status if status.is_final)
 _OPEN: Final = (Status.PENDING, Status.RUNNING)
+_LATER: Final = {Status.PENDING: (Status.RUNNING, *FINAL), Status.RUNNING: FINAL}
 
 _ALWAYS: Final = {
     "task_id": "",
@@ -67,7 +68,8 @@ class Selection:
     those that came into a wanted status, less those that left it.
     """
 
-    def __init__(self, filters: Filters) -> None:
+    def __init__(self, creation: CreationFilters) -> None:
+        filters = creation if isinstance(creation, Filters) else Filters(**dict(creation))
         self.parameters = _parameters(filters)
         given = self.parameters.keys()
         labels = _labels(filters)
@@ -116,17 +118,13 @@ class Selection:
         if self.of_all:
             return [self.created]
         rows = [self.ended] if self.ended.statuses else []
-        before = (*self._since(), *self._in_id)
-        if Status.PENDING in self._wanted:
+        for status in self.open:
+            came = self._on("at") if status is Status.RUNNING else []
+            left = self._on("startedAt") if status is Status.RUNNING else []
+            always = self.created.conditions if status is Status.PENDING else self._since()
             rows += [
-                Rows((Status.PENDING,), (*self.created.conditions, *self._in_id)),
-                Rows((Status.RUNNING,), before, -1),
-                Rows(FINAL, (*before, "startedAt IS NULL"), -1),
-            ]
-        if Status.RUNNING in self._wanted:
-            rows += [
-                Rows((Status.RUNNING,), (*before, *self._on("at"))),
-                Rows(FINAL, (*before, "startedAt IS NOT NULL", *self._on("startedAt")), -1),
+                Rows((status,), (*always, *came, *self._in_id)),
+                Rows(_LATER[status], (f"previousStatus = '{status}'", *self._since(), *left, *self._in_id), -1),
             ]
         return rows
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from service.contracts.status import Status
-from service.ports.filters import Filters
-from service.ports.read_model import Place
+from service.ports.filters import CreationFilters, Filters
+from service.ports.read_model import Grouping, Place
 from service.read_model.clickhouse.selection import FINAL, Rows, Selection
 
 
@@ -34,11 +34,24 @@ COMPLETED: Final = "parseDateTime64BestEffortOrNull(JSONExtractString(payload, '
 _TRANSITIONS: Final = "task_execution_transitions FINAL"
 _CUT: Final = "fromUnixTimestamp64Milli({kept_since:Int64}, 'UTC')"
 ENDED: Final = "status IN (" + ", ".join(f"'{status}'" for status in FINAL) + ")"
+_KEYS: Final = {
+    None: "0",
+    Grouping.TASK_ID: "taskId",
+    Grouping.TASK_VERSION: "taskVersion",
+    Grouping.CREATED_BY: "createdBy",
+    Grouping.HOUR: "toStartOfHour(createdAt)",
+    Grouping.DAY: "toStartOfDay(createdAt)",
+}
+"""What executions are grouped by; it is made a text when they are counted."""
 _CREATED: Final = "fromUnixTimestamp64Milli({created_ms:Int64}, 'UTC')"
 
 
-def events_statement(execution_ids: Sequence[str], kept_since: int | None) -> Statement:
-    """All events of these executions that are kept."""
+PAYLOAD_COLUMNS: Final = "toString(executionId) AS execution_id, sequence, payload"
+EVENT_COLUMNS: Final = f"{PAYLOAD_COLUMNS}, type, partition, offset"
+
+
+def events_statement(execution_ids: Sequence[str], kept_since: int | None, columns: str) -> Statement:
+    """Of all events of these executions that are kept, these columns: each of them costs time."""
     parameters: dict[str, Any] = {"ids": list(execution_ids)}
     wanted = where = "executionId IN {ids:Array(UUID)}"
     if kept_since is not None:
@@ -46,8 +59,7 @@ def events_statement(execution_ids: Sequence[str], kept_since: int | None) -> St
         gone = f"SELECT {LIFE} FROM task_execution_events WHERE {wanted} AND {COMPLETED} < {_CUT}"  # noqa: S608 - see Statement
         where += f" AND {LIFE} NOT IN ({gone})"
     sql = (
-        "SELECT toString(executionId) AS execution_id, sequence, type, payload, partition, offset "  # noqa: S608 - see Statement
-        "FROM task_execution_events "
+        f"SELECT {columns} FROM task_execution_events "  # noqa: S608 - see Statement
         f"WHERE {where} ORDER BY executionId, sequence LIMIT 1 BY executionId, sequence"
     )
     return Statement(sql, parameters)
@@ -65,16 +77,39 @@ def total_statement(filters: Filters, kept_since: int | None) -> Statement:
     return Statement(sql, selection.parameters | _since(kept_since))
 
 
-def counts_statement(filters: Filters, kept_since: int | None, *by: str) -> Statement:
-    """How many executions came into each status, having run before or not: by the columns of these names."""
+def counts_statement(filters: CreationFilters, kept_since: int | None, by: Grouping | None) -> Statement:
+    """How many executions came from each status into each other, by their keys."""
     selection = Selection(filters)
-    columns = ", ".join([*by, "status", "ran"])
+    every = Rows(tuple(Status), tuple(selection.always))
     found = [
-        f"SELECT {', '.join([*by, ''])}status, startedAt IS NOT NULL AS ran, count() AS n "  # noqa: S608 - see Statement
-        f"FROM {_TRANSITIONS} WHERE {where} GROUP BY {columns}"
-        for where in _kept(Rows(tuple(Status), tuple(selection.always)), kept_since)
+        f"SELECT {_KEYS[by]} AS k, status, previousStatus, count() AS n FROM {_TRANSITIONS} WHERE {where} "  # noqa: S608 - see Statement
+        "GROUP BY k, status, previousStatus"
+        for where in _kept(every, kept_since)
     ]
-    sql = f"SELECT {columns}, sum(n) AS count FROM ({' UNION ALL '.join(found)}) GROUP BY {columns} ORDER BY {columns}"  # noqa: S608 - see Statement
+    sql = (
+        f"SELECT {_key(by)} AS key, status, previousStatus AS previous_status, sum(n) AS count "  # noqa: S608 - see Statement
+        f"FROM ({' UNION ALL '.join(found)}) GROUP BY k, status, previousStatus ORDER BY k"
+    )
+    return Statement(sql, selection.parameters | _since(kept_since))
+
+
+def times_statement(filters: CreationFilters, kept_since: int | None, by: Grouping | None) -> Statement:
+    """The percentiles of queue and run times, in milliseconds, by their keys."""
+    selection = Selection(filters)
+    always = tuple(selection.always)
+    found = [
+        f"SELECT {_KEYS[by]} AS k, '{what}' AS what, "  # noqa: S608 - see Statement
+        f"toUnixTimestamp64Milli(at) - toUnixTimestamp64Milli({since}) AS ms FROM {_TRANSITIONS} WHERE {where}"
+        for what, since, rows in (
+            ("queue", "createdAt", Rows((Status.RUNNING,), always)),
+            ("run", "assumeNotNull(startedAt)", Rows(FINAL, (*always, "previousStatus = 'RUNNING'"))),
+        )
+        for where in _kept(rows, kept_since)
+    ]
+    sql = (
+        f"SELECT {_key(by)} AS key, what, quantilesExact(0.5, 0.9, 0.95, 0.99)(ms) AS percentiles "  # noqa: S608 - see Statement
+        f"FROM ({' UNION ALL '.join(found)}) GROUP BY k, what ORDER BY k"
+    )
     return Statement(sql, selection.parameters | _since(kept_since))
 
 
@@ -164,6 +199,12 @@ def _kept(rows: Rows, kept_since: int | None) -> list[str]:
         earlier = Rows(began, rows.conditions)
         stretches.append(f"{earlier.where} AND at < {_CUT} AND {LIFE} NOT IN ({gone})")
     return stretches
+
+
+def _key(by: Grouping | None) -> str:
+    if by is None:
+        return "''"
+    return "formatDateTime(k, '%Y-%m-%dT%H:%i:%SZ')" if by in {Grouping.HOUR, Grouping.DAY} else "k"
 
 
 def _since(kept_since: int | None) -> dict[str, Any]:

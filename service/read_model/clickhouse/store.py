@@ -7,13 +7,25 @@ from typing import Final
 from uuid import UUID
 
 from service.contracts.status import Status
-from service.ports.filters import Filters
+from service.ports.filters import CreationFilters, Filters
 from service.ports.positions import PartitionPosition
 from service.ports.projection_store import EventRow, RejectionRow
-from service.ports.read_model import Counts, Found, ListedExecution, Place, StoredEvent
+from service.ports.read_model import (
+    Counts,
+    Found,
+    Grouping,
+    ListedExecution,
+    Percentiles,
+    Place,
+    StoredEvent,
+    StoredPayload,
+    Times,
+)
 from service.read_model.clickhouse.driver import Driver, Row, columns_of
 from service.read_model.clickhouse.dropping import AT_ONCE, drop_statements, oldest_statement
 from service.read_model.clickhouse.statements import (
+    EVENT_COLUMNS,
+    PAYLOAD_COLUMNS,
     POSITIONS,
     REJECTIONS,
     TOPIC_IDS,
@@ -21,10 +33,11 @@ from service.read_model.clickhouse.statements import (
     counts_statement,
     events_statement,
     page_statement,
+    times_statement,
     total_statement,
 )
 
-EVENT_COLUMNS: Final = columns_of(EventRow)
+INSERTED_COLUMNS: Final = columns_of(EventRow)
 REJECTION_COLUMNS: Final = columns_of(RejectionRow)
 POSITION_COLUMNS: Final = columns_of(PartitionPosition)
 
@@ -45,9 +58,14 @@ class ClickHouseStore:
         self._retention = retention
         self._clock = clock
 
-    async def events(self, execution_ids: Sequence[str]) -> list[StoredEvent]:
+    async def payloads(self, execution_ids: Sequence[str]) -> list[StoredPayload]:
         """See `ReadModel`."""
-        rows = await self._rows(events_statement(execution_ids, self._kept_since()))
+        rows = await self._rows(events_statement(execution_ids, self._kept_since(), PAYLOAD_COLUMNS))
+        return [StoredPayload(**row) for row in rows]
+
+    async def events(self, execution_id: str) -> list[StoredEvent]:
+        """See `ReadModel`."""
+        rows = await self._rows(events_statement([execution_id], self._kept_since(), EVENT_COLUMNS))
         return [StoredEvent(**row) for row in rows]
 
     async def page(self, filters: Filters, limit: int, *, offset: int = 0, after: Place | None = None) -> Found:
@@ -62,16 +80,23 @@ class ClickHouseStore:
         listed = [ListedExecution(**row) for row in rows]
         return Found(total, listed[::-1] if backwards else listed)
 
-    async def counts(self, filters: Filters) -> Counts:
+    async def counts(self, filters: CreationFilters, by: Grouping | None = None) -> Mapping[str, Counts]:
         """See `ReadModel`."""
-        return _counts(await self._rows(counts_statement(filters, self._kept_since())))
+        counts: dict[str, dict[Status, int]] = {} if by else {"": dict.fromkeys(Status, 0)}
+        for row in await self._rows(counts_statement(filters, self._kept_since(), by)):
+            # Those that came into a status, less those that left it.
+            of_key = counts.setdefault(row["key"], dict.fromkeys(Status, 0))
+            of_key[Status(row["status"])] += row["count"]
+            if row["previous_status"] in of_key:
+                of_key[Status(row["previous_status"])] -= row["count"]
+        return counts
 
-    async def counts_by_task(self) -> Mapping[str, Counts]:
+    async def times(self, filters: CreationFilters, by: Grouping | None = None) -> Mapping[str, Times]:
         """See `ReadModel`."""
-        by_task: dict[str, list[Row]] = {}
-        for row in await self._rows(counts_statement(Filters(), self._kept_since(), "taskId")):
-            by_task.setdefault(row["taskId"], []).append(row)
-        return {task_id: _counts(rows) for task_id, rows in by_task.items()}
+        found: dict[str, dict[str, Percentiles]] = {}
+        for row in await self._rows(times_statement(filters, self._kept_since(), by)):
+            found.setdefault(row["key"], {})[row["what"]] = Percentiles(*row["percentiles"])
+        return {key: Times(of_key.get("queue"), of_key.get("run")) for key, of_key in found.items()}
 
     async def rejections_total(self) -> int:
         """See `ReadModel`."""
@@ -96,7 +121,7 @@ class ClickHouseStore:
 
     async def insert_events(self, rows: Sequence[EventRow], token: str) -> None:
         """See `ProjectionStore`."""
-        await self._driver.insert("task_execution_events_in", EVENT_COLUMNS, rows, token)
+        await self._driver.insert("task_execution_events_in", INSERTED_COLUMNS, rows, token)
 
     async def insert_rejections(self, rows: Sequence[RejectionRow], token: str) -> None:
         """See `ProjectionStore`."""
@@ -124,14 +149,3 @@ class ClickHouseStore:
 
     async def _rows(self, statement: Statement) -> list[Row]:
         return await self._driver.query(statement.sql, statement.parameters)
-
-
-def _counts(rows: Sequence[Row]) -> dict[Status, int]:
-    """How many are in each status now: those that came into it, less those that left it."""
-    counts = dict.fromkeys(Status, 0)
-    for row in rows:
-        status = Status(row["status"])
-        counts[status] += row["count"]
-        if status is not Status.PENDING:
-            counts[Status.RUNNING if row["ran"] else Status.PENDING] -= row["count"]
-    return counts

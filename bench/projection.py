@@ -1,0 +1,172 @@
+"""What the projection costs, and how soon an event is listed: `python -m bench.projection [--json]`.
+
+A broker, and the engine in process. First a backlog of events: CPU of this process for each. Then a steady load: how
+long after Kafka has acknowledged an event its execution can be listed.
+"""
+
+import asyncio
+import json
+import resource
+import statistics
+import tempfile
+import time
+from contextlib import suppress
+from datetime import UTC
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import structlog
+import typer
+from aiokafka import AIOKafkaProducer
+from uuid_utils.compat import uuid7
+
+from service.contracts.envelope import envelope_headers
+from service.contracts.events import (
+    Event,
+    TaskExecutionCreated,
+    TaskExecutionStarted,
+    TaskExecutionSucceeded,
+    encode_event,
+)
+from service.contracts.status import Status
+from service.contracts.timestamps import Timestamp
+from service.contracts.topics import EVENTS_TOPIC
+from service.embedded.broker import EmbeddedBroker
+from service.kafka.connection import Kafka
+from service.kafka.murmur2 import partition_of
+from service.kafka.provisioning import ensure_topics
+from service.projection.projector import Projector
+from service.queries.executions import TaskExecutionQueries
+from service.read_model.clickhouse.connecting import connect
+from service.read_model.clickhouse.driver import Driver
+from service.read_model.clickhouse.schema import create_schema
+from service.read_model.clickhouse.store import ClickHouseStore
+
+log = structlog.get_logger(__name__)
+
+_PARTITIONS: Final = 8
+_BATCH: Final = 3_000
+_PROBES_PER_SECOND: Final = 5
+
+
+def main(
+    *,
+    executions: Annotated[int, typer.Option(help="Of the backlog; three events each.")] = 50_000,
+    rate: Annotated[int, typer.Option(help="Events a second of the steady load.")] = 500,
+    seconds: Annotated[int, typer.Option(help="How long that lasts.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
+) -> None:
+    """Measure the projector."""
+    with tempfile.TemporaryDirectory() as working:
+        result = asyncio.run(_measured(Path(working), executions, rate, seconds))
+    print(json.dumps(result) if as_json else "\n".join(f"{name:30} {value}" for name, value in result.items()))
+
+
+async def _measured(working: Path, executions: int, rate: int, seconds: int) -> dict[str, Any]:
+    driver = connect(f"chdb://{working}/clickhouse")
+    async with EmbeddedBroker(working, 0) as broker:
+        kafka = Kafka(broker.bootstrap_servers)
+        await ensure_topics(kafka, _PARTITIONS)
+        await create_schema(driver, migrating=True)
+        store = ClickHouseStore(driver)
+        queries = TaskExecutionQueries(store, _PARTITIONS)
+        async with AIOKafkaProducer(**kafka.options(), linger_ms=5, max_batch_size=1 << 17) as producer:
+            for first in range(0, executions, _BATCH // 3):
+                lives = [event for n in range(first, min(first + _BATCH // 3, executions)) for event in _life()]
+                await asyncio.gather(*[await _send(producer, event) for event in lives])
+            projecting = asyncio.create_task(Projector(store, kafka, _PARTITIONS).run())
+            try:
+                backlog = await _drained(queries, executions)
+                waits = await _steady(driver, producer, rate, seconds)
+            finally:
+                projecting.cancel()
+                with suppress(asyncio.CancelledError):
+                    await projecting
+    await driver.close()
+    waits.sort()
+    return backlog | {
+        "events_per_second": rate,
+        "listed_p50_ms": round(statistics.median(waits)),
+        "listed_p99_ms": round(waits[int(len(waits) * 0.99)]),
+    }
+
+
+def _life() -> list[Event]:
+    now = Timestamp.of(Timestamp.now(UTC))
+    known: dict[str, Any] = {
+        "execution_id": str(uuid7()), "task_id": "bench:resize-image", "task_version": "1.0.0",
+        "created_by": "scheduler",
+        "created_at": now, "tags": ("nightly", "eu"), "command_id": str(uuid7()), "command_hash": uuid7().hex,
+        "occurred_at": now,
+    }  # fmt: skip
+    image = {"url": f"s3://bucket/images/{uuid7()}.png", "w": 640, "h": 480, "note": "x" * 60}
+    begun = known | {"started_at": now}
+    return [
+        TaskExecutionCreated(sequence=1, status=Status.PENDING, resolved_inputs=image, **known),
+        TaskExecutionStarted(sequence=2, status=Status.RUNNING, previous_status=Status.PENDING, **begun),
+        TaskExecutionSucceeded(
+            sequence=3, status=Status.SUCCESS, previous_status=Status.RUNNING, outputs=image, completed_at=now, **begun
+        ),
+    ]
+
+
+async def _send(producer: AIOKafkaProducer, event: Event) -> "asyncio.Future[Any]":
+    key = event.execution_id.encode()
+    id_ = f"{event.execution_id}/{event.sequence}"
+    sent: asyncio.Future[Any] = await producer.send(
+        EVENTS_TOPIC, encode_event(event), key, partition=partition_of(key, _PARTITIONS),
+        headers=envelope_headers(type(event).__name__, id_, event.execution_id, event.occurred_at),
+    )  # fmt: skip
+    return sent
+
+
+async def _drained(queries: TaskExecutionQueries, executions: int) -> dict[str, float]:
+    """Until all are listed as ended: CPU of this process for each event, and events per second."""
+    began, used = time.perf_counter(), _cpu_seconds()
+    while (await queries.stats()).success < executions:  # noqa: ASYNC110 - it is another's
+        await asyncio.sleep(0.5)
+    events = 3 * executions
+    return {
+        "cpu_us_per_event": round((_cpu_seconds() - used) / events * 1e6, 1),
+        "backlog_events_per_second": round(events / (time.perf_counter() - began)),
+    }
+
+
+async def _steady(driver: Driver, producer: AIOKafkaProducer, rate: int, seconds: int) -> list[float]:
+    """Milliseconds from the acknowledgement of a probe's first event until a query of the transitions finds it."""
+    clock = asyncio.get_running_loop().time
+    began, used = clock(), _cpu_seconds()
+    probes: list[asyncio.Task[float]] = []
+    sent = 0
+    while (passed := clock() - began) < seconds:
+        while sent < passed * rate:
+            events = _life()
+            sent += len(events)
+            futures = [await _send(producer, event) for event in events]
+            if len(probes) < passed * _PROBES_PER_SECOND:
+                probes.append(asyncio.create_task(_listed(driver, futures[0], events[0].execution_id)))
+        await asyncio.sleep(0.01)
+    waits = [await probe for probe in probes]
+    log.info("steady", cpu_us_per_event=(_cpu_seconds() - used) / sent * 1e6, probes=len(waits))
+    return waits
+
+
+async def _listed(driver: Driver, sent: "asyncio.Future[Any]", id_: str) -> float:
+    await sent
+    began = time.perf_counter()
+    sql = (
+        "SELECT count() AS n FROM task_execution_transitions WHERE status = 'PENDING' AND at > now64(3) - 10 "
+        "AND executionId = {id:UUID}"
+    )
+    while not (await driver.query(sql, {"id": id_}))[0]["n"]:  # noqa: ASYNC110 - likewise
+        await asyncio.sleep(0.01)
+    return (time.perf_counter() - began) * 1000
+
+
+def _cpu_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+if __name__ == "__main__":
+    typer.run(main)
