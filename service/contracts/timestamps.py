@@ -78,6 +78,11 @@ def from_epoch_ms(milliseconds: int) -> Timestamp:
     return Timestamp.from_epoch_ms(milliseconds)
 
 
+@lru_cache(maxsize=4096)  # the events of an execution repeat its times
+def _parsed(text: str) -> Timestamp:
+    return Timestamp.parse(text)
+
+
 def decode_hook(kind: type, value: object) -> object:
     """For msgspec's decoders, which know datetimes only.
 
@@ -88,7 +93,7 @@ def decode_hook(kind: type, value: object) -> object:
     if kind is Timestamp:
         if not isinstance(value, str):
             raise ValueError("a time is a text, as RFC 3339 has it")
-        return Timestamp.parse(value)
+        return _parsed(value)
     raise NotImplementedError(f"{kind.__name__} is not read from JSON")
 
 

@@ -21,6 +21,8 @@ _INSERT_SETTINGS: Final = {
     "deduplicate_blocks_in_dependent_materialized_views": 1,
     # A rebuild reads years of events in one insert; each week is a partition.
     "max_partitions_per_insert_block": 0,
+    # A fresh part is small: it is read whole, and has its indexes from its first merge on.
+    "materialize_skip_indexes_on_insert": 0,
 }
 
 T = TypeVar("T")

@@ -75,7 +75,7 @@ class Selection:
         labels = _labels(filters)
         if labels:
             self.parameters["labels"] = labels
-        self.always = [f"hasAllTokens({LABELS}, {{labels:Array(String)}})"] if labels else []
+        self.always = [f"hasAll({LABELS}, {{labels:Array(String)}})"] if labels else []
         self.always += [sql for name, sql in _ALWAYS.items() if sql and name in given]
         self._ended = [sql for name, sql in _ENDED.items() if name in given]
         self._started = [sql for name, sql in _STARTED.items() if name in given]
@@ -97,8 +97,7 @@ class Selection:
     @property
     def open_conditions(self) -> str:
         """What those must meet that have not ended, where a row has `startedAt`."""
-        always = [sql.replace("hasAllTokens", "hasAll") for sql in self.always]  # that table is small: it has no index
-        return " AND ".join([_in(self.open), *always, *self._on("startedAt"), *self._in_id])
+        return " AND ".join([_in(self.open), *self.always, *self._on("startedAt"), *self._in_id])
 
     @property
     def created(self) -> Rows:
