@@ -4,6 +4,7 @@ from typing import Any, Final
 
 ALL: Final = "/task-executions"
 ONE: Final = ALL + "/{executionId}"
+REJECTIONS: Final = "/task-command-rejections"
 
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 """A request's: makes sending again safe. With the API's CloudEvents source, it is the command's identity."""

@@ -2,9 +2,16 @@
 
 from typing import Any, Protocol
 
-from service.queries.answers import TaskExecutionAnswer, TaskExecutionHistory, TaskExecutionPage, TaskExecutionStats
+from service.queries.answers import (
+    TaskCommandRejection,
+    TaskCommandRejectionPage,
+    TaskExecutionAnswer,
+    TaskExecutionHistory,
+    TaskExecutionPage,
+    TaskExecutionStats,
+)
 from service.queries.projection import ProjectionStatus
-from service.queries.requests import ListTaskExecutions
+from service.queries.requests import ListTaskCommandRejections, ListTaskExecutions
 
 
 class Queries(Protocol):
@@ -26,6 +33,14 @@ class Queries(Protocol):
 
     async def list(self, request: ListTaskExecutions) -> TaskExecutionPage:
         """A page of executions, newest first."""
+        ...
+
+    async def rejections(self, request: ListTaskCommandRejections) -> TaskCommandRejectionPage:
+        """The commands that were refused, newest first."""
+        ...
+
+    async def rejection(self, position: str) -> TaskCommandRejection:
+        """A refused command, with the record as it came."""
         ...
 
     async def projection(self) -> ProjectionStatus:

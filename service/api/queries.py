@@ -3,22 +3,37 @@
 from collections.abc import Awaitable
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Path, Response
 
 from service.api.commands import PathId
 from service.api.describe import query_route
-from service.api.names import ALL, ONE
+from service.api.names import ALL, ONE, REJECTIONS
 from service.api.ports import Queries
 from service.api.requests import NoParameters, query
 from service.contracts.envelope import JSON
 from service.contracts.model import Contract
 from service.contracts.problems import Code, FieldError, Problem, RejectedError
-from service.queries.answers import TaskExecutionAnswer, TaskExecutionHistory, TaskExecutionPage, TaskExecutionStats
+from service.queries.answers import (
+    TaskCommandRejection,
+    TaskCommandRejectionPage,
+    TaskExecutionAnswer,
+    TaskExecutionHistory,
+    TaskExecutionPage,
+    TaskExecutionStats,
+)
 from service.queries.projection import ProjectionStatus
-from service.queries.requests import Fresh, GetTaskExecutionStats, ListTaskExecutions
+from service.queries.requests import (
+    Fresh,
+    GetTaskExecutionStats,
+    ListTaskCommandRejections,
+    ListTaskExecutions,
+    MinPosition,
+)
 
 Reading = Annotated[Fresh, Depends(query(Fresh))]
 Listing = Annotated[ListTaskExecutions, Depends(query(ListTaskExecutions))]
+Rejections = Annotated[ListTaskCommandRejections, Depends(query(ListTaskCommandRejections))]
+PathPosition = Annotated[MinPosition, Path(description="The `position` of a refused command: `partition:offset`.")]
 Counting = Annotated[GetTaskExecutionStats, Depends(query(GetTaskExecutionStats))]
 
 
@@ -54,6 +69,24 @@ def query_routes(queries: Queries) -> APIRouter:
     )
     async def stats(wanted: Counting) -> Response:
         return await _answer(queries.stats(**{name: getattr(wanted, name) for name in wanted.model_fields_set}))
+
+    @router.get(
+        REJECTIONS,
+        **query_route(
+            "ListTaskCommandRejections", "Refused commands", TaskCommandRejectionPage, ListTaskCommandRejections
+        ),
+    )
+    async def rejections(wanted: Rejections) -> Response:
+        return await _answer(queries.rejections(wanted))
+
+    @router.get(
+        REJECTIONS + "/{position}",
+        **query_route(
+            "GetTaskCommandRejection", "A refused command", TaskCommandRejection, NoParameters, Code.NOT_FOUND
+        ),
+    )
+    async def rejection(position: PathPosition, _: Annotated[NoParameters, Depends(query(NoParameters))]) -> Response:
+        return await _answer(queries.rejection(position))
 
     @router.get(
         "/projection",

@@ -10,15 +10,22 @@ from service.contracts.commands import NO_NUL, Command
 from service.contracts.executions import TaskExecution
 from service.contracts.model import Contract
 from service.contracts.problems import Problem
-from service.queries.answers import TaskExecutionAnswer, TaskExecutionHistory, TaskExecutionPage, TaskExecutionStats
+from service.queries.answers import (
+    TaskCommandRejection,
+    TaskCommandRejectionPage,
+    TaskExecutionAnswer,
+    TaskExecutionHistory,
+    TaskExecutionPage,
+    TaskExecutionStats,
+)
 from service.queries.projection import ProjectionStatus
-from service.queries.requests import GetTaskExecutionStats, ListTaskExecutions
+from service.queries.requests import GetTaskExecutionStats, ListTaskCommandRejections, ListTaskExecutions
 
 REF: Final = "#/components/schemas/{model}"
 
 _ANSWERS: Final = (
     TaskExecution, TaskExecutionAnswer, TaskExecutionPage, TaskExecutionHistory, TaskExecutionStats, ProjectionStatus,
-    Problem,
+    TaskCommandRejection, TaskCommandRejectionPage, Problem,
 )  # fmt: skip
 _OBJECT: Final[dict[str, Any]] = {
     "type": "object",
@@ -44,7 +51,7 @@ def component_schemas(commands: dict[str, type[Command]]) -> dict[str, Any]:
     shared: dict[str, Any] = {}
     for schema in taken.values():
         shared |= schema.pop("$defs", {})
-    for asked in (ListTaskExecutions, GetTaskExecutionStats):
+    for asked in (ListTaskExecutions, GetTaskExecutionStats, ListTaskCommandRejections):
         shared |= asked.model_json_schema(ref_template=REF, schema_generator=_AnswerSchema).get("$defs", {})
     _, given = models_json_schema(
         [(model, "validation") for model in _ANSWERS], ref_template=REF, schema_generator=_AnswerSchema

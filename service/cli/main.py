@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from service.cli import commands, definitions, demo, projection, queries, serve, state
+from service.cli import commands, definitions, demo, projection, queries, rejections, serve, state
 from service.cli.exits import EXIT_CODES, CommandError
 from service.cli.output import write_error
 
@@ -55,5 +55,6 @@ demo.register(app)
 commands.register(app)
 queries.register(app)
 app.add_typer(state.app, name="state", rich_help_panel=serve.PANEL)
+app.add_typer(rejections.app, name="rejections", rich_help_panel="Look at executions")
 app.add_typer(projection.app, name="projection", rich_help_panel=serve.PANEL)
 app.add_typer(definitions.app, name="definitions", rich_help_panel="Definitions")

@@ -4,7 +4,8 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from service.contracts.model import Contract, Principal, Tag, TaskId, TaskVersion
+from service.contracts.model import Contract, ExecutionId, Principal, Tag, TaskId, TaskVersion
+from service.contracts.problems import Code
 from service.contracts.status import Status
 from service.ports.moments import Duration, Moment
 
@@ -47,3 +48,20 @@ class Filters(CreationFilters):
         description="Only executions with this text in their id, or in their error message or skip reason, "
         "whatever the case.",
     )
+
+
+class RejectionFilters(Contract):
+    """What a list of refused commands can be narrowed by; they combine."""
+
+    code: Code | None = Field(default=None, description="Only commands that were refused with this code.")
+    command_source: Principal | None = Field(
+        default=None, description="Only commands with this CloudEvents source, where it could be read."
+    )
+    command_type: Principal | None = Field(
+        default=None, description="Only commands of this CloudEvents type, where it could be read."
+    )
+    execution_id: ExecutionId | None = Field(default=None, description="Only commands that named this execution.")
+    rejected_from: Moment | None = Field(
+        default=None, description="Only commands that were refused at this time or later: RFC 3339, or 24h, 7d."
+    )
+    rejected_to: Moment | None = Field(default=None, description="Only commands that were refused before this time.")

@@ -33,7 +33,10 @@ class EventRow(NamedTuple):
 
 
 class RejectionRow(NamedTuple):
-    """A refused command as it is stored; of the command, what could be read."""
+    """A refused command as it is stored; of the command, what could be read.
+
+    `problem` and `record` are JSON: the RFC 9457 problem, and the `OriginalRecord` with its bytes.
+    """
 
     topic: str
     partition: int
@@ -45,6 +48,7 @@ class RejectionRow(NamedTuple):
     command_type: str
     command_source: str
     problem: str
+    record: str
 
 
 class ProjectionStore(Protocol):

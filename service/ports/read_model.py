@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from service.contracts.status import Status
-from service.ports.filters import CreationFilters, Filters
+from service.ports.filters import CreationFilters, Filters, RejectionFilters
 from service.ports.positions import PartitionPosition
 
 
@@ -84,6 +84,34 @@ class StoredEvent(NamedTuple):
     offset: int
 
 
+class RejectionPlace(NamedTuple):
+    """The place of a refused command in the order of lists, newest first: its time, and its place in the topic."""
+
+    rejected_ms: int
+    partition: int
+    offset: int
+
+
+class StoredRejection(NamedTuple):
+    """A refused command; `problem` and `record` are JSON, the latter only where it was asked for and kept."""
+
+    rejected_ms: int
+    partition: int
+    offset: int
+    code: str
+    detail: str
+    execution_id: str | None
+    command_type: str
+    command_source: str
+    problem: str
+    record: str
+
+    @property
+    def place(self) -> RejectionPlace:
+        """Where it stands in the list."""
+        return RejectionPlace(self.rejected_ms, self.partition, self.offset)
+
+
 class ReadModel(Protocol):
     """Answers about executions; however often an event was written, it counts once.
 
@@ -122,6 +150,16 @@ class ReadModel(Protocol):
 
     async def rejections_total(self) -> int:
         """How many commands were ever refused."""
+        ...
+
+    async def rejections(
+        self, filters: RejectionFilters, limit: int, after: RejectionPlace | None = None
+    ) -> tuple[int, Sequence[StoredRejection]]:
+        """How many refused commands fit, and the first `limit` after this place, newest first, without the record."""
+        ...
+
+    async def rejection(self, partition: int, offset: int) -> StoredRejection | None:
+        """The refused command at this place of the rejections topic, with its record."""
         ...
 
     async def positions(self) -> Sequence[PartitionPosition]:

@@ -113,6 +113,7 @@ def rejection_row(record: Record) -> RejectionRow:
         command_type=command_type,
         command_source=command_source,
         problem=problem.model_dump_json(exclude_none=True),
+        record=rejected.record.model_dump_json(exclude_none=True),
     )
 
 

@@ -10,6 +10,8 @@ from pydantic import Field
 
 from service.contracts.executions import TaskExecution
 from service.contracts.model import Contract
+from service.contracts.problems import Problem
+from service.contracts.rejections import OriginalRecord
 from service.contracts.replies import Position
 from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp
@@ -102,3 +104,27 @@ class TaskExecutionStats(StatusCounts):
     groups: tuple[TaskExecutionGroup, ...] | None = None
     as_of: Timestamp | None = None
     lag: int | None = None
+
+
+class TaskCommandRejection(Contract):
+    """A refused command: when and why, and what of it could be read. `position`: its place in the rejections topic.
+
+    `record` is the refused record with its bytes; a list has none, nor has what was stored by an older version.
+    """
+
+    position: Position
+    rejected_at: Timestamp
+    execution_id: str | None = None
+    command_type: str | None = None
+    command_source: str | None = None
+    problem: Problem
+    record: OriginalRecord | None = None
+
+
+class TaskCommandRejectionPage(Contract):
+    """A page of refused commands, newest first. `nextCursor` is there if more follow."""
+
+    items: tuple[TaskCommandRejection, ...]
+    total: int = Field(description="All refused commands that fit the filters, exactly.")
+    page_size: int
+    next_cursor: str | None = None

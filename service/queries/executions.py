@@ -19,17 +19,22 @@ from service.ports.log_ends import LogEnds
 from service.ports.read_model import Grouping, Place, ReadModel, StoredEvent, StoredPayload
 from service.queries.answers import (
     RecordedEvent,
+    TaskCommandRejection,
+    TaskCommandRejectionPage,
     TaskExecutionAnswer,
     TaskExecutionHistory,
     TaskExecutionPage,
     TaskExecutionStats,
 )
 from service.queries.freshness import Freshness, Progress
-from service.queries.payloads import bodies, fold, whole
+from service.queries.payloads import bodies, fold, has_begun, whole
 from service.queries.projection import ProjectionStatus, projection_status
+from service.queries.rejections import one_rejection, rejection_page
 from service.queries.requests import (
+    GetTaskCommandRejection,
     GetTaskExecution,
     GetTaskExecutionStats,
+    ListTaskCommandRejections,
     ListTaskExecutions,
     check,
     read_cursor,
@@ -142,6 +147,17 @@ class TaskExecutionQueries:
             positions = await self._progress.positions()
         return projection_status(positions, ends, Timestamp.now(UTC))
 
+    async def rejections(self, request: ListTaskCommandRejections) -> TaskCommandRejectionPage:
+        """The commands that were refused, newest first; filters combine."""
+        with self._refusing_outages():
+            return await rejection_page(self._read_model, request)
+
+    async def rejection(self, position: Position | str) -> TaskCommandRejection:
+        """A refused command, with the record as it came; NOT_FOUND if there is none at this place."""
+        request = check(GetTaskCommandRejection, position=position)
+        with self._refusing_outages():
+            return await one_rejection(self._read_model, request)
+
     async def rejections_count(self) -> int:
         """How many commands were ever refused."""
         with self._refusing_outages():
@@ -168,7 +184,7 @@ class TaskExecutionQueries:
         fresh = await self._fresh(request.min_position)
         with self._refusing_outages():
             events = await read(request.execution_id)
-        if not events:
+        if not has_begun(events):
             raise reject(
                 Code.EXECUTION_NOT_FOUND,
                 f"There is no task execution {request.execution_id} as of {fresh.as_of} ({fresh.lag} events behind). "

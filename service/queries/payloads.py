@@ -23,7 +23,7 @@ _FIELDS: Final = [
 async def whole(listed: Sequence[ListedExecution], read_model: ReadModel) -> list[TaskExecution]:
     """The listed executions, in order, as they are now.
 
-    One whose retention has ended since is left out.
+    One whose retention has ended since is left out; and one whose first event is not there, which tells what it is.
     """
     executions: list[TaskExecution] = []
     first, size, count = 0, 0, _FIRST
@@ -43,13 +43,20 @@ def _fold_all(piece: Sequence[ListedExecution], stored: Sequence[StoredPayload],
     for event in stored:
         events[event.execution_id].append(event)
     executions: list[TaskExecution] = []
-    for id_ in filter(events.get, (one.execution_id for one in piece)):
+    for id_ in (one.execution_id for one in piece):
+        if not has_begun(events[id_]):
+            continue
         execution = fold(events[id_])
         left -= sum(len(event.payload) for event in events[id_])
         if left < 0:
             execution = execution.model_copy(update={"resolved_inputs": None, "outputs": None})
         executions.append(execution)
     return executions
+
+
+def has_begun(events: Sequence[StoredPayload | StoredEvent]) -> bool:
+    """Whether the first event is there: without it, nobody knows what the others are about."""
+    return bool(events) and events[0].sequence == 1
 
 
 def fold(events: Sequence[StoredPayload]) -> TaskExecution:

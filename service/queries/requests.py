@@ -8,7 +8,7 @@ from pydantic.alias_generators import to_camel
 from service.contracts.model import Contract, ExecutionId
 from service.contracts.problems import Code, field_errors, reject
 from service.contracts.replies import Position
-from service.ports.filters import CreationFilters, Filters
+from service.ports.filters import CreationFilters, Filters, RejectionFilters
 from service.ports.read_model import Grouping, Place
 
 MAX_PAGE_SIZE: Final = 1_000
@@ -19,6 +19,9 @@ _UUID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 CursorText = Annotated[str, StringConstraints(pattern=f"^[0-9]{{1,13}}:{_UUID}$")]
 """What `write_cursor` writes, with a time that ClickHouse can hold."""
+
+RejectionCursor = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,13}:[0-9]{1,5}:[0-9]{1,18}$")]
+"""What the page of refused commands before gave."""
 
 MinPosition = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,5}:[0-9]{1,18}$")]
 """`partition:offset`, as `str(Position)` writes it."""
@@ -51,6 +54,19 @@ class ListTaskExecutions(Filters, Fresh):
     )
 
 
+class ListTaskCommandRejections(RejectionFilters):
+    """A page of refused commands; filters combine."""
+
+    page_size: int = Field(default=20, gt=0, le=MAX_PAGE_SIZE, description="How many are on a page.")
+    cursor: RejectionCursor | None = Field(default=None, description="The `nextCursor` of the page before.")
+
+
+class GetTaskCommandRejection(Contract):
+    """One refused command."""
+
+    position: MinPosition
+
+
 class GetTaskExecutionStats(CreationFilters, Fresh):
     """Counts by status, of all executions or of those that fit; filters combine."""
 
@@ -58,7 +74,7 @@ class GetTaskExecutionStats(CreationFilters, Fresh):
     times: bool = Field(default=False, description="With the percentiles of queue and run times.")
 
 
-Query = TypeVar("Query", bound=Fresh)
+Query = TypeVar("Query", bound=Contract)
 
 
 def write_cursor(place: Place) -> str:

@@ -7,19 +7,23 @@ from typing import Any
 
 from service.contracts.commands import Command
 from service.contracts.executions import TaskExecution
+from service.contracts.problems import Code, FieldError, problem
+from service.contracts.rejections import OriginalHeader, OriginalRecord
 from service.contracts.replies import CommandReply, Outcome, Position
 from service.contracts.timestamps import Timestamp
 from service.contracts.topics import EVENTS_TOPIC
 from service.ports.positions import PartitionPosition
 from service.queries.answers import (
     RecordedEvent,
+    TaskCommandRejection,
+    TaskCommandRejectionPage,
     TaskExecutionAnswer,
     TaskExecutionHistory,
     TaskExecutionPage,
     TaskExecutionStats,
 )
 from service.queries.projection import ProjectionStatus, projection_status
-from service.queries.requests import ListTaskExecutions
+from service.queries.requests import ListTaskCommandRejections, ListTaskExecutions
 
 ID = "0f2c1d9e-7b0a-5a64-9c3b-2f6b1c0d9e11"
 METADATA = {"createdAt": "2026-03-02T04:00:00.125Z", "createdBy": "anna", "tags": ["nightly"]}
@@ -75,6 +79,19 @@ def recorded(type_: str, status: str, data: dict[str, Any]) -> RecordedEvent:
     return RecordedEvent.model_validate(event | {"data": data})
 
 
+REJECTION = TaskCommandRejection(
+    position=Position(partition=3, offset=1207),
+    rejected_at=Timestamp(2026, 3, 2, 4, tzinfo=UTC),
+    command_type="ExecuteTask",
+    command_source="/airflow",
+    problem=problem(Code.INVALID_COMMAND, "not what it must be", (FieldError(pointer="#/taskId", detail="missing"),)),
+    record=OriginalRecord(
+        topic="task-execution.commands", partition=3, offset=7, timestamp=Timestamp(2026, 3, 2, 4, tzinfo=UTC),
+        headers=(OriginalHeader(name="ce_type", value="RXhlY3V0ZVRhc2s="),), value="eyJhIjogIhv/In0=", value_size=11,
+    ),
+)  # fmt: skip
+
+
 def standing(age_seconds: int) -> ProjectionStatus:
     """One partition, 3 of whose offsets are not stored."""
     now = Timestamp.now(UTC).replace(microsecond=0)
@@ -115,6 +132,15 @@ class ScriptedQueries:
         self._ask(**request.model_dump(exclude_unset=True, by_alias=False))
         page = {"items": [FAILURE, PENDING], "total": 7, "pageNumber": 1, "pageSize": 2, "nextCursor": "bmV4dA"}
         return TaskExecutionPage.model_validate(page | FRESH)
+
+    async def rejections(self, request: ListTaskCommandRejections) -> TaskCommandRejectionPage:
+        self._ask(**request.model_dump(exclude_unset=True, by_alias=False))
+        listed = REJECTION.model_copy(update={"record": None})
+        return TaskCommandRejectionPage(items=(listed,), total=3, page_size=1, next_cursor="1:3:1207")
+
+    async def rejection(self, position: str) -> TaskCommandRejection:
+        self._ask(position=position)
+        return REJECTION
 
     async def projection(self) -> ProjectionStatus:
         self._ask()

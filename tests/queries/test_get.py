@@ -88,6 +88,18 @@ async def test_what_does_not_exist_is_not_found(queries: TaskExecutionQueries, a
     assert caught.value.problem.code is Code.EXECUTION_NOT_FOUND
 
 
+async def test_one_whose_first_event_was_lost_harms_no_other(queries: TaskExecutionQueries, publish: Publish) -> None:
+    """Kafka can have lost it: the projector says so."""
+    await publish([*life("lost")[1:], *life("whole")])
+    for ask in (queries.get, queries.history):
+        with pytest.raises(RejectedError) as caught:
+            await ask(execution_id("lost"))
+        assert caught.value.problem.code is Code.EXECUTION_NOT_FOUND
+    for status in ([], ["SUCCESS"]):
+        page = await queries.list(asked(status=status))
+        assert ([item.id for item in page.items], page.total) == ([execution_id("whole")], 1)
+
+
 async def test_everything_that_is_wrong_is_said_at_once(queries: TaskExecutionQueries) -> None:
     with pytest.raises(RejectedError) as caught:
         await queries.get("x'; DROP TABLE", min_position="latest")

@@ -12,9 +12,10 @@ from service.ports.errors import StoreSetupError
 from service.ports.positions import PartitionPosition
 from service.projection.rows import event_row, rejection_row
 from service.queries.executions import TaskExecutionQueries
+from service.queries.requests import ListTaskCommandRejections, check
 from service.read_model.clickhouse.driver import Driver
 from service.read_model.clickhouse.schema import SCHEMA_VERSION, TABLES, create_schema
-from service.read_model.clickhouse.store import INSERTED_COLUMNS, ClickHouseStore
+from service.read_model.clickhouse.store import INSERTED_COLUMNS, REJECTION_COLUMNS, ClickHouseStore
 from tests.engines import ENGINES, empty_database
 from tests.queries.lives import asked
 from tests.upgrade.recorded import VERSION_1, VERSION_2, answers, records
@@ -52,7 +53,8 @@ async def make_tables(driver: Driver, version: Path) -> None:
         del row["previous_status"]
         rows.append([*row.values()])
     await driver.insert("task_execution_events", columns, rows)
-    await store.insert_rejections([rejection_row(record) for record in records("rejections")], "")
+    rejections = [rejection_row(record)[:-1] for record in records("rejections")]  # nor the refused record
+    await driver.insert("task_command_rejections", REJECTION_COLUMNS[:-1], rejections)
     await store.write_positions([POSITION])
 
 
@@ -66,7 +68,8 @@ async def assert_whole(driver: Driver) -> None:
     page = await queries.list(asked(page_size=100))
     assert {item.id for item in page.items} == {answer["id"] for answer in recorded.values()}
     assert page.total == len(recorded) == sum(stats.total for stats in await queries.stats_by_task())
-    assert await queries.rejections_count() == 1
+    (refused,) = (await queries.rejections(check(ListTaskCommandRejections))).items
+    assert (await queries.rejection(refused.position)).record is None
     assert await ClickHouseStore(driver).positions() == [POSITION]
     tables = await driver.query("SELECT name, comment FROM system.tables WHERE database = currentDatabase()")
     assert {table["name"]: table["comment"] for table in tables} == dict.fromkeys(TABLES, SCHEMA_VERSION)

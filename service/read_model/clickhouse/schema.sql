@@ -100,7 +100,8 @@ CREATE TABLE IF NOT EXISTS task_command_rejections (
     executionId Nullable(UUID),
     commandType String CODEC(ZSTD(1)),
     commandSource String CODEC(ZSTD(1)),
-    problem String CODEC(ZSTD(1)) COMMENT 'the RFC 9457 problem object'
+    problem String CODEC(ZSTD(1)) COMMENT 'the RFC 9457 problem object',
+    record String CODEC(ZSTD(1)) COMMENT 'the refused record with its bytes in base64, a JSON object; empty before schema 3'
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (topic, partition, offset)
@@ -150,6 +151,9 @@ SELECT createdAt, executionId, sequence, status NOT IN ('PENDING', 'RUNNING') AS
     taskVersion, createdBy, tags
 FROM task_execution_events_in
 COMMENT '{version}';
+
+ALTER TABLE task_command_rejections ADD COLUMN IF NOT EXISTS record String CODEC(ZSTD(1))
+    COMMENT 'the refused record with its bytes in base64, a JSON object; empty before schema 3';
 
 -- Else the engine starts a hundred threads to remove a hundred merged parts, and keeps them, with three files each.
 ALTER TABLE task_execution_events MODIFY SETTING concurrent_part_removal_threshold = 1000000;

@@ -7,7 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from service.contracts.status import Status
-from service.ports.filters import CreationFilters, Filters
+from service.ports.filters import CreationFilters, Filters, RejectionFilters
 from service.ports.positions import PartitionPosition
 from service.ports.projection_store import EventRow, RejectionRow
 from service.ports.read_model import (
@@ -17,12 +17,19 @@ from service.ports.read_model import (
     ListedExecution,
     Percentiles,
     Place,
+    RejectionPlace,
     StoredEvent,
     StoredPayload,
+    StoredRejection,
     Times,
 )
 from service.read_model.clickhouse.driver import Driver, Row, columns_of
 from service.read_model.clickhouse.dropping import AT_ONCE, drop_statements, oldest_statement
+from service.read_model.clickhouse.rejections import (
+    rejection_statement,
+    rejections_statement,
+    rejections_total_statement,
+)
 from service.read_model.clickhouse.statements import (
     EVENT_COLUMNS,
     PAYLOAD_COLUMNS,
@@ -102,6 +109,19 @@ class ClickHouseStore:
         """See `ReadModel`."""
         (row,) = await self._driver.query(REJECTIONS)
         return int(row["total"])
+
+    async def rejections(
+        self, filters: RejectionFilters, limit: int, after: RejectionPlace | None = None
+    ) -> tuple[int, list[StoredRejection]]:
+        """See `ReadModel`."""
+        (row,) = await self._rows(rejections_total_statement(filters))
+        found = await self._rows(rejections_statement(filters, limit, after))
+        return int(row["total"]), [StoredRejection(**each) for each in found]
+
+    async def rejection(self, partition: int, offset: int) -> StoredRejection | None:
+        """See `ReadModel`."""
+        found = await self._rows(rejection_statement(partition, offset))
+        return StoredRejection(**found[0]) if found else None
 
     async def positions(self) -> list[PartitionPosition]:
         """See `ReadModel` and `ProjectionStore`."""

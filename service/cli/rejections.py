@@ -1,0 +1,90 @@
+"""`taskexec rejections list|show`: commands that were refused, over HTTP."""
+
+from base64 import b64decode
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from service.cli.options import DEFAULT_URL, AsJson, Url, examples
+from service.cli.output import write_json, write_note, write_record, write_table
+from service.cli.remote import REJECTIONS, Remote
+from service.cli.request_options import accepting, parameters_of
+from service.queries.requests import ListTaskCommandRejections
+
+app = typer.Typer(help="Commands that were refused.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """Commands that were refused."""
+
+
+@accepting(ListTaskCommandRejections)
+def list_(*, url: Url = DEFAULT_URL, as_json: AsJson = False, **given: object) -> None:
+    """List refused commands, newest first. Filters combine."""
+    answer = Remote(url).get(REJECTIONS, parameters_of(ListTaskCommandRejections, given)).body
+    if as_json:
+        write_json(answer)
+        return
+    write_table(
+        ("POSITION", "REJECTED", "CODE", "COMMAND", "FROM", "EXECUTION", "WHY"),
+        (
+            (
+                _position(one),
+                one["rejectedAt"],
+                one["problem"]["code"],
+                one.get("commandType"),
+                one.get("commandSource"),
+                one.get("executionId"),
+                one["problem"]["detail"],
+            )
+            for one in answer["items"]
+        ),
+    )
+    more = f"; the next page: --cursor {answer['nextCursor']}" if "nextCursor" in answer else ""
+    write_note(f"{len(answer['items'])} of {answer['total']}{more}")
+
+
+def show(
+    position: Annotated[str, typer.Argument(metavar="POSITION", help="From the list: partition:offset.")],
+    *,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Show a refused command: why, and the record as it came."""
+    answer = Remote(url).get(f"{REJECTIONS}/{position}").body
+    if as_json:
+        write_json(answer)
+        return
+    problem, record = answer["problem"], answer.get("record", {})
+    write_record({
+        "position": _position(answer),
+        "rejected": answer["rejectedAt"],
+        "code": problem["code"],
+        "why": problem["detail"],
+        "errors": "\n".join(f"{error['pointer']}: {error['detail']}" for error in problem.get("errors", ())) or None,
+        "command": answer.get("commandType"),
+        "from": answer.get("commandSource"),
+        "execution": answer.get("executionId"),
+        "topic": f"{record['topic']}/{record['partition']}/{record['offset']}" if record else None,
+        "headers": "\n".join(f"{one['name']}: {_text(one['value'])}" for one in record.get("headers", ())) or None,
+        "key": _text(record.get("key")),
+        "value": _text(record.get("value")) or _text(record.get("valueHead")),
+    })  # fmt: skip
+
+
+def _position(rejection: Mapping[str, Any]) -> str:
+    return f"{rejection['position']['partition']}:{rejection['position']['offset']}"
+
+
+def _text(base64: str | None) -> str | None:
+    """The bytes as text; what is none is shown as escapes."""
+    return None if base64 is None else b64decode(base64).decode(errors="backslashreplace")
+
+
+for _name, _command, _lines in (
+    ("list", list_, ("taskexec rejections list --code invalid_json --rejected-from 24h",)),
+    ("show", show, ("taskexec rejections show 3:1207", "taskexec rejections show 3:1207 --json | jq -r .record.value")),
+):
+    app.command(_name, epilog=examples(*_lines))(_command)
