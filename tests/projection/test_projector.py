@@ -137,7 +137,6 @@ async def test_an_insert_that_fails_between_events_and_views_surfaces_and_is_rep
     run = projector.Projector(stage.store, Kafka(stage.bootstrap_servers), 3).run()
     with pytest.raises(DatabaseError, match="VIOLATED_CONSTRAINT"):
         await asyncio.wait_for(run, 30)
-    assert await stage.events_stored() > 0
     assert {tp: p.offset for tp, p in before.items()} == {tp: p.offset for tp, p in (await stage.positions()).items()}
     await stage.driver.command("ALTER TABLE task_execution_transitions DROP CONSTRAINT broken")
     async with stage.projecting():

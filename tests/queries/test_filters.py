@@ -17,6 +17,7 @@ from service.contracts.status import Status
 from service.domain.view import view
 from service.ports.filters import Filters
 from service.queries.executions import TaskExecutionQueries
+from service.read_model.clickhouse.driver import Driver
 from service.read_model.clickhouse.store import ClickHouseStore
 from tests.api.scripted import ScriptedCommands
 from tests.queries.conftest import Publish
@@ -156,3 +157,29 @@ def test_the_command_line_has_every_filter(name: str) -> None:
     (option,) = (one for one in commands["list"].params if one.name == name)
     assert option.opts == [f"--{name.replace('_', '-')}"]
     assert option.help == Filters.model_fields[name].description
+
+
+async def test_parts_without_an_index_are_searched_too(
+    queries: TaskExecutionQueries, publish: Publish, driver: Driver
+) -> None:
+    """Each insert is one until it is merged."""
+    for number in range(3):
+        await publish(life(number, tags=("x", "y"), created_by="bo"))
+    for wanted, total in (
+        ({"tag": ["x"]}, 3), ({"tag": ["bo"]}, 0), ({"created_by": "bo", "tag": ["y"]}, 3), ({"created_by": "x"}, 0),
+        ({"task_id": "etl:load", "status": ["SUCCESS"]}, 3),
+    ):  # fmt: skip
+        for _ in range(2):
+            assert (await queries.list(asked(**wanted))).total == total, wanted
+            await driver.command("OPTIMIZE TABLE task_execution_transitions FINAL")
+        assert (await queries.stats(task_id="etl:load")).total == 3
+
+
+@pytest.mark.parametrize(
+    "moment", ["0001-01-01T00:00:00Z", "1969-12-31T00:00:00Z", "2300-01-01T00:00:00Z", "9999-12-31T23:59:59Z"]
+)
+async def test_times_beyond_all_records_are_times(queries: TaskExecutionQueries, publish: Publish, moment: str) -> None:
+    await publish(life("a"))
+    before = moment < "2026"
+    assert (await queries.list(asked(created_from=moment, started_from=moment))).total == before
+    assert (await queries.list(asked(created_to=moment, completed_to=moment))).total == (not before)

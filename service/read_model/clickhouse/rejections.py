@@ -2,9 +2,10 @@
 
 from typing import Any, Final
 
-from service.contracts.timestamps import Timestamp, epoch_ms
+from service.contracts.timestamps import Timestamp
 from service.ports.filters import RejectionFilters
 from service.ports.read_model import RejectionPlace
+from service.read_model.clickhouse.selection import bounded_ms
 from service.read_model.clickhouse.statements import Statement
 
 CONDITIONS: Final = {
@@ -59,5 +60,5 @@ def rejection_statement(partition: int, offset: int) -> Statement:
 
 def _where(filters: RejectionFilters) -> tuple[str, dict[str, Any]]:
     given = {name: value for name in CONDITIONS if (value := getattr(filters, name)) is not None}
-    parameters = {name: epoch_ms(value) if isinstance(value, Timestamp) else value for name, value in given.items()}
+    parameters = {name: bounded_ms(value) if isinstance(value, Timestamp) else value for name, value in given.items()}
     return " AND ".join(["true", *(CONDITIONS[name] for name in given)]), parameters

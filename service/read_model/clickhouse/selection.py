@@ -9,11 +9,14 @@ from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp, epoch_ms
 from service.ports.filters import CreationFilters, Filters
 
-LABELS: Final = (
-    "arrayConcat([concat('task=', taskId), concat('by=', createdBy)], arrayMap(tag -> concat('tag=', tag), tags))"
-)
-"""What an execution is looked for by, as the text index has it: a query must say it in the same words."""
+LABELS: Final = r"arrayConcat([concat('\x01', taskId), concat('\x02', createdBy)], tags)"
+"""What an execution is looked for by, as the text index has it: a query must say it in the same words.
 
+No tag can look like one of the others, for no tag has control characters. Not by a lambda, which ClickHouse 26.9 fails
+on where a part has no index yet.
+"""
+
+_LAST_MS: Final = 10_413_791_999_999  # in the year 2299
 FINAL: Final = tuple(status for status in Status if status.is_final)
 _OPEN: Final = (Status.PENDING, Status.RUNNING)
 _LATER: Final = {Status.PENDING: (Status.RUNNING, *FINAL), Status.RUNNING: FINAL}
@@ -140,9 +143,9 @@ def _in(statuses: Sequence[Status]) -> str:
 
 
 def _labels(filters: Filters) -> list[str]:
-    labels = [f"task={filters.task_id}"] if filters.task_id is not None else []
-    labels += [f"by={filters.created_by}"] if filters.created_by is not None else []
-    return labels + [f"tag={tag}" for tag in filters.tag]
+    labels = [f"\x01{filters.task_id}"] if filters.task_id is not None else []
+    labels += [f"\x02{filters.created_by}"] if filters.created_by is not None else []
+    return [*labels, *filters.tag]
 
 
 def _parameters(filters: Filters) -> dict[str, Any]:
@@ -151,9 +154,14 @@ def _parameters(filters: Filters) -> dict[str, Any]:
     return {name: _value(value) for name, value in values.items() if value is not None}
 
 
+def bounded_ms(at: Timestamp) -> int:
+    """In epoch milliseconds, as far as ClickHouse's times go: nothing happened beyond."""
+    return min(max(epoch_ms(at), 0), _LAST_MS)
+
+
 def _value(value: object) -> object:
     if isinstance(value, timedelta):
         return value // timedelta(milliseconds=1)
     if isinstance(value, Timestamp):
-        return epoch_ms(value)
+        return bounded_ms(value)
     return value
