@@ -23,17 +23,24 @@ from service.queries.answers import (
 )
 from service.queries.projection import ProjectionStatus
 from service.queries.requests import (
+    POSITION_PATTERN,
     Fresh,
     GetTaskExecutionStats,
     ListTaskCommandRejections,
     ListTaskExecutions,
-    MinPosition,
 )
 
 Reading = Annotated[Fresh, Depends(query(Fresh))]
 Listing = Annotated[ListTaskExecutions, Depends(query(ListTaskExecutions))]
 Rejections = Annotated[ListTaskCommandRejections, Depends(query(ListTaskCommandRejections))]
-PathPosition = Annotated[MinPosition, Path(description="The `position` of a refused command: `partition:offset`.")]
+PathPosition = Annotated[
+    str,
+    Path(
+        alias="rejectionPosition",
+        pattern=POSITION_PATTERN,
+        description="The `position` of a refused command, as `partition:offset`.",
+    ),
+]
 Counting = Annotated[GetTaskExecutionStats, Depends(query(GetTaskExecutionStats))]
 
 
@@ -80,7 +87,7 @@ def query_routes(queries: Queries) -> APIRouter:
         return await _answer(queries.rejections(wanted))
 
     @router.get(
-        REJECTIONS + "/{position}",
+        REJECTIONS + "/{rejectionPosition}",
         **query_route(
             "GetTaskCommandRejection", "A refused command", TaskCommandRejection, NoParameters, Code.NOT_FOUND
         ),

@@ -23,7 +23,8 @@ CursorText = Annotated[str, StringConstraints(pattern=f"^[0-9]{{1,13}}:{_UUID}$"
 RejectionCursor = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,13}:[0-9]{1,5}:[0-9]{1,18}$")]
 """What the page of refused commands before gave."""
 
-MinPosition = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,5}:[0-9]{1,18}$")]
+POSITION_PATTERN: Final = r"^[0-9]{1,5}:[0-9]{1,18}$"
+MinPosition = Annotated[str, StringConstraints(pattern=POSITION_PATTERN)]
 """`partition:offset`, as `str(Position)` writes it."""
 
 

@@ -28,4 +28,4 @@ def test_show_has_the_record_as_it_came_and_nothing_that_drives_the_terminal(ser
 def test_a_position_that_is_none_is_refused(service: Service) -> None:
     result = service.run("rejections", "show", "latest")
     assert result.exit_code == 1
-    assert "position" in result.stderr
+    assert "rejectionPosition" in result.stderr

@@ -183,3 +183,10 @@ async def test_times_beyond_all_records_are_times(queries: TaskExecutionQueries,
     before = moment < "2026"
     assert (await queries.list(asked(created_from=moment, started_from=moment))).total == before
     assert (await queries.list(asked(created_to=moment, completed_to=moment))).total == (not before)
+
+
+async def test_what_contradicts_itself_fits_nothing(queries: TaskExecutionQueries, publish: Publish) -> None:
+    await publish(event for status in Status for event in life(status, status))
+    for given in ({"status": ["RUNNING"], "min_duration": "1ms"}, {"status": ["PENDING"], "started_from": "100w"}):
+        page = await queries.list(asked(**given))
+        assert (page.items, page.total) == ((), 0)

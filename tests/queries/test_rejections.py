@@ -97,7 +97,7 @@ async def test_one_is_shown_with_the_record_as_it_came(queries: TaskExecutionQue
 
 
 async def test_what_is_not_there_is_not_found(queries: TaskExecutionQueries) -> None:
-    for position, code in (("0:7", Code.NOT_FOUND), ("latest", Code.INVALID_REQUEST)):
+    for position, code in (("0:7", Code.NOT_FOUND), ("99999:7", Code.NOT_FOUND), ("latest", Code.INVALID_REQUEST)):
         with pytest.raises(RejectedError) as refused:
             await queries.rejection(position)
         assert refused.value.problem.code is code

@@ -27,7 +27,7 @@ _COLUMNS: Final = (
 )
 _AFTER: Final = (
     "(time, partition, offset) < "
-    "(fromUnixTimestamp64Milli({rejected_ms:Int64}, 'UTC'), {partition:UInt16}, {offset:UInt64})"
+    "(fromUnixTimestamp64Milli({rejected_ms:Int64}, 'UTC'), {partition:UInt32}, {offset:UInt64})"
 )
 
 
@@ -53,7 +53,7 @@ def rejection_statement(partition: int, offset: int) -> Statement:
     """The refused command at this place, with its record."""
     sql = (
         f"SELECT {_COLUMNS}, record FROM task_command_rejections FINAL "  # noqa: S608 - see Statement
-        "WHERE partition = {partition:UInt16} AND offset = {offset:UInt64}"
+        "WHERE partition = {partition:UInt32} AND offset = {offset:UInt64}"
     )
     return Statement(sql, {"partition": partition, "offset": offset})
 

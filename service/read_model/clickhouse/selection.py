@@ -90,6 +90,8 @@ class Selection:
         if self._started:
             wanted -= {Status.PENDING}
         self._wanted = tuple(status for status in Status if status in wanted)
+        self.of_none = not wanted
+        """What is wanted in one filter cannot be in another: such as one that is RUNNING and has ended."""
         self.of_all = len(wanted) == len(Status) and not self._in_id
 
     @property

@@ -30,6 +30,7 @@ from service.read_model.clickhouse.rejections import (
     rejections_statement,
     rejections_total_statement,
 )
+from service.read_model.clickhouse.selection import Selection
 from service.read_model.clickhouse.statements import (
     EVENT_COLUMNS,
     PAYLOAD_COLUMNS,
@@ -77,6 +78,8 @@ class ClickHouseStore:
 
     async def page(self, filters: Filters, limit: int, *, offset: int = 0, after: Place | None = None) -> Found:
         """See `ReadModel`."""
+        if Selection(filters).of_none:
+            return Found(0, [])
         kept_since = self._kept_since()
         (row,) = await self._rows(total_statement(filters, kept_since))
         total = int(row["total"])
