@@ -1,6 +1,7 @@
 """Poison: every record that is no valid command gets one rejection with its bytes, and its partition goes on."""
 
 from base64 import b64decode
+from collections.abc import AsyncIterator
 from hashlib import sha256
 from typing import Any
 
@@ -16,6 +17,7 @@ from service.contracts.topics import COMMANDS_TOPIC, MAX_COMMAND_BYTES, REJECTIO
 from service.handling.deciding import Refused
 from service.handling.handler import utc_now
 from service.handling.rejection_records import rejection_record
+from service.handling.timeouts import Timeouts
 from service.kafka.records import Record
 from service.projection.rows import rejection_row
 from tests.handling.world import HeaderPairs, Running, World, execution_id, header, id_owned_by
@@ -91,6 +93,13 @@ REPEATED = "five hundred trace headers"
 
 
 @pytest.fixture(scope="module")
+async def running(world: World) -> AsyncIterator[Running]:
+    """As patient as in production: some of these take seconds of CPU."""
+    async with world.handler(timeouts=Timeouts()) as running:
+        yield await running.all_open()
+
+
+@pytest.fixture(scope="module")
 async def places(world: World, running: Running) -> dict[str, tuple[int, int]]:
     """Where each poison was written, after all was handled; the last one asks for a reply."""
     places = {
@@ -110,7 +119,7 @@ async def places(world: World, running: Running) -> dict[str, tuple[int, int]]:
     places[REPEATED] = await world.write(b"{oops", ENVELOPE + traces, partition=PARTITION)
     asking: HeaderPairs = [("reply_to", REPLIES_TOPIC.encode()), ("correlation_id", b"re:last")]
     places[LAST] = await world.write(b"{oops", ENVELOPE + TRACE + asking, partition=PARTITION)
-    await world.settled()
+    await world.settled(120)
     assert running.owners[PARTITION].is_open
     return places
 
