@@ -97,8 +97,6 @@ class Projector:
                 records = await get_many(consumer, COMMIT_MS, MAX_ROWS)
                 batch = await asyncio.to_thread(make_batch, records, self._kafka)
                 await self._insert(batch)
-                if batch.newest:
-                    metrics.LAST_EVENT.set(batch.newest / 1000)
                 await self._commit(consumer, live, batch)
                 for partition, (_, error) in batch.unreadable.items():
                     live.discard(partition)
@@ -111,6 +109,8 @@ class Projector:
     async def _insert(self, batch: Batch) -> None:
         await _write(self._kafka.topic(EVENTS_TOPIC), batch.events, self._store.insert_events)
         await _write(self._kafka.topic(REJECTIONS_TOPIC), batch.rejections, self._store.insert_rejections)
+        if batch.newest:
+            metrics.LAST_EVENT.set(batch.newest / 1000)
 
     async def _commit(self, consumer: AIOKafkaConsumer, live: set[TopicPartition], batch: Batch) -> None:
         """Write how far the projection is. A blocked partition commits no more: its `asOf` grows old."""

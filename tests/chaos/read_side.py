@@ -37,7 +37,7 @@ def check_clickhouse(directory: Path, written: Written, verdict: Verdict) -> int
     """
     client = clickhouse_connect.get_client(interface="chdb", path=str(directory))
     try:
-        rows = [tuple(row) for row in client.query(_EVENTS).result_rows]
+        rows = [(*row[:3], _same(row[3]), *row[4:]) for row in client.query(_EVENTS).result_rows]
         _compare("event", rows, [_event_row(event) for event in written.all_events], verdict)
         found = client.query(_TRANSITIONS).result_rows
         transitions = [tuple(tuple(v) if isinstance(v, list) else v for v in row) for row in found]
@@ -70,9 +70,14 @@ def _event_row(event: Read) -> Row:
     if body.get("occurredAt") == (body.get("completedAt") or body.get("startedAt") or body["createdAt"]):
         elsewhere |= {"occurredAt"}
     kept = {name: value for name, value in body.items() if name not in elsewhere}
-    payload = json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
+    payload = _same(json.dumps(kept))
     key = (event.key or b"").decode()
     return key, body["sequence"], event.text("ce_type"), payload, event.partition, event.offset
+
+
+def _same(payload: str) -> str:
+    """Equal for equal JSON."""
+    return json.dumps(json.loads(payload), sort_keys=True)
 
 
 def _transition_row(event: Read) -> Row:
