@@ -63,7 +63,7 @@ CREATE TABLE IF NOT EXISTS task_execution_transitions (
 )
 ENGINE = ReplacingMergeTree
 PARTITION BY (status, toYYYYMM(at))
-ORDER BY (at, executionId)
+ORDER BY (at, executionId, status)
 SETTINGS non_replicated_deduplication_window = 1000,
     fsync_after_insert = 1, fsync_part_directory = 1,
     min_age_to_force_merge_seconds = 600, min_age_to_force_merge_on_partition_only = 1
