@@ -1,6 +1,6 @@
 """`taskexec get|list|stats|history`: queries, over HTTP."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -8,7 +8,7 @@ from service.cli.options import DEFAULT_URL, AsJson, Id, Url, examples
 from service.cli.output import write_json, write_note
 from service.cli.remote import STATS, Remote, path_of
 from service.cli.request_options import accepting, parameters_of
-from service.cli.show import show_execution, show_history, show_page, show_stats
+from service.cli.show import how_much, show_execution, show_history, show_page, show_stats
 from service.queries.requests import GetTaskExecutionStats, ListTaskExecutions
 
 Position = Annotated[
@@ -48,7 +48,7 @@ def list_(*, url: Url = DEFAULT_URL, as_json: AsJson = False, **given: object) -
         write_json(answer)
         return
     show_page(answer["items"])
-    write_note(f"{len(answer['items'])} of {answer['total']}{_more(answer)}")
+    write_note(how_much(answer))
 
 
 @accepting(GetTaskExecutionStats, without=("task_id",))
@@ -89,7 +89,3 @@ def register(app: typer.Typer) -> None:
         ("history", history, (f"taskexec history {id_}",)),
     ):
         app.command(name, rich_help_panel=group, epilog=examples(*lines))(function)
-
-
-def _more(page: dict[str, Any]) -> str:
-    return f"; the next page: --cursor {page['nextCursor']}" if "nextCursor" in page else ""

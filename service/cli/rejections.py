@@ -1,8 +1,7 @@
 """`taskexec rejections list|show`: commands that were refused, over HTTP."""
 
 from base64 import b64decode
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -10,6 +9,7 @@ from service.cli.options import DEFAULT_URL, AsJson, Url, examples
 from service.cli.output import write_json, write_note, write_record, write_table
 from service.cli.remote import REJECTIONS, Remote
 from service.cli.request_options import accepting, parameters_of
+from service.cli.show import how_much, position_of
 from service.queries.requests import ListTaskCommandRejections
 
 app = typer.Typer(help="Commands that were refused.", no_args_is_help=True)
@@ -31,7 +31,7 @@ def list_(*, url: Url = DEFAULT_URL, as_json: AsJson = False, **given: object) -
         ("POSITION", "REJECTED", "CODE", "COMMAND", "FROM", "EXECUTION", "WHY"),
         (
             (
-                _position(one),
+                position_of(one),
                 one["rejectedAt"],
                 one["problem"]["code"],
                 one.get("commandType"),
@@ -42,8 +42,7 @@ def list_(*, url: Url = DEFAULT_URL, as_json: AsJson = False, **given: object) -
             for one in answer["items"]
         ),
     )
-    more = f"; the next page: --cursor {answer['nextCursor']}" if "nextCursor" in answer else ""
-    write_note(f"{len(answer['items'])} of {answer['total']}{more}")
+    write_note(how_much(answer))
 
 
 def show(
@@ -59,7 +58,7 @@ def show(
         return
     problem, record = answer["problem"], answer.get("record", {})
     write_record({
-        "position": _position(answer),
+        "position": position_of(answer),
         "rejected": answer["rejectedAt"],
         "code": problem["code"],
         "why": problem["detail"],
@@ -72,10 +71,6 @@ def show(
         "key": _text(record.get("key")),
         "value": _text(record.get("value")) or _text(record.get("valueHead")),
     })  # fmt: skip
-
-
-def _position(rejection: Mapping[str, Any]) -> str:
-    return f"{rejection['position']['partition']}:{rejection['position']['offset']}"
 
 
 def _text(base64: str | None) -> str | None:

@@ -62,7 +62,7 @@ def show_history(history: Json) -> None:
                 event["time"],
                 event["type"],
                 event["status"],
-                f"{event['position']['partition']}:{event['position']['offset']}",
+                position_of(event),
                 _what(event["data"]),
             )
             for event in history["items"]
@@ -92,6 +92,17 @@ def show_stats(stats: Json, what: str) -> None:
 def _milliseconds(counts: Json, kind: str, level: str) -> str | None:
     times = counts.get(f"{kind}Time")
     return f"{times[level] / 1000:.1f} s" if times else None
+
+
+def position_of(record: Json) -> str:
+    """Its place, as the options and arguments of the command line take it."""
+    return f"{record['position']['partition']}:{record['position']['offset']}"
+
+
+def how_much(page: Json) -> str:
+    """How much of all is on the page, and how to go on."""
+    more = f"; the next page: --cursor {page['nextCursor']}" if "nextCursor" in page else ""
+    return f"{len(page['items'])} of {page['total']}{more}"
 
 
 def _what(event: Json) -> str | None:

@@ -127,6 +127,10 @@ _decoders: Final[dict[type[AnyEvent], msgspec.json.Decoder[AnyEvent]]] = {
 }
 
 
+CONSTANT: Final = frozenset({"taskId", "taskVersion", "createdBy", "createdAt", "tags"})
+"""The fields that are the same in every event of an execution."""
+
+
 def encode_event(event: Event) -> bytes:
     """The event as JSON; what is absent is left out, but nulls inside inputs and outputs are kept."""
     return _encoder.encode(event)

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from service.contracts.codec import MalformedJsonError, decode
 from service.contracts.envelope import CONTENT_TYPE, STRUCTURED
-from service.contracts.events import AnyEvent, read_event
+from service.contracts.events import CONSTANT, AnyEvent, read_event
 from service.contracts.problems import field_errors
 from service.contracts.rejections import REJECTION_TYPE, CommandRejected, OriginalRecord
 from service.contracts.timestamps import epoch_ms
@@ -28,7 +28,6 @@ from service.ports.projection_store import EventRow, RejectionRow
 
 _EVENT_NAME: Final = re.compile(r"TaskExecution[A-Z][A-Za-z]*")
 _LEFT_OUT: Final = frozenset({"executionId", "sequence", "schemaVersion", "commandId", "commandHash"})
-_CONSTANT: Final = frozenset({"taskId", "taskVersion", "createdBy", "createdAt", "tags"})
 _AS_READ: Final = frozenset({"occurredAt"})
 """Left out where it says no more than the times of the execution."""
 
@@ -80,7 +79,7 @@ def event_row(record: Record) -> EventRow:
 
 def _payload(event: AnyEvent, body: bytes) -> str:
     """The body less what is elsewhere, each field in the bytes that were published: what a later version adds, too."""
-    elsewhere = _LEFT_OUT if event.sequence == 1 else _LEFT_OUT | _CONSTANT
+    elsewhere = _LEFT_OUT if event.sequence == 1 else _LEFT_OUT | CONSTANT
     if event.occurred_at == (event.completed_at or event.started_at or event.created_at):
         elsewhere |= _AS_READ
     return _encoder.encode({name: raw for name, raw in _fields.decode(body).items() if name not in elsewhere}).decode()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from service.contracts.codec import decode
-from service.contracts.events import SCHEMA_VERSION
+from service.contracts.events import CONSTANT, SCHEMA_VERSION
 from service.contracts.executions import Metadata, TaskExecution
 from service.ports.read_model import ListedExecution, ReadModel, StoredEvent, StoredPayload
 
@@ -14,7 +14,6 @@ MAX_PAGE_BYTES: Final = 16 << 20
 """So much of payloads, as text, is in one page; the executions after that are listed without."""
 
 _FIRST: Final = 20
-_CONSTANT: Final = ("taskId", "taskVersion", "createdBy", "createdAt", "tags")
 _FIELDS: Final = [
     (name, field.alias or name) for name, field in TaskExecution.model_fields.items() if name not in {"id", "metadata"}
 ]
@@ -81,7 +80,7 @@ def bodies(events: Sequence[StoredEvent]) -> list[dict[str, Any]]:
     found = []
     for event in events:
         kept = decode(event.payload.encode())
-        constant = constant or {name: kept[name] for name in _CONSTANT}
+        constant = constant or {name: kept[name] for name in CONSTANT}
         body = {"schemaVersion": SCHEMA_VERSION, "executionId": event.execution_id, "sequence": event.sequence}
         body |= constant | kept
         # The newest of the times, where the event had said no more.

@@ -61,7 +61,7 @@ class Rows:
     @property
     def where(self) -> str:
         """As SQL."""
-        return " AND ".join([_in(self.statuses), *self.conditions])
+        return " AND ".join([among(self.statuses), *self.conditions])
 
 
 class Selection:
@@ -102,7 +102,7 @@ class Selection:
     @property
     def open_conditions(self) -> str:
         """What those must meet that have not ended, where a row has `startedAt`."""
-        return " AND ".join([_in(self.open), *self.always, *self._on("startedAt"), *self._in_id])
+        return " AND ".join([among(self.open), *self.always, *self._on("startedAt"), *self._in_id])
 
     @property
     def created(self) -> Rows:
@@ -140,7 +140,8 @@ class Selection:
         return [sql.replace("{{}}", column) for sql in self._started]
 
 
-def _in(statuses: Sequence[Status]) -> str:
+def among(statuses: Sequence[Status]) -> str:
+    """That a row is in one of these statuses, as SQL."""
     return "status IN (" + ", ".join(f"'{status}'" for status in statuses) + ")"
 
 

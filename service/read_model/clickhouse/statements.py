@@ -7,7 +7,7 @@ from typing import Any, Final
 from service.contracts.status import Status
 from service.ports.filters import CreationFilters, Filters
 from service.ports.read_model import Grouping, Place
-from service.read_model.clickhouse.selection import FINAL, Rows, Selection
+from service.read_model.clickhouse.selection import FINAL, Rows, Selection, among
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ COMPLETED: Final = "parseDateTime64BestEffortOrNull(JSONExtractString(payload, '
 
 _TRANSITIONS: Final = "task_execution_transitions FINAL"
 _CUT: Final = "fromUnixTimestamp64Milli({kept_since:Int64}, 'UTC')"
-ENDED: Final = "status IN (" + ", ".join(f"'{status}'" for status in FINAL) + ")"
+ENDED: Final = among(FINAL)
 _KEYS: Final = {
     None: "0",
     Grouping.TASK_ID: "taskId",
