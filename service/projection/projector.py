@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from functools import partial
 from typing import Final
 
 import stamina
@@ -19,7 +20,8 @@ from service.ports.positions import PartitionPosition
 from service.ports.projection_store import ProjectionStore
 from service.projection import metrics
 from service.projection.batch import TOPICS, Batch, Insert, Row, make_batch
-from service.projection.reading import begin, check_topics, started_consumer
+from service.projection.reading import begin, check_topics, reached, started_consumer
+from service.projection.writing import writing
 
 log = structlog.get_logger(__name__)
 
@@ -93,18 +95,33 @@ class Projector:
             self._report(live)
             for partition in live:
                 metrics.BLOCKED.labels(*partition).set(0)
-            while True:
-                records = await get_many(consumer, COMMIT_MS, MAX_ROWS)
-                batch = await asyncio.to_thread(make_batch, records, self._kafka)
-                await self._insert(batch)
-                await self._commit(consumer, live, batch)
-                for partition, (_, error) in batch.unreadable.items():
-                    live.discard(partition)
-                    consumer.pause(partition)
-                    metrics.BLOCKED.labels(*partition).set(1)
-                    log.error("partition_blocked", flaw=str(error), advice="upgrade to a version that can read it.")
-                if 0 < sum(map(len, records.values())) < _FEW_ROWS:
-                    await asyncio.sleep(LINGER_SECONDS)
+            async with writing() as writes:
+                while True:
+                    began = time.monotonic()
+                    records = await get_many(consumer, COMMIT_MS, MAX_ROWS)
+                    batch = await asyncio.to_thread(make_batch, records, self._kafka)
+                    positions = await reached(consumer, self._kafka, live, batch)
+                    self._leave(consumer, live, batch)
+                    await writes.begin(partial(self._write, batch, positions, frozenset(live)))
+                    if 0 < sum(map(len, records.values())) < _FEW_ROWS:
+                        await writes.end()
+                        await asyncio.sleep(LINGER_SECONDS - (time.monotonic() - began))
+
+    @staticmethod
+    def _leave(consumer: AIOKafkaConsumer, live: set[TopicPartition], batch: Batch) -> None:
+        """A blocked partition is read no more, nor committed: its `asOf` grows old."""
+        for partition, (_, error) in batch.unreadable.items():
+            live.discard(partition)
+            consumer.pause(partition)
+            metrics.BLOCKED.labels(*partition).set(1)
+            log.error("partition_blocked", flaw=str(error), advice="upgrade to a version that can read it.")
+
+    async def _write(
+        self, batch: Batch, positions: Sequence[PartitionPosition], live: Collection[TopicPartition]
+    ) -> None:
+        await self._insert(batch)
+        await self._commit(positions)
+        self._report(live, sum(position.lag for position in positions))
 
     async def _insert(self, batch: Batch) -> None:
         await _write(self._kafka.topic(EVENTS_TOPIC), batch.events, self._store.insert_events)
@@ -112,20 +129,7 @@ class Projector:
         if batch.newest:
             metrics.LAST_EVENT.set(batch.newest / 1000)
 
-    async def _commit(self, consumer: AIOKafkaConsumer, live: set[TopicPartition], batch: Batch) -> None:
-        """Write how far the projection is. A blocked partition commits no more: its `asOf` grows old."""
-        positions: list[PartitionPosition] = []
-        for partition in live:
-            fetched_at = consumer.last_poll_timestamp(partition)
-            if fetched_at is None:
-                continue
-            next_offset = await consumer.position(partition)
-            if partition in batch.unreadable:
-                next_offset = batch.unreadable[partition][0]
-            end = max(next_offset, consumer.last_stable_offset(partition))
-            topic = self._kafka.our_name(partition.topic)
-            position = PartitionPosition(topic, partition.partition, next_offset - 1, end_offset=end, as_of=fetched_at)
-            positions.append(position)
+    async def _commit(self, positions: Sequence[PartitionPosition]) -> None:
         await self._store.write_positions(positions)
         for position in positions:
             partition = self._kafka.partition(position.topic, position.partition)
@@ -133,7 +137,6 @@ class Projector:
             metrics.LAG.labels(*partition).set(position.lag)
         metrics.LAST_COMMIT.set_to_current_time()
         self._committed = time.monotonic()
-        self._report(live - batch.unreadable.keys(), sum(position.lag for position in positions))
 
     def _report(self, live: Collection[TopicPartition], lag: int | None = None) -> None:
         detail = f"{len(live)} of {len(self._partitions)} partitions open"

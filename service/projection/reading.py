@@ -1,6 +1,6 @@
 """Opens the projector's consumer exactly where ClickHouse stands; reports where Kafka no longer goes back that far."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -12,14 +12,15 @@ from service.kafka.connection import Kafka
 from service.kafka.internals.fetching import bound_fetching
 from service.kafka.internals.topic_ids import cluster_ids
 from service.ports.errors import ForeignStoreError
+from service.ports.positions import PartitionPosition
 from service.ports.projection_store import ProjectionStore
 from service.projection import metrics
-from service.projection.batch import TOPICS
+from service.projection.batch import TOPICS, Batch
 
 log = structlog.get_logger(__name__)
 
-_FETCH_WAIT_MS: Final = 500
-"""An idle partition is heard of this often: what `asOf` is made of."""
+_FETCH_WAIT_MS: Final = 100
+"""An idle partition is heard of this often: what `asOf` is made of. A request for idle ones holds up the others."""
 
 
 @asynccontextmanager
@@ -107,3 +108,23 @@ def _first(partition: TopicPartition, wanted: int, start: int, end: int) -> int:
             advice="deleted before they were projected; answers lack them. Check the topic's retention.",
         )
     return max(wanted, start)
+
+
+async def reached(
+    consumer: AIOKafkaConsumer, kafka: Kafka, live: Collection[TopicPartition], batch: Batch
+) -> list[PartitionPosition]:
+    """How far the projection will be with this batch, which was just fetched; of partitions that were heard of."""
+    positions: list[PartitionPosition] = []
+    for partition in live:
+        fetched_at = consumer.last_poll_timestamp(partition)
+        if fetched_at is None:
+            continue
+        next_offset = await consumer.position(partition)
+        if partition in batch.unreadable:
+            next_offset = batch.unreadable[partition][0]
+        end = max(next_offset, consumer.last_stable_offset(partition))
+        topic = kafka.our_name(partition.topic)
+        positions.append(
+            PartitionPosition(topic, partition.partition, next_offset - 1, end_offset=end, as_of=fetched_at)
+        )
+    return positions

@@ -155,6 +155,12 @@ COMMENT '{version}';
 ALTER TABLE task_command_rejections ADD COLUMN IF NOT EXISTS record String CODEC(ZSTD(1))
     COMMENT 'the refused record with its bytes in base64, a JSON object; empty before schema 3';
 
+-- A small part is one file instead of thirteen.
+ALTER TABLE task_execution_events MODIFY SETTING min_bytes_for_full_part_storage = 10485760;
+ALTER TABLE task_execution_transitions MODIFY SETTING min_bytes_for_full_part_storage = 10485760;
+ALTER TABLE task_executions_open MODIFY SETTING min_bytes_for_full_part_storage = 10485760;
+ALTER TABLE projector_position MODIFY SETTING min_bytes_for_full_part_storage = 10485760;
+
 -- Else the engine starts a hundred threads to remove a hundred merged parts, and keeps them, with three files each.
 ALTER TABLE task_execution_events MODIFY SETTING concurrent_part_removal_threshold = 1000000;
 ALTER TABLE task_execution_transitions MODIFY SETTING concurrent_part_removal_threshold = 1000000;
