@@ -70,7 +70,7 @@ async def _measured(working: Path, executions: int, rate: int, seconds: int) -> 
         queries = TaskExecutionQueries(store, _PARTITIONS)
         async with AIOKafkaProducer(**kafka.options(), linger_ms=5, max_batch_size=1 << 17) as producer:
             for first in range(0, executions, _BATCH // 3):
-                lives = [event for n in range(first, min(first + _BATCH // 3, executions)) for event in _life()]
+                lives = [event for n in range(first, min(first + _BATCH // 3, executions)) for event in life()]
                 await asyncio.gather(*[await _send(producer, event) for event in lives])
             projecting = asyncio.create_task(Projector(store, kafka, _PARTITIONS).run())
             try:
@@ -89,7 +89,8 @@ async def _measured(working: Path, executions: int, rate: int, seconds: int) -> 
     }
 
 
-def _life(created_by: str = "scheduler") -> list[Event]:
+def life(created_by: str = "scheduler") -> list[Event]:
+    """The events of an execution that succeeds."""
     now = Timestamp.of(Timestamp.now(UTC))
     known: dict[str, Any] = {
         "execution_id": str(uuid7()), "task_id": "bench:resize-image", "task_version": "1.0.0",
@@ -142,7 +143,7 @@ async def _steady(driver: Driver, producer: AIOKafkaProducer, rate: int, seconds
         while sent < passed * rate:
             probe = probes < passed * _PROBES_PER_SECOND
             probes += probe
-            events = _life("probe" if probe else "scheduler")
+            events = life("probe" if probe else "scheduler")
             sent += len(events)
             for number, event in enumerate(events):
                 future = await _send(producer, event)

@@ -37,6 +37,7 @@ from service.settings import Settings
 
 if TYPE_CHECKING:
     from service.kafka.connection import Kafka
+    from service.projection.rebuild import Rebuilder
     from service.queries.executions import TaskExecutionQueries
     from service.read_model.clickhouse.store import ClickHouseStore
 
@@ -144,22 +145,68 @@ async def running_embedded(directory: Path, settings: Settings, kafka_port: int)
     Raises:
         EmbeddedError: the directory, Java, Maven or the port cannot be used.
     """
+    async with (
+        _embedded_parts(directory, settings, kafka_port) as (embedded, alive),
+        running_service(embedded, tuple(Role), alive) as running,
+    ):
+        yield running
+
+
+@asynccontextmanager
+async def _embedded_parts(
+    directory: Path, settings: Settings, kafka_port: int
+) -> AsyncIterator[tuple[Settings, Task[None]]]:
+    """Where those parts are, and a task that ends with the broker."""
     from service.embedded.broker import EmbeddedBroker  # noqa: PLC0415 - only what runs one pays for it
     from service.embedded.data_dir import data_directory  # noqa: PLC0415 - the same
 
+    with data_directory(directory) as data:
+        async with EmbeddedBroker(data, port=kafka_port) as broker, running_task(broker.wait(), "broker") as alive:
+            parts = {
+                "kafka_bootstrap_servers": broker.bootstrap_servers,
+                "kafka_security_protocol": "PLAINTEXT",
+                "clickhouse_dsn": f"chdb://{quote(str(data / 'clickhouse'))}",
+                "partitions": EMBEDDED_PARTITIONS,
+                "state_dir": data / "state",
+            }
+            yield settings.model_copy(update=parts), alive
+
+
+@asynccontextmanager
+async def opened_rebuilder(settings: Settings, directory: Path | None) -> AsyncIterator["Rebuilder"]:
+    """What makes the read model anew, or verifies it: that of an installation, or of `up` in this directory.
+
+    The projector of an installation may run meanwhile. `up` must not; its projector runs here.
+
+    Raises:
+        ConnectionError: Kafka or ClickHouse cannot be reached.
+        StoreSetupError: there are no tables, or they are older ones.
+        EmbeddedError: the directory is in use, or see `running_embedded`.
+    """
     async with AsyncExitStack() as stack:
-        data = stack.enter_context(data_directory(directory))
-        broker = await stack.enter_async_context(EmbeddedBroker(data, port=kafka_port))
-        parts = {
-            "kafka_bootstrap_servers": broker.bootstrap_servers,
-            "kafka_security_protocol": "PLAINTEXT",
-            "clickhouse_dsn": f"chdb://{quote(str(data / 'clickhouse'))}",
-            "partitions": EMBEDDED_PARTITIONS,
-            "state_dir": data / "state",
-        }
-        alive = await stack.enter_async_context(running_task(broker.wait(), "broker"))
-        service = running_service(settings.model_copy(update=parts), tuple(Role), alive)
-        yield await stack.enter_async_context(service)
+        if directory is not None:
+            settings, alive = await stack.enter_async_context(_embedded_parts(directory, settings, 0))
+            await stack.enter_async_context(running_service(settings, {Role.PROJECTOR}, alive))
+        yield await stack.enter_async_context(_rebuilder(settings))
+
+
+@asynccontextmanager
+async def _rebuilder(settings: Settings) -> AsyncIterator["Rebuilder"]:
+    from service.projection.rebuild import Rebuilder  # noqa: PLC0415 - only what runs it pays for it
+    from service.read_model.clickhouse.connecting import connect  # noqa: PLC0415 - the same
+    from service.read_model.clickhouse.schema import create_schema  # noqa: PLC0415 - the same
+    from service.read_model.clickhouse.second import SecondTables  # noqa: PLC0415 - the same
+    from service.read_model.clickhouse.store import ClickHouseStore  # noqa: PLC0415 - the same
+
+    bound_fetching()
+    partitions = await ensure_topics(settings.kafka, settings.partitions, settings.replication_factor)
+    driver = connect(settings.clickhouse_dsn)
+    try:
+        await create_schema(driver, migrating=False)
+        live = ClickHouseStore(driver, settings.retention)
+        yield Rebuilder(live, SecondTables(driver), settings.kafka, partitions, settings.retention)
+    finally:
+        await driver.close()
 
 
 async def run_handlers(settings: Settings, count: int, started: Callable[[str], None]) -> None:

@@ -30,20 +30,21 @@ ALL = [TopicPartition(topic, number) for topic in (EVENTS_TOPIC, REJECTIONS_TOPI
 
 @dataclass
 class Stage:
-    """`published` has the offsets of all committed events, by partition."""
+    """`published` has the offsets of all committed events, by partition; `kafka` says in which topics."""
 
     bootstrap_servers: str
     driver: Driver
     store: ClickHouseStore
     producer: AIOKafkaProducer
+    kafka: Kafka
     published: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
 
     @classmethod
     @asynccontextmanager
-    async def prepared(cls, bootstrap_servers: str, driver: Driver) -> AsyncIterator["Stage"]:
+    async def prepared(cls, bootstrap_servers: str, driver: Driver, prefix: str = "") -> AsyncIterator["Stage"]:
         producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers, transactional_id="tests", linger_ms=5)
         await producer.start()
-        stage = cls(bootstrap_servers, driver, ClickHouseStore(driver), producer)
+        stage = cls(bootstrap_servers, driver, ClickHouseStore(driver), producer, Kafka(bootstrap_servers, prefix))
         await stage.forget()
         try:
             yield stage
@@ -62,7 +63,7 @@ class Stage:
         await self.producer.begin_transaction()
         sent = [
             await self.producer.send(
-                EVENTS_TOPIC, body(event), event.execution_id.encode(), headers=headers(event),
+                self.kafka.topic(EVENTS_TOPIC), body(event), event.execution_id.encode(), headers=headers(event),
                 partition=partition_of(event.execution_id.encode(), PARTITIONS),
             )
             for event in events
@@ -78,7 +79,7 @@ class Stage:
     async def publish_raw(self, topic: str, value: bytes, sent: Headers, partition: int) -> int:
         """Write any record; returns its offset."""
         async with self.producer.transaction():
-            place = await self.producer.send_and_wait(topic, value, headers=sent, partition=partition)
+            place = await self.producer.send_and_wait(self.kafka.topic(topic), value, headers=sent, partition=partition)
         return int(place.offset)
 
     async def ends(self) -> Mapping[TopicPartition, int]:
@@ -86,7 +87,10 @@ class Stage:
         consumer = AIOKafkaConsumer(bootstrap_servers=self.bootstrap_servers, isolation_level="read_committed")
         await consumer.start()
         try:
-            return dict(await consumer.end_offsets(ALL))
+            found = await consumer.end_offsets([self.kafka.partition(*place) for place in ALL])
+            return {
+                TopicPartition(self.kafka.our_name(place.topic), place.partition): end for place, end in found.items()
+            }
         finally:
             await consumer.stop()
 
@@ -100,7 +104,7 @@ class Stage:
     @asynccontextmanager
     async def projecting(self, store: ProjectionStore | None = None) -> AsyncIterator[asyncio.Task[None]]:
         """A projector runs; it must not end by itself."""
-        projector = Projector(store or self.store, Kafka(self.bootstrap_servers), PARTITIONS)
+        projector = Projector(store or self.store, self.kafka, PARTITIONS)
         task = asyncio.create_task(projector.run())
         try:
             yield task

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from typing import Any, Final, NamedTuple, TypeVar
 
 from clickhouse_connect.driver.client import Client
@@ -49,18 +50,27 @@ class Driver:
 
     def __init__(self, connect: Callable[[], Client]) -> None:
         self._connect = connect
+        self._rewrite: Callable[[str], str] = str
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="clickhouse-read")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="clickhouse-write")
         self._deleter = ThreadPoolExecutor(1, thread_name_prefix="clickhouse-delete")
         self._local = threading.local()
         self._clients: list[Client] = []
 
+    def rewriting(self, rewrite: Callable[[str], str]) -> "Driver":
+        """The same driver, which rewrites each statement, and the table's name of an insert; close the first only."""
+        other = copy(self)
+        other._rewrite = rewrite  # noqa: SLF001 - ours
+        return other
+
     async def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
         """The rows of a SELECT, by column name; values from outside come in as `{name:Type}` parameters only."""
 
         def run(client: Client) -> list[Row]:
             bound = dict(parameters or {})
-            return list(client.query(sql, parameters=bound, settings=dict(_QUERY_SETTINGS)).named_results())
+            return list(
+                client.query(self._rewrite(sql), parameters=bound, settings=dict(_QUERY_SETTINGS)).named_results()
+            )
 
         return await self._run(self._readers, run)
 
@@ -74,7 +84,7 @@ class Driver:
 
         def run(client: Client) -> None:
             client.insert(
-                table,
+                self._rewrite(table),
                 list(zip(*rows, strict=True)),
                 column_names=list(columns),
                 column_oriented=True,
@@ -83,13 +93,18 @@ class Driver:
 
         await self._run(self._writer, run)
 
-    async def command(self, sql: str) -> None:
+    async def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
         """Run a statement that returns nothing, such as DDL."""
-        await self._run(self._writer, lambda client: client.command(sql))
+        given = dict(parameters or {})
+        await self._run(self._writer, lambda client: client.command(self._rewrite(sql), parameters=given))
 
-    async def delete(self, sql: str) -> None:
+    async def delete(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
         """Run a DELETE; returns when the rows are gone. After an error they may still go."""
-        await self._run(self._deleter, lambda client: client.command(sql, settings={"lightweight_deletes_sync": 2}))
+        settings = {"lightweight_deletes_sync": 2}
+        given = dict(parameters or {})
+        await self._run(
+            self._deleter, lambda client: client.command(self._rewrite(sql), parameters=given, settings=settings)
+        )
 
     async def close(self) -> None:
         """Wait for what runs, then close everything."""

@@ -3,10 +3,14 @@
 from importlib.resources import files
 from typing import Final
 
+import structlog
+
 from service.ports.errors import StoreSetupError
 from service.read_model.clickhouse.driver import Driver
 from service.read_model.clickhouse.migrations import UPGRADABLE, migrate, needs_migration, table_comments
 from service.read_model.clickhouse.selection import LABELS
+
+log = structlog.get_logger(__name__)
 
 SCHEMA_VERSION: Final = "task-execution schema 3"
 """The comment on every table; to be raised with every change in schema.sql that tables or versions of before don't fit.
@@ -41,7 +45,12 @@ async def create_schema(driver: Driver, *, migrating: bool) -> None:
     """
     comments = await table_comments(driver)
     _refuse_foreign(comments)
-    statements = _statements()
+    if migrating and "task_execution_events_live" in comments:
+        advice = (
+            "unless `taskexec projection rebuild` or `verify` runs now, it was killed: run it again, it removes them."
+        )
+        log.warning("second_tables_found", tables="*_new, *_live", advice=advice)
+    statements = table_statements()
     if needs_migration(comments):
         if not migrating:
             raise StoreSetupError(
@@ -53,7 +62,8 @@ async def create_schema(driver: Driver, *, migrating: bool) -> None:
         await driver.command(statement)
 
 
-def _statements() -> list[str]:
+def table_statements() -> list[str]:
+    """What makes the tables and the views that fill them, in order."""
     script = (files("service.read_model.clickhouse") / "schema.sql").read_text(encoding="utf-8")
     return [
         statement
