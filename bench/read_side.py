@@ -19,6 +19,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from bench.read_peers import naive_asks, postgres_milliseconds
 from bench.stored_runs import StoredRuns
 from service.queries.executions import TaskExecutionQueries
 from service.queries.requests import ListTaskExecutions, check
@@ -42,21 +43,22 @@ def main(
     as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each query.")] = False,
     directory: Annotated[Path | None, typer.Option(help="Where to work; a temporary directory if not given.")] = None,
     only: Annotated[str, typer.Option(help="Only queries whose name has this in it.")] = "",
+    peers: Annotated[bool, typer.Option(help="Beside one table read with FINAL, and PostgreSQL 15.")] = False,
 ) -> None:
     """Measure every query."""
     with tempfile.TemporaryDirectory(dir=directory) as working:
-        rows = asyncio.run(_measured(Path(working), executions, only))
+        rows = asyncio.run(_measured(Path(working), executions, only, peers=peers))
     if as_json:
         for row in rows:
             print(json.dumps(row))
         return
-    table = Table(*rows[0], title=f"{executions:,} executions; milliseconds, median of {_ROUNDS}")
+    table = Table(*max(rows, key=len), title=f"{executions:,} executions; milliseconds, median of {_ROUNDS}")
     for row in rows:
         table.add_row(*map(str, row.values()))
     Console().print(table)
 
 
-async def _measured(working: Path, executions: int, only: str) -> list[dict[str, Any]]:
+async def _measured(working: Path, executions: int, only: str, *, peers: bool) -> list[dict[str, Any]]:
     driver = connect(f"chdb://{working}/clickhouse", memory_bytes=8 << 30)
     try:
         await create_schema(driver, migrating=True)
@@ -69,6 +71,10 @@ async def _measured(working: Path, executions: int, only: str) -> list[dict[str,
         size = await _size(driver, executions)
         asks = {name: ask for name, ask in (await _asks(store, executions)).items() if only in name}
         merged = {name: await _cost(ask) for name, ask in asks.items()}
+        naive, postgres = {}, {}
+        if peers:
+            naive = {name: await _cost(ask) for name, ask in (await naive_asks(driver)).items() if name in asks}
+            postgres = await postgres_milliseconds(driver, working)
         live = {name: await _cost(ask, lambda: runs.more(_LIVE)) for name, ask in asks.items()}
         for table in _TABLES:
             await driver.command(f"SYSTEM STOP MERGES {table}")
@@ -81,6 +87,8 @@ async def _measured(working: Path, executions: int, only: str) -> list[dict[str,
     return [
         {"query": name}
         | {f"{state}_{what}_ms": cost[name][what] for state, cost in states.items() for what in ("cpu", "wall")}
+        | {f"naive_{what}_ms": naive[name][what] for what in ("cpu", "wall") if name in naive}
+        | ({"postgres_wall_ms": postgres[name]} if name in postgres else {})
         for name in asks
     ] + [size]
 
