@@ -28,8 +28,14 @@ from service.ports.projection_store import EventRow, RejectionRow
 
 _EVENT_NAME: Final = re.compile(r"TaskExecution[A-Z][A-Za-z]*")
 _LEFT_OUT: Final = frozenset({"executionId", "sequence", "schemaVersion", "commandId", "commandHash"})
-_AS_READ: Final = frozenset({"occurredAt"})
-"""Left out where it says no more than the times of the execution."""
+_ELSEWHERE: Final = {
+    (first, derivable): _LEFT_OUT
+    | (frozenset() if first else CONSTANT)
+    | ({"occurredAt"} if derivable else frozenset())
+    for first in (True, False)
+    for derivable in (True, False)
+}
+"""By whether it is the first event, and whether `occurredAt` says no more than the times of the execution."""
 
 _fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _encoder: Final = msgspec.json.Encoder()
@@ -79,9 +85,8 @@ def event_row(record: Record) -> EventRow:
 
 def _payload(event: AnyEvent, body: bytes) -> str:
     """The body less what is elsewhere, each field in the bytes that were published: what a later version adds, too."""
-    elsewhere = _LEFT_OUT if event.sequence == 1 else _LEFT_OUT | CONSTANT
-    if event.occurred_at == (event.completed_at or event.started_at or event.created_at):
-        elsewhere |= _AS_READ
+    derivable = event.occurred_at == (event.completed_at or event.started_at or event.created_at)
+    elsewhere = _ELSEWHERE[event.sequence == 1, derivable]
     return _encoder.encode({name: raw for name, raw in _fields.decode(body).items() if name not in elsewhere}).decode()
 
 
