@@ -106,6 +106,7 @@ async def _asks(store: ClickHouseStore, executions: int) -> dict[str, Ask]:
     return {
         "get": lambda: queries.get(some),
         "page: none": page(),
+        "page: none, counts": page(counts=True),
         "page: hot task": page(task_id="acme:hot"),
         "page: FAILURE": page(status=["FAILURE"]),
         "page: RUNNING": page(status=["RUNNING"]),

@@ -1,6 +1,6 @@
 """`taskexec get|list|stats|history`: queries, over HTTP."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -9,7 +9,16 @@ from service.cli.output import write_json, write_note
 from service.cli.remote import STATS, Remote, path_of
 from service.cli.request_options import accepting, parameters_of
 from service.cli.show import how_much, show_execution, show_history, show_page, show_stats
+from service.ports.read_model import Grouping
 from service.queries.requests import GetTaskExecutionStats, ListTaskExecutions
+
+_HEADS: Final[dict[object, str]] = {
+    Grouping.TASK_VERSION: "version",
+    Grouping.CREATED_BY: "created by",
+    Grouping.HOUR: "hour",
+    Grouping.DAY: "day",
+}
+"""How the groups are headed; all others are tasks."""
 
 Position = Annotated[
     str | None,
@@ -67,7 +76,7 @@ def stats(
     if as_json:
         write_json(answer)
     else:
-        show_stats(answer, task_id or "all")
+        show_stats(answer, task_id or "all", _HEADS.get(asked.get("groupBy"), "task"))
 
 
 def register(app: typer.Typer) -> None:

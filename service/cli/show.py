@@ -70,13 +70,13 @@ def show_history(history: Json) -> None:
     )
 
 
-def show_stats(stats: Json, what: str) -> None:
+def show_stats(stats: Json, what: str, grouping: str) -> None:
     """Counts, a line for each group and one for all; with the times, where they were asked for."""
     rows = [(group["key"], group) for group in stats.get("groups", ())] + [(what, stats)]
     timed = any("runTime" in each or "queueTime" in each for _, each in rows)
     names = [f"{kind}_{level}" for kind in ("queue", "run") for level in ("p50", "p95")] if timed else []
     write_table(
-        [name.upper() for name in ("task", *_COUNTS, "rate", *names)],
+        [name.upper() for name in (grouping, *_COUNTS, "rate", *names)],
         (
             (
                 key,
@@ -102,7 +102,8 @@ def position_of(record: Json) -> str:
 def how_much(page: Json) -> str:
     """How much of all is on the page, and how to go on."""
     more = f"; the next page: --cursor {page['nextCursor']}" if "nextCursor" in page else ""
-    return f"{len(page['items'])} of {page['total']}{more}"
+    counts = ", ".join(f"{status} {page['counts'][status.lower()]}" for status in Status) if "counts" in page else ""
+    return f"{len(page['items'])} of {page['total']}{counts and f' ({counts})'}{more}"
 
 
 def _what(event: Json) -> str | None:

@@ -59,10 +59,14 @@ class ListedExecution(NamedTuple):
 
 
 class Found(NamedTuple):
-    """How many executions fit, exactly, and those of the page; as the store was before the page was read, or later."""
+    """How many executions fit, exactly, and those of the page; as the store was before the page was read, or later.
+
+    `counts`, if asked for, are of all that fit the filters but for their status; `total` is their sum over the wanted.
+    """
 
     total: int
     listed: Sequence[ListedExecution]
+    counts: Counts | None = None
 
 
 class StoredPayload(NamedTuple):
@@ -129,7 +133,9 @@ class ReadModel(Protocol):
         """All events of this execution, in order; of an unknown one, none."""
         ...
 
-    async def page(self, filters: Filters, limit: int, *, offset: int = 0, after: Place | None = None) -> Found:
+    async def page(
+        self, filters: Filters, limit: int, *, offset: int = 0, after: Place | None = None, counting: bool = False
+    ) -> Found:
         """The first `limit` executions that fit, newest first: after this place, and after so many (`offset`).
 
         Of those that have not ended, some may have gone on meanwhile: the events say what an execution is.

@@ -24,6 +24,17 @@ class TaskExecutionAnswer(TaskExecution):
     lag: int | None = None
 
 
+class CountsByStatus(Contract):
+    """How many executions are in each status."""
+
+    pending: int
+    running: int
+    success: int
+    failure: int
+    stopped: int
+    skipped: int
+
+
 class TaskExecutionPage(Contract):
     """A page of whole executions, newest first. `nextCursor` is there if more follow; `pageNumber` unless by cursor.
 
@@ -32,6 +43,11 @@ class TaskExecutionPage(Contract):
 
     items: tuple[TaskExecution, ...]
     total: int = Field(description="All executions that fit the filters, exactly.")
+    counts: CountsByStatus | None = Field(
+        default=None,
+        description="How many fit all filters but `status`, by status: what asking for another one would give. "
+        "Those of the wanted statuses add up to `total`. There if `counts` was asked for.",
+    )
     page_number: int | None = None
     page_size: int
     next_cursor: str | None = None
@@ -67,16 +83,10 @@ class Percentiles(Contract):
     p99: int
 
 
-class StatusCounts(Contract):
+class StatusCounts(CountsByStatus):
     """How many executions are in which status; the six add up to `total`."""
 
     total: int
-    pending: int
-    running: int
-    success: int
-    failure: int
-    stopped: int
-    skipped: int
     success_rate: float | None = Field(
         default=None, description="SUCCESS among those that ended in SUCCESS or FAILURE; absent if none did."
     )

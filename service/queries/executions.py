@@ -9,14 +9,13 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
-from service.contracts.executions import TaskExecution
-from service.contracts.problems import Code, FieldError, reject
+from service.contracts.problems import Code, reject
 from service.contracts.replies import Position
-from service.contracts.timestamps import Timestamp, epoch_ms
+from service.contracts.timestamps import Timestamp
 from service.ports.errors import UnavailableError
-from service.ports.filters import CreationFilters, Filters
+from service.ports.filters import CreationFilters
 from service.ports.log_ends import LogEnds
-from service.ports.read_model import Grouping, Place, ReadModel, StoredEvent, StoredPayload
+from service.ports.read_model import Grouping, ReadModel, StoredEvent, StoredPayload
 from service.queries.answers import (
     RecordedEvent,
     TaskCommandRejection,
@@ -27,7 +26,8 @@ from service.queries.answers import (
     TaskExecutionStats,
 )
 from service.queries.freshness import Freshness, Progress
-from service.queries.payloads import bodies, fold, has_begun, whole
+from service.queries.pages import check_page, execution_page
+from service.queries.payloads import bodies, fold, has_begun
 from service.queries.projection import ProjectionStatus, projection_status
 from service.queries.rejections import one_rejection, rejection_page
 from service.queries.requests import (
@@ -37,8 +37,6 @@ from service.queries.requests import (
     ListTaskCommandRejections,
     ListTaskExecutions,
     check,
-    read_cursor,
-    write_cursor,
 )
 from service.queries.statistics import stats_of, status_counts
 
@@ -93,29 +91,11 @@ class TaskExecutionQueries:
         return TaskExecutionHistory(execution_id=request.execution_id, items=items, **asdict(fresh))
 
     async def list(self, request: ListTaskExecutions) -> TaskExecutionPage:
-        """Newest first by (createdAt, executionId); filters combine (spec, ListTaskExecutions).
-
-        An item fits the filters as it is shown: what has gone on since it was found is left out.
-        """
-        if request.cursor is not None and request.page_number != 1:
-            error = FieldError(pointer="#/pageNumber", detail="not allowed beside cursor, which says where to go on")
-            raise reject(Code.INVALID_REQUEST, "Give either pageNumber or cursor.", (error,))
+        """A page; filters combine (spec, ListTaskExecutions). See `execution_page`."""
+        check_page(request)
         fresh = await self._fresh(request.min_position)
-        after = None if request.cursor is None else read_cursor(request.cursor)
-        offset = 0 if request.cursor is not None else (request.page_number - 1) * request.page_size
         with self._refusing_outages():
-            total, items, more = await self._page(request, offset, after)
-        if request.cursor is None and (items or not offset):
-            # Both are exact, of moments that follow each other: what is on the page is there.
-            total = max(total, offset + len(items) + more) if more else offset + len(items)
-        return TaskExecutionPage(
-            items=items,
-            total=max(total, len(items)),
-            page_number=request.page_number if request.cursor is None else None,
-            page_size=request.page_size,
-            next_cursor=write_cursor(_place(items[-1])) if more else None,
-            **asdict(fresh),
-        )
+            return await execution_page(self._read_model, request, fresh)
 
     async def stats(
         self,
@@ -192,32 +172,6 @@ class TaskExecutionQueries:
             )
         return events, fresh
 
-    async def _page(
-        self, request: ListTaskExecutions, offset: int, after: Place | None
-    ) -> tuple[int, tuple[TaskExecution, ...], bool]:
-        """How many there are, those of the page, and whether there are more."""
-        wanted = request.page_size + 1
-        found = await self._read_model.page(request, wanted, offset=offset, after=after)
-        total, listed = found
-        items: list[TaskExecution] = []
-        while True:
-            full = len(listed) == wanted
-            shown = listed[: request.page_size - len(items)]
-            items += [item for item in await whole(shown, self._read_model) if _fits(item, request)]
-            if len(items) == request.page_size or not full:
-                return total, tuple(items), len(listed) > len(shown)
-            wanted = request.page_size - len(items) + 1
-            _, listed = await self._read_model.page(request, wanted, after=shown[-1].place)
-
     async def _fresh(self, min_position: str | None) -> Freshness:
         with self._refusing_outages():
             return await self._progress.freshness(min_position)
-
-
-def _fits(item: TaskExecution, filters: Filters) -> bool:
-    """Whether it is still in a wanted status: where none has ended, one can have gone on."""
-    return not filters.status or item.status in filters.status
-
-
-def _place(item: TaskExecution) -> Place:
-    return Place(epoch_ms(item.metadata.created_at), item.id)

@@ -53,6 +53,9 @@ class ListTaskExecutions(Filters, Fresh):
         default=None,
         description="The `nextCursor` of the page before: goes on from there, equally fast however deep.",
     )
+    counts: bool = Field(
+        default=False, description="With how many fit in each status, whichever `status` is wanted: the others' too."
+    )
 
 
 class ListTaskCommandRejections(RejectionFilters):

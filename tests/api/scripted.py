@@ -41,6 +41,7 @@ FAILURE = PENDING | {
     "startedAt": "2026-03-02T04:00:01.000Z",
     "completedAt": "2026-03-02T04:00:03.500Z",
 }
+COUNTS = {"pending": 1, "running": 2, "success": 3, "failure": 4, "stopped": 5, "skipped": 6}
 FRESH: dict[str, Any] = {"asOf": "2026-03-02T04:01:00.000Z", "lag": 2}
 
 
@@ -131,7 +132,7 @@ class ScriptedQueries:
     async def list(self, request: ListTaskExecutions) -> TaskExecutionPage:
         self._ask(**request.model_dump(exclude_unset=True, by_alias=False))
         page = {"items": [FAILURE, PENDING], "total": 7, "pageNumber": 1, "pageSize": 2, "nextCursor": "bmV4dA"}
-        return TaskExecutionPage.model_validate(page | FRESH)
+        return TaskExecutionPage.model_validate(page | FRESH | ({"counts": COUNTS} if request.counts else {}))
 
     async def rejections(self, request: ListTaskCommandRejections) -> TaskCommandRejectionPage:
         self._ask(**request.model_dump(exclude_unset=True, by_alias=False))
@@ -148,7 +149,7 @@ class ScriptedQueries:
 
     async def stats(self, task_id: str | None = None, **given: Any) -> TaskExecutionStats:
         self._ask(task_id=task_id, **given)
-        counts = {"pending": 1, "running": 2, "success": 3, "failure": 4, "stopped": 5, "skipped": 6, "total": 21}
+        counts = COUNTS | {"total": 21}
         return TaskExecutionStats.model_validate({"taskId": task_id} | counts | self.statistics | FRESH)
 
     def _ask(self, **given: object) -> None:

@@ -124,6 +124,7 @@ async def test_answers_fit_the_schema(http: AsyncClient, document: dict[str, Any
     for path, name in (
         (f"{EXECUTIONS}/{ID}", "TaskExecutionAnswer"),
         (EXECUTIONS, "TaskExecutionPage"),
+        (f"{EXECUTIONS}?counts=true", "TaskExecutionPage"),
         (f"{EXECUTIONS}/{ID}/history", "TaskExecutionHistory"),
         ("/api/v1/task-execution-stats", "TaskExecutionStats"),
     ):

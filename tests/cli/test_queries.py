@@ -39,6 +39,15 @@ def test_list_shows_a_line_for_each_and_how_to_go_on(service: Service) -> None:
     assert service.queries.asked == [wanted]
 
 
+def test_list_counts_by_status_where_it_is_asked_to(service: Service) -> None:
+    result = service.run("list", "--counts", "--status", "failure")
+
+    assert result.stderr.startswith(
+        "2 of 7 (PENDING 1, RUNNING 2, SUCCESS 3, FAILURE 4, STOPPED 5, SKIPPED 6); the next"
+    )
+    assert service.queries.asked == [{"counts": True, "status": (Status.FAILURE,)}]
+
+
 def test_a_cursor_goes_without_a_page_number(service: Service) -> None:
     result = service.run("list", "--cursor", write_cursor(Place(1_772_424_000_125, ID)), "--json")
 
@@ -64,6 +73,7 @@ def test_stats_show_groups_with_rates_and_times(service: Service) -> None:
     result = service.run("stats", "a:b", "--group-by", "taskVersion", "--created-from", "24h", "--tag", "x", "--times")
 
     header, group, every = result.stdout.splitlines()
+    assert header.split()[0] == "VERSION"
     assert header.split()[-5:] == ["RATE", "QUEUE_P50", "QUEUE_P95", "RUN_P50", "RUN_P95"]
     assert group.split()[:2] + group.split()[-5:] == ["1.0.0", "2", "50.0%", "1.5", "s", "61.0", "s"]
     assert every.split()[:2] + every.split()[-5:] == ["a:b", "21", "42.9%", "1.5", "s", "61.0", "s"]

@@ -93,6 +93,8 @@ class Selection:
         self.of_none = not wanted
         """What is wanted in one filter cannot be in another: such as one that is RUNNING and has ended."""
         self.of_all = len(wanted) == len(Status) and not self._in_id
+        self.of_creation = not (self._ended or self._started or self._in_id)
+        """Whether nothing narrows it, beside the status, but what is known from the creation on."""
 
     @property
     def open(self) -> tuple[Status, ...]:

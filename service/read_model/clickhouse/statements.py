@@ -77,6 +77,19 @@ def total_statement(filters: Filters, kept_since: int | None) -> Statement:
     return Statement(sql, selection.parameters | _since(kept_since))
 
 
+def statuses_statement(filters: Filters, kept_since: int | None) -> Statement:
+    """How many fit in each status, whichever is wanted."""
+    selection = Selection(filters.model_copy(update={"status": ()}))
+    counts = [
+        f"SELECT toString({key}) AS s, {rows.sign} * toInt64(count()) AS n FROM {_TRANSITIONS} WHERE {where} GROUP BY {key}"  # noqa: S608, E501 - see Statement
+        for rows in selection.counted
+        for key in ("status" if rows.sign > 0 else "previousStatus",)
+        for where in _kept(rows, kept_since)
+    ]
+    sql = f"SELECT s AS status, sum(n) AS count FROM ({' UNION ALL '.join(counts)}) GROUP BY s"  # noqa: S608 - see Statement
+    return Statement(sql, selection.parameters | _since(kept_since))
+
+
 def counts_statement(filters: CreationFilters, kept_since: int | None, by: Grouping | None) -> Statement:
     """How many executions came from each status into each other, by their keys."""
     selection = Selection(filters)

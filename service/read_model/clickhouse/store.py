@@ -41,6 +41,7 @@ from service.read_model.clickhouse.statements import (
     counts_statement,
     events_statement,
     page_statement,
+    statuses_statement,
     times_statement,
     total_statement,
 )
@@ -76,19 +77,25 @@ class ClickHouseStore:
         rows = await self._rows(events_statement([execution_id], self._kept_since(), EVENT_COLUMNS))
         return [StoredEvent(**row) for row in rows]
 
-    async def page(self, filters: Filters, limit: int, *, offset: int = 0, after: Place | None = None) -> Found:
+    async def page(
+        self, filters: Filters, limit: int, *, offset: int = 0, after: Place | None = None, counting: bool = False
+    ) -> Found:
         """See `ReadModel`."""
-        if Selection(filters).of_none:
-            return Found(0, [])
         kept_since = self._kept_since()
-        (row,) = await self._rows(total_statement(filters, kept_since))
-        total = int(row["total"])
+        counts = await self._by_status(filters) if counting else None
+        if Selection(filters).of_none:
+            return Found(0, [], counts)
+        if counts is None:
+            (row,) = await self._rows(total_statement(filters, kept_since))
+            total = int(row["total"])
+        else:
+            total = sum(counts[status] for status in filters.status or Status)
         there = min(limit, total - offset)
         if backwards := after is None and there > 0 and offset > max(total // 2, _FAR):
             limit, offset = there, total - offset - there
         rows = await self._rows(page_statement(filters, limit, offset, after, kept_since, backwards=backwards))
         listed = [ListedExecution(**row) for row in rows]
-        return Found(total, listed[::-1] if backwards else listed)
+        return Found(total, listed[::-1] if backwards else listed, counts)
 
     async def counts(self, filters: CreationFilters, by: Grouping | None = None) -> Mapping[str, Counts]:
         """See `ReadModel`."""
@@ -100,6 +107,13 @@ class ClickHouseStore:
             if row["previous_status"] in of_key:
                 of_key[Status(row["previous_status"])] -= row["count"]
         return counts
+
+    async def _by_status(self, filters: Filters) -> Counts:
+        """Of those that fit but for their status, how many are in each."""
+        if Selection(filters).of_creation:
+            return (await self.counts(filters))[""]
+        found = await self._rows(statuses_statement(filters, self._kept_since()))
+        return dict.fromkeys(Status, 0) | {Status(row["status"]): int(row["count"]) for row in found}
 
     async def times(self, filters: CreationFilters, by: Grouping | None = None) -> Mapping[str, Times]:
         """See `ReadModel`."""
