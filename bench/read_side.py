@@ -122,6 +122,8 @@ async def _asks(store: ClickHouseStore, executions: int) -> dict[str, Ask]:
         "a page of 1,000": page(page_size=1_000),
         "page: last 24 h": page(created_from="24h"),
         "page: ran 1 h": page(min_duration="1h"),
+        "page: longest": page(sort="duration"),
+        "page: longest of a hot task": page(sort="duration", task_id="acme:hot"),
         "stats: hot task": lambda: queries.stats("acme:hot"),
         "stats: cold task": lambda: queries.stats("team3:task400"),
         "stats: all": queries.stats,

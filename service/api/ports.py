@@ -32,7 +32,7 @@ class Queries(Protocol):
         ...
 
     async def list(self, request: ListTaskExecutions) -> TaskExecutionPage:
-        """A page of executions, newest first."""
+        """A page of executions, newest or longest first."""
         ...
 
     async def rejections(self, request: ListTaskCommandRejections) -> TaskCommandRejectionPage:

@@ -51,7 +51,7 @@ def query_routes(queries: Queries) -> APIRouter:
 
     @router.get(
         ALL,
-        **query_route("ListTaskExecutions", "List, newest first", TaskExecutionPage, ListTaskExecutions),
+        **query_route("ListTaskExecutions", "List, newest or longest first", TaskExecutionPage, ListTaskExecutions),
     )
     async def list_(wanted: Listing) -> Response:
         return await _answer(queries.list(wanted))

@@ -51,7 +51,7 @@ def history(id_: Id, *, min_position: Position = None, url: Url = DEFAULT_URL, a
 
 @accepting(ListTaskExecutions)
 def list_(*, url: Url = DEFAULT_URL, as_json: AsJson = False, **given: object) -> None:
-    """List executions, newest first. Filters combine."""
+    """List executions, newest first, or longest. Filters combine."""
     answer = Remote(url).get(path_of(), parameters_of(ListTaskExecutions, given)).body
     if as_json:
         write_json(answer)
@@ -88,7 +88,7 @@ def register(app: typer.Typer) -> None:
         (
             "list",
             list_,
-            ("taskexec list --task-id sales:daily_report --status FAILURE", "taskexec list --json"),
+            ("taskexec list --task-id sales:daily_report --status FAILURE", "taskexec list --sort duration --json"),
         ),
         (
             "stats",

@@ -19,6 +19,16 @@ class Grouping(StrEnum):
     DAY = "day"
 
 
+class Order(StrEnum):
+    """What comes first in a list: the newest, or the longest run.
+
+    By duration, only those are listed and counted that ran and have ended: the others have none, or none yet.
+    """
+
+    CREATED = "created"
+    DURATION = "duration"
+
+
 class Percentiles(NamedTuple):
     """Of durations, in milliseconds: each was measured, none is estimated."""
 
@@ -40,10 +50,14 @@ Counts = Mapping[Status, int]
 
 
 class Place(NamedTuple):
-    """The place of an execution in the order of lists: newest first by (`created_ms`, `execution_id`)."""
+    """The place of an execution in the order of lists: newest first by (`created_ms`, `execution_id`).
+
+    Where the longest comes first, by (`run_ms`, `created_ms`, `execution_id`).
+    """
 
     created_ms: int
     execution_id: str
+    run_ms: int | None = None
 
 
 class ListedExecution(NamedTuple):
@@ -51,11 +65,12 @@ class ListedExecution(NamedTuple):
 
     execution_id: str
     created_ms: int
+    run_ms: int | None = None
 
     @property
     def place(self) -> Place:
         """Where it stands in the list."""
-        return Place(self.created_ms, self.execution_id)
+        return Place(self.created_ms, self.execution_id, self.run_ms)
 
 
 class Found(NamedTuple):
@@ -133,10 +148,17 @@ class ReadModel(Protocol):
         """All events of this execution, in order; of an unknown one, none."""
         ...
 
-    async def page(
-        self, filters: Filters, limit: int, *, offset: int = 0, after: Place | None = None, counting: bool = False
+    async def page(  # noqa: PLR0913 - a page has these
+        self,
+        filters: Filters,
+        limit: int,
+        order: Order = Order.CREATED,
+        *,
+        offset: int = 0,
+        after: Place | None = None,
+        counting: bool = False,
     ) -> Found:
-        """The first `limit` executions that fit, newest first: after this place, and after so many (`offset`).
+        """The first `limit` executions that fit, in this order: after this place, and after so many (`offset`).
 
         Of those that have not ended, some may have gone on meanwhile: the events say what an execution is.
         """

@@ -36,9 +36,10 @@ class CountsByStatus(Contract):
 
 
 class TaskExecutionPage(Contract):
-    """A page of whole executions, newest first. `nextCursor` is there if more follow; `pageNumber` unless by cursor.
+    """A page of whole executions, newest or longest first. `nextCursor` is there if more follow.
 
-    Of payloads, a page holds 16 MiB; after that, executions are listed without `resolvedInputs` and `outputs`.
+    `pageNumber` is there unless the page was asked for by cursor. Of payloads, a page holds 16 MiB; after that,
+    executions are listed without `resolvedInputs` and `outputs`.
     """
 
     items: tuple[TaskExecution, ...]

@@ -6,9 +6,8 @@ from dataclasses import asdict
 from service.contracts.executions import TaskExecution
 from service.contracts.problems import Code, FieldError, reject
 from service.contracts.status import Status
-from service.contracts.timestamps import epoch_ms
 from service.ports.filters import Filters
-from service.ports.read_model import Found, Place, ReadModel
+from service.ports.read_model import Found, Order, Place, ReadModel
 from service.queries.answers import CountsByStatus, TaskExecutionPage
 from service.queries.freshness import Freshness
 from service.queries.payloads import whole
@@ -19,15 +18,20 @@ def check_page(request: ListTaskExecutions) -> None:
     """What no single field says.
 
     Raises:
-        RejectedError: INVALID_REQUEST, it has both a page number and a cursor.
+        RejectedError: INVALID_REQUEST, it has both a page number and a cursor, or a cursor of another order.
     """
     if request.cursor is not None and request.page_number != 1:
         error = FieldError(pointer="#/pageNumber", detail="not allowed beside cursor, which says where to go on")
         raise reject(Code.INVALID_REQUEST, "Give either pageNumber or cursor.", (error,))
+    if request.cursor is not None and (read_cursor(request.cursor).run_ms is None) != (request.sort is Order.CREATED):
+        error = FieldError(pointer="#/cursor", detail=f"not of a list with sort={request.sort}")
+        raise reject(
+            Code.INVALID_REQUEST, "Give a cursor with the sort and the filters of the list it is of.", (error,)
+        )
 
 
 async def execution_page(read_model: ReadModel, request: ListTaskExecutions, fresh: Freshness) -> TaskExecutionPage:
-    """Newest first by (createdAt, executionId).
+    """Newest first by (createdAt, executionId), or longest first by (run time, createdAt, executionId).
 
     An item fits the filters as it is shown: what has gone on since it was found is left out.
 
@@ -36,11 +40,11 @@ async def execution_page(read_model: ReadModel, request: ListTaskExecutions, fre
     """
     after = None if request.cursor is None else read_cursor(request.cursor)
     offset = 0 if request.cursor is not None else (request.page_number - 1) * request.page_size
-    found, items, more = await _read(read_model, request, offset, after)
+    found, items, last = await _read(read_model, request, offset, after)
     total = found.total
     if request.cursor is None and (items or not offset):
         # Both are exact, of moments that follow each other: what is on the page is there.
-        total = max(total, offset + len(items) + more) if more else offset + len(items)
+        total = max(total, offset + len(items) + 1) if last else offset + len(items)
     total = max(total, len(items))
     return TaskExecutionPage(
         items=items,
@@ -48,17 +52,17 @@ async def execution_page(read_model: ReadModel, request: ListTaskExecutions, fre
         counts=None if found.counts is None else _agreeing(found.counts, request.status or tuple(Status), total, items),
         page_number=request.page_number if request.cursor is None else None,
         page_size=request.page_size,
-        next_cursor=write_cursor(_place(items[-1])) if more else None,
+        next_cursor=write_cursor(last) if last else None,
         **asdict(fresh),
     )
 
 
 async def _read(
     read_model: ReadModel, request: ListTaskExecutions, offset: int, after: Place | None
-) -> tuple[Found, tuple[TaskExecution, ...], bool]:
-    """What was found at first, those of the page, and whether there are more."""
+) -> tuple[Found, tuple[TaskExecution, ...], Place | None]:
+    """What was found at first, those of the page, and the place of the last one if there are more."""
     wanted = request.page_size + 1
-    found = await read_model.page(request, wanted, offset=offset, after=after, counting=request.counts)
+    found = await read_model.page(request, wanted, request.sort, offset=offset, after=after, counting=request.counts)
     listed = found.listed
     items: list[TaskExecution] = []
     while True:
@@ -66,9 +70,9 @@ async def _read(
         shown = listed[: request.page_size - len(items)]
         items += [item for item in await whole(shown, read_model) if _fits(item, request)]
         if len(items) == request.page_size or not full:
-            return found, tuple(items), len(listed) > len(shown)
+            return found, tuple(items), shown[-1].place if len(listed) > len(shown) else None
         wanted = request.page_size - len(items) + 1
-        listed = (await read_model.page(request, wanted, after=shown[-1].place)).listed
+        listed = (await read_model.page(request, wanted, request.sort, after=shown[-1].place)).listed
 
 
 def _agreeing(
@@ -92,7 +96,3 @@ def _agreeing(
 def _fits(item: TaskExecution, filters: Filters) -> bool:
     """Whether it is still in a wanted status: where none has ended, one can have gone on."""
     return not filters.status or item.status in filters.status
-
-
-def _place(item: TaskExecution) -> Place:
-    return Place(epoch_ms(item.metadata.created_at), item.id)

@@ -9,7 +9,7 @@ from service.contracts.model import Contract, ExecutionId
 from service.contracts.problems import Code, field_errors, reject
 from service.contracts.replies import Position
 from service.ports.filters import CreationFilters, Filters, RejectionFilters
-from service.ports.read_model import Grouping, Place
+from service.ports.read_model import Grouping, Order, Place
 
 MAX_PAGE_SIZE: Final = 1_000
 MAX_PAGE_NUMBER: Final = 1_000_000_000
@@ -17,8 +17,8 @@ MAX_PAGE_NUMBER: Final = 1_000_000_000
 _UUID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 
-CursorText = Annotated[str, StringConstraints(pattern=f"^[0-9]{{1,13}}:{_UUID}$")]
-"""What `write_cursor` writes, with a time that ClickHouse can hold."""
+CursorText = Annotated[str, StringConstraints(pattern=f"^([0-9]{{1,13}}:){{1,2}}{_UUID}$")]
+"""What `write_cursor` writes, with times that ClickHouse can hold."""
 
 RejectionCursor = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,13}:[0-9]{1,5}:[0-9]{1,18}$")]
 """What the page of refused commands before gave."""
@@ -47,6 +47,11 @@ class GetTaskExecution(Fresh):
 class ListTaskExecutions(Filters, Fresh):
     """A page of executions; filters combine. Either `pageNumber`, or `cursor` for pages that don't shift."""
 
+    sort: Order = Field(
+        default=Order.CREATED,
+        description="What comes first: the newest (`created`), or the longest run (`duration`). By `duration`, only "
+        "those are listed and counted that ran and have ended: the others have none, or none yet.",
+    )
     page_number: int = Field(default=1, gt=0, le=MAX_PAGE_NUMBER, description="Counted from 1; not beside `cursor`.")
     page_size: int = Field(default=20, gt=0, le=MAX_PAGE_SIZE, description="How many executions are on a page.")
     cursor: CursorText | None = Field(
@@ -83,13 +88,13 @@ Query = TypeVar("Query", bound=Contract)
 
 def write_cursor(place: Place) -> str:
     """The place as the text that clients hand back; they need not understand it."""
-    return f"{place.created_ms}:{place.execution_id}"
+    return ":".join(str(part) for part in (place.run_ms, place.created_ms, place.execution_id) if part is not None)
 
 
 def read_cursor(text: str) -> Place:
     """Read what `write_cursor` wrote."""
-    created_ms, _, execution_id = text.partition(":")
-    return Place(int(created_ms), execution_id)
+    *run_ms, created_ms, execution_id = text.split(":")
+    return Place(int(created_ms), execution_id, *map(int, run_ms))
 
 
 def check(model: type[Query], **given: Any) -> Query:  # noqa: ANN401 - what comes from outside may be anything

@@ -61,6 +61,8 @@ async def test_stats_of_one_task_and_of_all(http: AsyncClient, queries: Scripted
         ("cursor=nonsense", "#/query/cursor"),
         (f"cursor=99999999999999:{ID}", "#/query/cursor"),
         (f"cursor=1:{ID.upper()}", "#/query/cursor"),
+        (f"cursor=1:2:3:{ID}", "#/query/cursor"),
+        ("sort=age", "#/query/sort"),
         ("minPosition=7", "#/query/minPosition"),
         ("page_size=5", "#/query/page_size"),
         ("taskId=a:b&taskId=c:d", "#/query/taskId"),

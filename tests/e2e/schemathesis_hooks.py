@@ -20,6 +20,8 @@ def before_call(_: HookContext, case: Case[Any], __: dict[str, Any]) -> None:
         query.setdefault("minPosition", positions[id_])  # who reads what he wrote says so
     if "cursor" in query and re.fullmatch(r"[1-9][0-9]{0,9}", str(query.get("pageNumber"))):
         del query["pageNumber"]  # valid, but not beside a cursor
+    if "cursor" in query and str(query.get("sort", "created")) in {"created", "duration"}:
+        query["sort"] = "duration" if str(query["cursor"]).count(":") > 1 else "created"  # what it is a cursor of
     if isinstance(case.body, dict):
         _of_the_task(case.body)
 

@@ -31,7 +31,7 @@ POSITIONS: Final = (
 COMPLETED: Final = "parseDateTime64BestEffortOrNull(JSONExtractString(payload, 'completedAt'), 3, 'UTC')"
 """When an execution ended, of its last event; of the others, NULL."""
 
-_TRANSITIONS: Final = "task_execution_transitions FINAL"
+TRANSITIONS: Final = "task_execution_transitions FINAL"
 _CUT: Final = "fromUnixTimestamp64Milli({kept_since:Int64}, 'UTC')"
 ENDED: Final = among(FINAL)
 _KEYS: Final = {
@@ -43,7 +43,7 @@ _KEYS: Final = {
     Grouping.DAY: "toStartOfDay(createdAt)",
 }
 """What executions are grouped by; it is made a text when they are counted."""
-_CREATED: Final = "fromUnixTimestamp64Milli({created_ms:Int64}, 'UTC')"
+CREATED: Final = "fromUnixTimestamp64Milli({created_ms:Int64}, 'UTC')"
 
 
 PAYLOAD_COLUMNS: Final = "toString(executionId) AS execution_id, sequence, payload"
@@ -69,25 +69,25 @@ def total_statement(filters: Filters, kept_since: int | None) -> Statement:
     """How many executions fit the filters."""
     selection = Selection(filters)
     counts = [
-        f"SELECT {rows.sign} * toInt64(count()) AS n FROM {_TRANSITIONS} WHERE {where}"  # noqa: S608 - see Statement
+        f"SELECT {rows.sign} * toInt64(count()) AS n FROM {TRANSITIONS} WHERE {where}"  # noqa: S608 - see Statement
         for rows in selection.counted
-        for where in _kept(rows, kept_since)
+        for where in kept(rows, kept_since)
     ]
     sql = f"SELECT sum(n) AS total FROM ({' UNION ALL '.join(counts)})"  # noqa: S608 - see Statement
-    return Statement(sql, selection.parameters | _since(kept_since))
+    return Statement(sql, selection.parameters | since(kept_since))
 
 
 def statuses_statement(filters: Filters, kept_since: int | None) -> Statement:
     """How many fit in each status, whichever is wanted."""
     selection = Selection(filters.model_copy(update={"status": ()}))
     counts = [
-        f"SELECT toString({key}) AS s, {rows.sign} * toInt64(count()) AS n FROM {_TRANSITIONS} WHERE {where} GROUP BY {key}"  # noqa: S608, E501 - see Statement
+        f"SELECT toString({key}) AS s, {rows.sign} * toInt64(count()) AS n FROM {TRANSITIONS} WHERE {where} GROUP BY {key}"  # noqa: S608, E501 - see Statement
         for rows in selection.counted
         for key in ("status" if rows.sign > 0 else "previousStatus",)
-        for where in _kept(rows, kept_since)
+        for where in kept(rows, kept_since)
     ]
     sql = f"SELECT s AS status, sum(n) AS count FROM ({' UNION ALL '.join(counts)}) GROUP BY s"  # noqa: S608 - see Statement
-    return Statement(sql, selection.parameters | _since(kept_since))
+    return Statement(sql, selection.parameters | since(kept_since))
 
 
 def counts_statement(filters: CreationFilters, kept_since: int | None, by: Grouping | None) -> Statement:
@@ -95,15 +95,15 @@ def counts_statement(filters: CreationFilters, kept_since: int | None, by: Group
     selection = Selection(filters)
     every = Rows(tuple(Status), tuple(selection.always))
     found = [
-        f"SELECT {_KEYS[by]} AS k, status, previousStatus, count() AS n FROM {_TRANSITIONS} WHERE {where} "  # noqa: S608 - see Statement
+        f"SELECT {_KEYS[by]} AS k, status, previousStatus, count() AS n FROM {TRANSITIONS} WHERE {where} "  # noqa: S608 - see Statement
         "GROUP BY k, status, previousStatus"
-        for where in _kept(every, kept_since)
+        for where in kept(every, kept_since)
     ]
     sql = (
         f"SELECT {_key(by)} AS key, status, previousStatus AS previous_status, sum(n) AS count "  # noqa: S608 - see Statement
         f"FROM ({' UNION ALL '.join(found)}) GROUP BY k, status, previousStatus ORDER BY k"
     )
-    return Statement(sql, selection.parameters | _since(kept_since))
+    return Statement(sql, selection.parameters | since(kept_since))
 
 
 def times_statement(filters: CreationFilters, kept_since: int | None, by: Grouping | None) -> Statement:
@@ -112,18 +112,18 @@ def times_statement(filters: CreationFilters, kept_since: int | None, by: Groupi
     always = tuple(selection.always)
     found = [
         f"SELECT {_KEYS[by]} AS k, '{what}' AS what, "  # noqa: S608 - see Statement
-        f"toUnixTimestamp64Milli(at) - toUnixTimestamp64Milli({since}) AS ms FROM {_TRANSITIONS} WHERE {where}"
+        f"toUnixTimestamp64Milli(at) - toUnixTimestamp64Milli({since}) AS ms FROM {TRANSITIONS} WHERE {where}"
         for what, since, rows in (
             ("queue", "createdAt", Rows((Status.RUNNING,), always)),
             ("run", "assumeNotNull(startedAt)", Rows(FINAL, (*always, "previousStatus = 'RUNNING'"))),
         )
-        for where in _kept(rows, kept_since)
+        for where in kept(rows, kept_since)
     ]
     sql = (
         f"SELECT {_key(by)} AS key, what, quantilesExact(0.5, 0.9, 0.95, 0.99)(ms) AS percentiles "  # noqa: S608 - see Statement
         f"FROM ({' UNION ALL '.join(found)}) GROUP BY k, what ORDER BY k"
     )
-    return Statement(sql, selection.parameters | _since(kept_since))
+    return Statement(sql, selection.parameters | since(kept_since))
 
 
 def page_statement(  # noqa: PLR0913 - a page has these
@@ -133,7 +133,7 @@ def page_statement(  # noqa: PLR0913 - a page has these
     selection = Selection(filters)
     page = _Page(selection, offset + limit, after, kept_since, "ASC" if backwards else "DESC")
     if selection.of_all:
-        found = [page.created(where) for where in _kept(selection.created, kept_since)]
+        found = [page.created(where) for where in kept(selection.created, kept_since)]
     else:
         found = [page.ended()] if selection.ended.statuses else []
         found += [page.open()] if selection.open else []
@@ -144,8 +144,8 @@ def page_statement(  # noqa: PLR0913 - a page has these
         order = f"ORDER BY created {page.order}, id {page.order} LIMIT 1 BY id LIMIT {limit} OFFSET {offset}"
         rows = f"({' UNION ALL '.join(found)}) {order}"
     sql = f"SELECT toString(id) AS execution_id, toUnixTimestamp64Milli(created) AS created_ms FROM {rows}"  # noqa: S608 - see Statement
-    place = {} if after is None else after._asdict()
-    return Statement(sql, selection.parameters | place | _since(kept_since))
+    place = {} if after is None else {"created_ms": after.created_ms, "execution_id": after.execution_id}
+    return Statement(sql, selection.parameters | place | since(kept_since))
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ class _Page:
     order: str
 
     def created(self, where: str) -> str:
-        return self._first(f"{_TRANSITIONS} WHERE {where}{self._beyond('at')}", "at")
+        return self._first(f"{TRANSITIONS} WHERE {where}{self._beyond('at')}", "at")
 
     def open(self) -> str:
         where = f"{self.selection.open_conditions}{self._beyond('createdAt')}"
@@ -171,20 +171,20 @@ class _Page:
         Of those that ended last, one is so far down in the order of creation that none below it can be on the page.
         And none above it ended before that one was created.
         """
-        (where,) = _kept(self.selection.ended, self.kept_since)
+        (where,) = kept(self.selection.ended, self.kept_since)
         where += self._beyond("createdAt")
         sample = where
         if self.after is not None and self.order == "DESC":
-            sample += f" AND at <= {_CREATED}"
+            sample += f" AND at <= {CREATED}"
         order = self.order
-        last = f"SELECT createdAt FROM {_TRANSITIONS} WHERE {sample} ORDER BY at {order}, executionId {order} LIMIT {2 * self.reach + 1000}"  # noqa: S608, E501 - see Statement
+        last = f"SELECT createdAt FROM {TRANSITIONS} WHERE {sample} ORDER BY at {order}, executionId {order} LIMIT {2 * self.reach + 1000}"  # noqa: S608, E501 - see Statement
         least, none = ("min", 0) if order == "DESC" else ("max", 2**42)
         bound = (
             f"(SELECT if(count() < {self.reach}, fromUnixTimestamp64Milli({none}, 'UTC'), {least}(createdAt)) FROM "  # noqa: S608 - see Statement
             f"(SELECT createdAt FROM ({last}) ORDER BY createdAt {order} LIMIT {self.reach}))"
         )
         where += f" AND createdAt >= {bound} AND at >= {bound}" if order == "DESC" else f" AND createdAt <= {bound}"
-        return self._first(f"{_TRANSITIONS} WHERE {where}", "createdAt")
+        return self._first(f"{TRANSITIONS} WHERE {where}", "createdAt")
 
     def _first(self, rows: str, created: str) -> str:
         return (
@@ -195,10 +195,10 @@ class _Page:
     def _beyond(self, created: str) -> str:
         if self.after is None:
             return ""
-        return f" AND {created} <= {_CREATED} AND ({created}, executionId) < ({_CREATED}, {{execution_id:UUID}})"
+        return f" AND {created} <= {CREATED} AND ({created}, executionId) < ({CREATED}, {{execution_id:UUID}})"
 
 
-def _kept(rows: Rows, kept_since: int | None) -> list[str]:
+def kept(rows: Rows, kept_since: int | None) -> list[str]:
     """The conditions on these rows, of executions that are kept: one for each stretch of time.
 
     What ended before is not shown any more. Of what was begun before, some has ended since then, or not at all; what
@@ -220,5 +220,6 @@ def _key(by: Grouping | None) -> str:
     return "formatDateTime(k, '%Y-%m-%dT%H:%i:%SZ')" if by in {Grouping.HOUR, Grouping.DAY} else "k"
 
 
-def _since(kept_since: int | None) -> dict[str, Any]:
+def since(kept_since: int | None) -> dict[str, Any]:
+    """The parameters of `kept`."""
     return {} if kept_since is None else {"kept_since": kept_since}

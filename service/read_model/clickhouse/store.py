@@ -15,6 +15,7 @@ from service.ports.read_model import (
     Found,
     Grouping,
     ListedExecution,
+    Order,
     Percentiles,
     Place,
     RejectionPlace,
@@ -25,6 +26,7 @@ from service.ports.read_model import (
 )
 from service.read_model.clickhouse.driver import Driver, Row, columns_of
 from service.read_model.clickhouse.dropping import AT_ONCE, drop_statements, oldest_statement
+from service.read_model.clickhouse.longest import longest_statement
 from service.read_model.clickhouse.rejections import (
     rejection_statement,
     rejections_statement,
@@ -77,10 +79,19 @@ class ClickHouseStore:
         rows = await self._rows(events_statement([execution_id], self._kept_since(), EVENT_COLUMNS))
         return [StoredEvent(**row) for row in rows]
 
-    async def page(
-        self, filters: Filters, limit: int, *, offset: int = 0, after: Place | None = None, counting: bool = False
+    async def page(  # noqa: PLR0913 - a page has these
+        self,
+        filters: Filters,
+        limit: int,
+        order: Order = Order.CREATED,
+        *,
+        offset: int = 0,
+        after: Place | None = None,
+        counting: bool = False,
     ) -> Found:
         """See `ReadModel`."""
+        if order is Order.DURATION and filters.min_duration is None:
+            filters = filters.model_copy(update={"min_duration": timedelta()})  # who has ended, and ran
         kept_since = self._kept_since()
         counts = await self._by_status(filters) if counting else None
         if Selection(filters).of_none:
@@ -90,6 +101,9 @@ class ClickHouseStore:
             total = int(row["total"])
         else:
             total = sum(counts[status] for status in filters.status or Status)
+        if order is Order.DURATION:
+            rows = await self._rows(longest_statement(filters, limit, offset, after, kept_since))
+            return Found(total, [ListedExecution(**row) for row in rows], counts)
         there = min(limit, total - offset)
         if backwards := after is None and there > 0 and offset > max(total // 2, _FAR):
             limit, offset = there, total - offset - there
