@@ -22,7 +22,7 @@ from rich.table import Table
 from bench.read_peers import naive_asks, postgres_milliseconds
 from bench.stored_runs import StoredRuns
 from service.queries.executions import TaskExecutionQueries
-from service.queries.requests import ListTaskExecutions, check
+from service.queries.requests import GetTaskExecutionFailures, ListTaskExecutions, check
 from service.read_model.clickhouse.connecting import connect
 from service.read_model.clickhouse.driver import Driver
 from service.read_model.clickhouse.schema import create_schema
@@ -124,6 +124,8 @@ async def _asks(store: ClickHouseStore, executions: int) -> dict[str, Ask]:
         "page: ran 1 h": page(min_duration="1h"),
         "page: longest": page(sort="duration"),
         "page: longest of a hot task": page(sort="duration", task_id="acme:hot"),
+        "failures": lambda: queries.failures(check(GetTaskExecutionFailures)),
+        "page: fingerprint": page(fingerprint="worker-<n> lost its connection to <n> after <n> s"),
         "stats: hot task": lambda: queries.stats("acme:hot"),
         "stats: cold task": lambda: queries.stats("team3:task400"),
         "stats: all": queries.stats,

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 ALL: Final = "/task-executions"
 ONE: Final = ALL + "/{executionId}"
+FAILURES: Final = "/task-execution-failures"
 REJECTIONS: Final = "/task-command-rejections"
 
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"

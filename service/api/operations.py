@@ -28,6 +28,7 @@ def operation_routes(checks: Mapping[str, Check], registry: CollectorRegistry = 
                 "description": "/openapi.json",
                 "executions": "/api/v1/task-executions",
                 "stats": "/api/v1/task-execution-stats",
+                "failures": "/api/v1/task-execution-failures",
                 "rejections": "/api/v1/task-command-rejections",
                 "projection": "/api/v1/projection",
                 "alive": "/healthz",

@@ -6,12 +6,13 @@ from service.queries.answers import (
     TaskCommandRejection,
     TaskCommandRejectionPage,
     TaskExecutionAnswer,
+    TaskExecutionFailures,
     TaskExecutionHistory,
     TaskExecutionPage,
     TaskExecutionStats,
 )
 from service.queries.projection import ProjectionStatus
-from service.queries.requests import ListTaskCommandRejections, ListTaskExecutions
+from service.queries.requests import GetTaskExecutionFailures, ListTaskCommandRejections, ListTaskExecutions
 
 
 class Queries(Protocol):
@@ -33,6 +34,10 @@ class Queries(Protocol):
 
     async def list(self, request: ListTaskExecutions) -> TaskExecutionPage:
         """A page of executions, newest or longest first."""
+        ...
+
+    async def failures(self, request: GetTaskExecutionFailures) -> TaskExecutionFailures:
+        """Failures, grouped by the fingerprint of their error message."""
         ...
 
     async def rejections(self, request: ListTaskCommandRejections) -> TaskCommandRejectionPage:

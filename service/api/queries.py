@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Path, Response
 
 from service.api.commands import PathId
 from service.api.describe import query_route
-from service.api.names import ALL, ONE, REJECTIONS
+from service.api.names import ALL, FAILURES, ONE, REJECTIONS
 from service.api.ports import Queries
 from service.api.requests import NoParameters, query
 from service.contracts.envelope import JSON
@@ -17,6 +17,7 @@ from service.queries.answers import (
     TaskCommandRejection,
     TaskCommandRejectionPage,
     TaskExecutionAnswer,
+    TaskExecutionFailures,
     TaskExecutionHistory,
     TaskExecutionPage,
     TaskExecutionStats,
@@ -25,6 +26,7 @@ from service.queries.projection import ProjectionStatus
 from service.queries.requests import (
     POSITION_PATTERN,
     Fresh,
+    GetTaskExecutionFailures,
     GetTaskExecutionStats,
     ListTaskCommandRejections,
     ListTaskExecutions,
@@ -41,6 +43,7 @@ PathPosition = Annotated[
         description="The `position` of a refused command, as `partition:offset`.",
     ),
 ]
+Failing = Annotated[GetTaskExecutionFailures, Depends(query(GetTaskExecutionFailures))]
 Counting = Annotated[GetTaskExecutionStats, Depends(query(GetTaskExecutionStats))]
 
 
@@ -76,6 +79,15 @@ def query_routes(queries: Queries) -> APIRouter:
     )
     async def stats(wanted: Counting) -> Response:
         return await _answer(queries.stats(**{name: getattr(wanted, name) for name in wanted.model_fields_set}))
+
+    @router.get(
+        FAILURES,
+        **query_route(
+            "GetTaskExecutionFailures", "Failures by what they say", TaskExecutionFailures, GetTaskExecutionFailures
+        ),
+    )
+    async def failures(wanted: Failing) -> Response:
+        return await _answer(queries.failures(wanted))
 
     @router.get(
         REJECTIONS,

@@ -14,6 +14,7 @@ from service.queries.answers import (
     TaskCommandRejection,
     TaskCommandRejectionPage,
     TaskExecutionAnswer,
+    TaskExecutionFailures,
     TaskExecutionHistory,
     TaskExecutionPage,
     TaskExecutionStats,
@@ -24,8 +25,8 @@ from service.queries.requests import GetTaskExecutionStats, ListTaskCommandRejec
 REF: Final = "#/components/schemas/{model}"
 
 _ANSWERS: Final = (
-    TaskExecution, TaskExecutionAnswer, TaskExecutionPage, TaskExecutionHistory, TaskExecutionStats, ProjectionStatus,
-    TaskCommandRejection, TaskCommandRejectionPage, Problem,
+    TaskExecution, TaskExecutionAnswer, TaskExecutionPage, TaskExecutionHistory, TaskExecutionStats,
+    TaskExecutionFailures, ProjectionStatus, TaskCommandRejection, TaskCommandRejectionPage, Problem,
 )  # fmt: skip
 _OBJECT: Final[dict[str, Any]] = {
     "type": "object",

@@ -1,4 +1,4 @@
-"""`taskexec get|list|stats|history`: queries, over HTTP."""
+"""`taskexec get|list|stats|failures|history`: queries, over HTTP."""
 
 from typing import Annotated, Final
 
@@ -6,11 +6,11 @@ import typer
 
 from service.cli.options import DEFAULT_URL, AsJson, Id, Url, examples
 from service.cli.output import write_json, write_note
-from service.cli.remote import STATS, Remote, path_of
+from service.cli.remote import FAILURES, STATS, Remote, path_of
 from service.cli.request_options import accepting, parameters_of
-from service.cli.show import how_much, show_execution, show_history, show_page, show_stats
+from service.cli.show import how_much, show_execution, show_failures, show_history, show_page, show_stats
 from service.ports.read_model import Grouping
-from service.queries.requests import GetTaskExecutionStats, ListTaskExecutions
+from service.queries.requests import GetTaskExecutionFailures, GetTaskExecutionStats, ListTaskExecutions
 
 _HEADS: Final[dict[object, str]] = {
     Grouping.TASK_VERSION: "version",
@@ -79,6 +79,20 @@ def stats(
         show_stats(answer, task_id or "all", _HEADS.get(asked.get("groupBy"), "task"))
 
 
+@accepting(GetTaskExecutionFailures)
+def failures(*, url: Url = DEFAULT_URL, as_json: AsJson = False, **given: object) -> None:
+    """Group failures by what their messages have in common, the largest group first."""
+    answer = Remote(url).get(FAILURES, parameters_of(GetTaskExecutionFailures, given)).body
+    if as_json:
+        write_json(answer)
+        return
+    show_failures(answer["items"])
+    write_note(
+        f"{len(answer['items'])} of {answer['groupCount']} groups; {answer['total']} failures; "
+        "those of a group: taskexec list --fingerprint FINGERPRINT"
+    )
+
+
 def register(app: typer.Typer) -> None:
     """Add the queries."""
     group = "Look at executions"
@@ -94,6 +108,14 @@ def register(app: typer.Typer) -> None:
             "stats",
             stats,
             ("taskexec stats sales:daily_report", "taskexec stats --group-by hour --created-from 24h --times"),
+        ),
+        (
+            "failures",
+            failures,
+            (
+                "taskexec failures --completed-from 24h",
+                "taskexec list --fingerprint 'disk full on node <n>'",
+            ),
         ),
         ("history", history, (f"taskexec history {id_}",)),
     ):

@@ -18,6 +18,7 @@ _EXITS: Final = {404: Exit.NOT_FOUND, 503: Exit.UNAVAILABLE}
 
 
 STATS: Final = "/api/v1/task-execution-stats"
+FAILURES: Final = "/api/v1/task-execution-failures"
 REJECTIONS: Final = "/api/v1/task-command-rejections"
 PROJECTION: Final = "/api/v1/projection"
 

@@ -89,6 +89,29 @@ def show_stats(stats: Json, what: str, grouping: str) -> None:
     )
 
 
+def show_failures(groups: Iterable[Json]) -> None:
+    """Groups of failures, a line each."""
+    write_table(
+        ("COUNT", "FINGERPRINT", "TASKS", "FIRST SEEN", "LAST SEEN", "NEWEST"),
+        (
+            (
+                group["count"],
+                group["fingerprint"],
+                _tasks(group),
+                group["firstSeen"],
+                group["lastSeen"],
+                group["executionId"],
+            )
+            for group in groups
+        ),
+    )
+
+
+def _tasks(group: Json) -> str:
+    others = group["taskCount"] - len(group["tasks"])
+    return ", ".join(group["tasks"]) + (f" and {others} more" if others else "")
+
+
 def _milliseconds(counts: Json, kind: str, level: str) -> str | None:
     times = counts.get(f"{kind}Time")
     return f"{times[level] / 1000:.1f} s" if times else None

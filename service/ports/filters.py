@@ -26,7 +26,14 @@ class CreationFilters(Contract):
     created_to: Moment | None = Field(default=None, description=_TO.format("created"))
 
 
-class Filters(CreationFilters):
+class EndFilters(CreationFilters):
+    """These, and when they ended."""
+
+    completed_from: Moment | None = Field(default=None, description=_FROM.format("completed"))
+    completed_to: Moment | None = Field(default=None, description=_TO.format("completed"))
+
+
+class Filters(EndFilters):
     """The one declaration of every filter; they combine.
 
     From a field follow the API's parameter, the command line's option and their descriptions. A read model has a
@@ -38,8 +45,6 @@ class Filters(CreationFilters):
     )
     started_from: Moment | None = Field(default=None, description=_FROM.format("started"))
     started_to: Moment | None = Field(default=None, description=_TO.format("started"))
-    completed_from: Moment | None = Field(default=None, description=_FROM.format("completed"))
-    completed_to: Moment | None = Field(default=None, description=_TO.format("completed"))
     min_duration: Duration | None = Field(
         default=None, description="Only executions that ran at least so long, from start to end: 90s, 5m, 2h."
     )
@@ -47,6 +52,10 @@ class Filters(CreationFilters):
         default=None,
         description="Only executions with this text in their id, or in their error message or skip reason, "
         "whatever the case.",
+    )
+    fingerprint: Annotated[str, StringConstraints(max_length=200)] | None = Field(
+        default=None,
+        description="Only executions that failed with this fingerprint of their error message, as failures have it.",
     )
 
 

@@ -1,11 +1,12 @@
 """What queries need of a store of executions."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from service.contracts.status import Status
-from service.ports.filters import CreationFilters, Filters, RejectionFilters
+from service.ports.filters import CreationFilters, EndFilters, Filters, RejectionFilters
 from service.ports.positions import PartitionPosition
 
 
@@ -82,6 +83,30 @@ class Found(NamedTuple):
     total: int
     listed: Sequence[ListedExecution]
     counts: Counts | None = None
+
+
+TASKS_OF_A_GROUP: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class FailureGroup:
+    """Failures whose messages have one fingerprint: `tasks` are those with most of them; `newest` failed last."""
+
+    fingerprint: str
+    count: int
+    tasks: Sequence[str]
+    task_count: int
+    first_ms: int
+    last_ms: int
+    newest: ListedExecution
+
+
+class Failures(NamedTuple):
+    """How many failures fit, in how many groups, and the largest groups."""
+
+    total: int
+    groups: int
+    largest: Sequence[FailureGroup]
 
 
 class StoredPayload(NamedTuple):
@@ -174,6 +199,10 @@ class ReadModel(Protocol):
 
     async def times(self, filters: CreationFilters, by: Grouping | None = None) -> Mapping[str, Times]:
         """How long the executions that fit took, by the same keys; of a group where none has started, nothing."""
+        ...
+
+    async def failures(self, filters: EndFilters, limit: int) -> Failures:
+        """The failures that fit, by the fingerprint of their message; the largest groups first, then the newest."""
         ...
 
     async def rejections_total(self) -> int:

@@ -117,6 +117,32 @@ class TaskExecutionStats(StatusCounts):
     lag: int | None = None
 
 
+class TaskExecutionFailureGroup(Contract):
+    """Failures that look alike. `executionId` is the newest of them, `errorMessage` the beginning of its message."""
+
+    fingerprint: str = Field(
+        description="The beginning of the message, without what differs from one to the next: `<id>`, `<path>` and "
+        "`<n>` stand for ids, paths and numbers. Lists can be narrowed by it."
+    )
+    count: int
+    tasks: tuple[str, ...] = Field(description="The tasks with most of these failures, at most five.")
+    task_count: int
+    first_seen: Timestamp
+    last_seen: Timestamp
+    execution_id: str
+    error_message: str | None = None
+
+
+class TaskExecutionFailures(Contract):
+    """Failures, grouped by the fingerprint of their error message; the largest groups first, then the newest."""
+
+    items: tuple[TaskExecutionFailureGroup, ...]
+    total: int = Field(description="All failures that fit the filters, exactly.")
+    group_count: int = Field(description="How many groups they make; `limit` of them are told.")
+    as_of: Timestamp | None = None
+    lag: int | None = None
+
+
 class TaskCommandRejection(Contract):
     """A refused command: when and why, and what of it could be read. `position`: its place in the rejections topic.
 

@@ -21,10 +21,12 @@ from service.queries.answers import (
     TaskCommandRejection,
     TaskCommandRejectionPage,
     TaskExecutionAnswer,
+    TaskExecutionFailures,
     TaskExecutionHistory,
     TaskExecutionPage,
     TaskExecutionStats,
 )
+from service.queries.failures import failure_groups
 from service.queries.freshness import Freshness, Progress
 from service.queries.pages import check_page, execution_page
 from service.queries.payloads import bodies, fold, has_begun
@@ -33,6 +35,7 @@ from service.queries.rejections import one_rejection, rejection_page
 from service.queries.requests import (
     GetTaskCommandRejection,
     GetTaskExecution,
+    GetTaskExecutionFailures,
     GetTaskExecutionStats,
     ListTaskCommandRejections,
     ListTaskExecutions,
@@ -119,6 +122,12 @@ class TaskExecutionQueries:
             TaskExecutionStats(task_id=task_id, **status_counts(counts), **asdict(fresh))
             for task_id, counts in by_task.items()
         ]
+
+    async def failures(self, request: GetTaskExecutionFailures) -> TaskExecutionFailures:
+        """The failures that fit, grouped by the fingerprint of their error message."""
+        fresh = await self._fresh(request.min_position)
+        with self._refusing_outages():
+            return await failure_groups(self._read_model, request, fresh)
 
     async def projection(self) -> ProjectionStatus:
         """How far the read side is behind Kafka, and whether it follows."""

@@ -8,7 +8,7 @@ from pydantic.alias_generators import to_camel
 from service.contracts.model import Contract, ExecutionId
 from service.contracts.problems import Code, field_errors, reject
 from service.contracts.replies import Position
-from service.ports.filters import CreationFilters, Filters, RejectionFilters
+from service.ports.filters import CreationFilters, EndFilters, Filters, RejectionFilters
 from service.ports.read_model import Grouping, Order, Place
 
 MAX_PAGE_SIZE: Final = 1_000
@@ -68,6 +68,12 @@ class ListTaskCommandRejections(RejectionFilters):
 
     page_size: int = Field(default=20, gt=0, le=MAX_PAGE_SIZE, description="How many are on a page.")
     cursor: RejectionCursor | None = Field(default=None, description="The `nextCursor` of the page before.")
+
+
+class GetTaskExecutionFailures(EndFilters, Fresh):
+    """Failures, grouped by the fingerprint of their error message; filters combine."""
+
+    limit: int = Field(default=20, gt=0, le=MAX_PAGE_SIZE, description="How many groups, the largest ones.")
 
 
 class GetTaskCommandRejection(Contract):

@@ -18,12 +18,13 @@ from service.queries.answers import (
     TaskCommandRejection,
     TaskCommandRejectionPage,
     TaskExecutionAnswer,
+    TaskExecutionFailures,
     TaskExecutionHistory,
     TaskExecutionPage,
     TaskExecutionStats,
 )
 from service.queries.projection import ProjectionStatus, projection_status
-from service.queries.requests import ListTaskCommandRejections, ListTaskExecutions
+from service.queries.requests import GetTaskExecutionFailures, ListTaskCommandRejections, ListTaskExecutions
 
 ID = "0f2c1d9e-7b0a-5a64-9c3b-2f6b1c0d9e11"
 METADATA = {"createdAt": "2026-03-02T04:00:00.125Z", "createdBy": "anna", "tags": ["nightly"]}
@@ -43,6 +44,13 @@ FAILURE = PENDING | {
 }
 COUNTS = {"pending": 1, "running": 2, "success": 3, "failure": 4, "stopped": 5, "skipped": 6}
 FRESH: dict[str, Any] = {"asOf": "2026-03-02T04:01:00.000Z", "lag": 2}
+
+
+GROUP: dict[str, Any] = {
+    "fingerprint": "disk full \x1b[<n>mon node <n>", "count": 7, "tasks": ["sales:daily_report", "a:b"], "taskCount": 4,
+    "firstSeen": "2026-03-01T04:00:03.500Z", "lastSeen": "2026-03-02T04:00:03.500Z", "executionId": ID,
+    "errorMessage": FAILURE["errorMessage"],
+}  # fmt: skip
 
 
 def accepted(execution: dict[str, Any] = PENDING, outcome: Outcome = Outcome.ACCEPTED) -> CommandReply:
@@ -133,6 +141,10 @@ class ScriptedQueries:
         self._ask(**request.model_dump(exclude_unset=True, by_alias=False))
         page = {"items": [FAILURE, PENDING], "total": 7, "pageNumber": 1, "pageSize": 2, "nextCursor": "bmV4dA"}
         return TaskExecutionPage.model_validate(page | FRESH | ({"counts": COUNTS} if request.counts else {}))
+
+    async def failures(self, request: GetTaskExecutionFailures) -> TaskExecutionFailures:
+        self._ask(**request.model_dump(exclude_unset=True, by_alias=False))
+        return TaskExecutionFailures.model_validate({"items": [GROUP], "total": 9, "groupCount": 3} | FRESH)
 
     async def rejections(self, request: ListTaskCommandRejections) -> TaskCommandRejectionPage:
         self._ask(**request.model_dump(exclude_unset=True, by_alias=False))

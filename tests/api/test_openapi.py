@@ -127,6 +127,7 @@ async def test_answers_fit_the_schema(http: AsyncClient, document: dict[str, Any
         (f"{EXECUTIONS}?counts=true", "TaskExecutionPage"),
         (f"{EXECUTIONS}/{ID}/history", "TaskExecutionHistory"),
         ("/api/v1/task-execution-stats", "TaskExecutionStats"),
+        ("/api/v1/task-execution-failures", "TaskExecutionFailures"),
     ):
         assert fits(document, name, (await http.get(path)).json()), path
 

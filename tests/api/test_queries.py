@@ -4,7 +4,7 @@ from httpx2 import AsyncClient
 from service.contracts.problems import Code, FieldError, reject
 from service.contracts.status import Status
 from service.queries.requests import GetTaskExecutionStats
-from tests.api.scripted import FAILURE, FRESH, ID, PENDING, ScriptedQueries
+from tests.api.scripted import FAILURE, FRESH, GROUP, ID, PENDING, ScriptedQueries
 
 EXECUTIONS = "/api/v1/task-executions"
 STATS = "/api/v1/task-execution-stats"
@@ -48,6 +48,15 @@ async def test_stats_of_one_task_and_of_all(http: AsyncClient, queries: Scripted
 
     assert one.json() == {"taskId": "sales:daily_report"} | every.json()
     assert [asked["task_id"] for asked in queries.asked] == ["sales:daily_report", None]
+
+
+async def test_failures_pass_on_what_was_asked(http: AsyncClient, queries: ScriptedQueries) -> None:
+    response = await http.get("/api/v1/task-execution-failures?limit=3&taskId=a:b")
+    wrong = await http.get("/api/v1/task-execution-failures?limit=0&status=FAILURE")
+
+    assert response.json() == {"items": [GROUP], "total": 9, "groupCount": 3} | FRESH
+    assert queries.asked == [{"limit": 3, "task_id": "a:b"}]
+    assert {error["pointer"] for error in wrong.json()["errors"]} == {"#/query/limit", "#/query/status"}
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 from service.cli.main import app
 
 COMMANDS = [
-    "execute", "start", "succeed", "fail", "stop", "skip", "get", "list", "stats", "history", "definitions publish",
-    "definitions validate",
+    "execute", "start", "succeed", "fail", "stop", "skip", "get", "list", "stats", "failures", "history",
+    "definitions publish", "definitions validate",
 ]  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from service.contracts.problems import Code, reject
 from service.contracts.status import Status
 from service.ports.read_model import Place
 from service.queries.requests import write_cursor
-from tests.api.scripted import FAILURE, FRESH, ID, PENDING, recorded
+from tests.api.scripted import FAILURE, FRESH, GROUP, ID, PENDING, recorded
 from tests.cli.conftest import Service
 
 
@@ -79,6 +79,21 @@ def test_stats_show_groups_with_rates_and_times(service: Service) -> None:
     assert every.split()[:2] + every.split()[-5:] == ["a:b", "21", "42.9%", "1.5", "s", "61.0", "s"]
     (asked,) = service.queries.asked
     assert (asked["task_id"], asked["group_by"], asked["times"], asked["tag"]) == ("a:b", "taskVersion", True, ("x",))
+
+
+def test_failures_show_a_line_for_each_group(service: Service) -> None:
+    result = service.run("failures", "--completed-from", "24h", "--tag", "x", "--limit", "1")
+
+    header, group = result.stdout.splitlines()
+    assert header.split() == ["COUNT", "FINGERPRINT", "TASKS", "FIRST", "SEEN", "LAST", "SEEN", "NEWEST"]
+    assert group.startswith("7")
+    assert "disk full \\x1b[<n>mon node <n>" in group
+    assert "sales:daily_report, a:b and 2 more" in group
+    assert group.rstrip().endswith(ID)
+    assert result.stderr.startswith("1 of 3 groups; 9 failures; ")
+    (asked,) = service.queries.asked
+    assert asked.keys() == {"completed_from", "tag", "limit"}
+    assert json.loads(service.run("failures", "--json").stdout)["items"] == [GROUP]
 
 
 def test_history_says_what_happened(service: Service) -> None:

@@ -1,6 +1,7 @@
 """Every filter that is declared filters: over HTTP, on a real engine, and on the command line."""
 
 import random
+import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import timedelta
 from typing import Any, cast
@@ -46,6 +47,20 @@ def lives(seed: int, count: int) -> list[list[Event]]:
     ]
 
 
+def fingerprint(message: str) -> str:
+    """What the read model says in SQL, said again."""
+    message = message[:1000]
+    for pattern, mask in (
+        ("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", "<id>"),
+        ("0[xX][0-9a-fA-F]+|[0-9a-fA-F]{8,}", "<id>"),
+        (r"[a-zA-Z][a-zA-Z0-9+.-]*://[^\s\"`,;()\[\]{}]+|(/[\w.@~+%=<>-]+){2,}/?", "<path>"),
+        (r"\d+([.,]\d+)*", "<n>"),
+        (r"[ \t\n\f\r]+", " "),
+    ):
+        message = re.sub(pattern, mask, message, flags=re.ASCII)
+    return message.strip(" ")[:200]
+
+
 def _ran(one: TaskExecution) -> timedelta | None:
     return one.completed_at - one.started_at if one.completed_at and one.started_at else None
 
@@ -64,6 +79,10 @@ CASES: dict[str, tuple[Any, Callable[[TaskExecution], bool]]] = {
     "completed_from": (str(AT), lambda one: one.completed_at is not None and one.completed_at >= AT),
     "completed_to": (str(AT), lambda one: one.completed_at is not None and one.completed_at < AT),
     "min_duration": ("1m", lambda one: (_ran(one) or -MINUTE) >= MINUTE),
+    "fingerprint": (
+        "Disk FULL on host-<n>",
+        lambda one: fingerprint(one.error_message or "") == "Disk FULL on host-<n>",
+    ),
     "text": ("disk full", lambda one: "disk full" in f"{one.id} {one.error_message} {one.skip_reason}".lower()),
 }
 """Of each filter, a value that some executions fit, and what fits it."""

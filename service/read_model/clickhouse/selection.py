@@ -8,6 +8,7 @@ from typing import Any, Final
 from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp, epoch_ms
 from service.ports.filters import CreationFilters, Filters
+from service.read_model.clickhouse.fingerprint import FINGERPRINT
 
 LABELS: Final = r"arrayConcat([concat('\x01', taskId), concat('\x02', createdBy)], tags)"
 """What an execution is looked for by, as the text index has it: a query must say it in the same words.
@@ -35,8 +36,9 @@ _ENDED: Final = {
     "completed_from": "at >= fromUnixTimestamp64Milli({completed_from:Int64}, 'UTC')",
     "completed_to": "at < fromUnixTimestamp64Milli({completed_to:Int64}, 'UTC')",
     "min_duration": "at >= startedAt + toIntervalMillisecond({min_duration:Int64})",
+    "fingerprint": f"{FINGERPRINT} = {{fingerprint:String}}",
 }
-"""What only those have that ended."""
+"""What only those have that ended; a fingerprint, only those that failed."""
 
 _STARTED: Final = {
     "started_from": "{{}} >= fromUnixTimestamp64Milli({started_from:Int64}, 'UTC')",
@@ -89,6 +91,8 @@ class Selection:
             wanted -= {*_OPEN}
         if self._started:
             wanted -= {Status.PENDING}
+        if "fingerprint" in given:
+            wanted &= {Status.FAILURE}
         self._wanted = tuple(status for status in Status if status in wanted)
         self.of_none = not wanted
         """What is wanted in one filter cannot be in another: such as one that is RUNNING and has ended."""

@@ -7,11 +7,13 @@ from typing import Final
 from uuid import UUID
 
 from service.contracts.status import Status
-from service.ports.filters import CreationFilters, Filters, RejectionFilters
+from service.ports.filters import CreationFilters, EndFilters, Filters, RejectionFilters
 from service.ports.positions import PartitionPosition
 from service.ports.projection_store import EventRow, RejectionRow
 from service.ports.read_model import (
     Counts,
+    FailureGroup,
+    Failures,
     Found,
     Grouping,
     ListedExecution,
@@ -26,6 +28,7 @@ from service.ports.read_model import (
 )
 from service.read_model.clickhouse.driver import Driver, Row, columns_of
 from service.read_model.clickhouse.dropping import AT_ONCE, drop_statements, oldest_statement
+from service.read_model.clickhouse.failures import failures_statement
 from service.read_model.clickhouse.longest import longest_statement
 from service.read_model.clickhouse.rejections import (
     rejection_statement,
@@ -135,6 +138,24 @@ class ClickHouseStore:
         for row in await self._rows(times_statement(filters, self._kept_since(), by)):
             found.setdefault(row["key"], {})[row["what"]] = Percentiles(*row["percentiles"])
         return {key: Times(of_key.get("queue"), of_key.get("run")) for key, of_key in found.items()}
+
+    async def failures(self, filters: EndFilters, limit: int) -> Failures:
+        """See `ReadModel`."""
+        rows = await self._rows(failures_statement(filters, limit, self._kept_since()))
+        total, groups = (rows[0]["total"], rows[0]["groups"]) if rows else (0, 0)
+        largest = [
+            FailureGroup(
+                fingerprint=row["fingerprint"],
+                count=row["count"],
+                tasks=row["tasks"],
+                task_count=row["task_count"],
+                first_ms=row["first_ms"],
+                last_ms=row["last_ms"],
+                newest=ListedExecution(row["execution_id"], row["created_ms"]),
+            )
+            for row in rows
+        ]
+        return Failures(total, groups, largest)
 
     async def rejections_total(self) -> int:
         """See `ReadModel`."""
