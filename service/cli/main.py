@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from service.cli import commands, definitions, demo, projection, queries, rejections, serve, state
+from service.cli import commands, definitions, demo, export, projection, queries, rejections, serve, state
 from service.cli.exits import EXIT_CODES, CommandError
 from service.cli.output import write_error
 
@@ -54,6 +54,7 @@ serve.register(app)
 demo.register(app)
 commands.register(app)
 queries.register(app)
+export.register(app)
 app.add_typer(state.app, name="state", rich_help_panel=serve.PANEL)
 app.add_typer(rejections.app, name="rejections", rich_help_panel="Look at executions")
 app.add_typer(projection.app, name="projection", rich_help_panel=serve.PANEL)

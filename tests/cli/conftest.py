@@ -1,5 +1,6 @@
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Thread
 
@@ -7,8 +8,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from service.api.app import create_app
+from service.api.ports import Queries
 from service.api.server import http_server
 from service.cli.main import app
+from service.ports.commands import CommandGateway
 from tests.api.scripted import ScriptedCommands, ScriptedQueries
 
 
@@ -27,13 +30,21 @@ class Service:
 @pytest.fixture
 def service() -> Iterator[Service]:
     running = Service()
+    with serving(running.commands, running.queries) as running.url:
+        yield running
+
+
+@contextmanager
+def serving(commands: CommandGateway, queries: Queries) -> Iterator[str]:
+    """The address of the HTTP API on top of these, in a thread of its own."""
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
-    running.url = f"http://127.0.0.1:{port}"
-    server = http_server(create_app(running.commands, running.queries, {}), "127.0.0.1", port)
+    server = http_server(create_app(commands, queries, {}), "127.0.0.1", port)
     thread = Thread(target=server.run, args=([listener],))
     thread.start()
-    yield running
-    server.should_exit = True
-    thread.join()
-    listener.close()
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from service.cli.main import app
 
 COMMANDS = [
-    "execute", "start", "succeed", "fail", "stop", "skip", "get", "list", "stats", "failures", "history",
+    "execute", "start", "succeed", "fail", "stop", "skip", "get", "list", "stats", "failures", "history", "export",
     "definitions publish", "definitions validate",
 ]  # fmt: skip
 
@@ -35,7 +35,7 @@ def test_wrong_usage_exits_with_2_and_writes_to_stderr() -> None:
 
 
 def test_python_m_service_is_the_same_and_imports_nothing_heavy() -> None:
-    heavy = "{'aiokafka', 'fastapi', 'httpx2', 'clickhouse_connect', 'chdb', 'pandas'}"
+    heavy = "{'aiokafka', 'fastapi', 'httpx2', 'clickhouse_connect', 'chdb', 'pandas', 'pyarrow'}"
     code = (
         "import sys; sys.argv = ['taskexec', '--help']\n"
         "import service.__main__ as entry\n"

@@ -11,6 +11,7 @@ from typing import Final
 import httpx2
 import pytest
 import stamina
+from pyarrow import parquet
 
 from service.settings import Settings
 from tests.e2e.process import clean_environment, up
@@ -46,6 +47,8 @@ def test_the_examples_work_from_top_to_bottom(tmp_path: Path) -> None:
     assert '"errorMessage":"disk full on node 7"' in asked
     assert '"total":1' in asked
     assert "TaskExecutionFailed" in asked
+    assert "disk full on node <n>" in asked
+    assert parquet.read_table(tmp_path / "runs.parquet")["errorMessage"].to_pylist() == ["disk full on node 7"]
     assert counted.startswith("1 of 1 failed, as of 2")
 
 
