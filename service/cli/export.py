@@ -34,8 +34,8 @@ Wanted = Annotated[
 def export(*, output: Output = _STDOUT, format_: Wanted = None, url: Url = DEFAULT_URL, **given: object) -> None:
     """Write all executions that fit into a file: CSV, JSON lines, Parquet or Arrow. Filters combine.
 
-    It has those that were created before it began and were known by then, each once, newest first, as each was when
-    its page was read: one that had not ended may have gone on since.
+    It has all that were created before it began, by the clock of this machine, and were known by then: each once,
+    newest first, as it was when its page was read. What had not ended may have gone on since.
     """
     from service.cli.progress import steps  # noqa: PLC0415 - only what draws bars pays for it
 
