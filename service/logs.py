@@ -16,7 +16,8 @@ def configure_logs(level: str = "INFO") -> None:
     ]
     renderer: structlog.typing.Processor
     if sys.stderr.isatty():
-        renderer = structlog.dev.ConsoleRenderer()
+        # By default, it shows what the variables held: payloads.
+        renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     else:
         processors.append(structlog.processors.format_exc_info)
         renderer = structlog.processors.JSONRenderer()

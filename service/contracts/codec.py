@@ -29,6 +29,9 @@ _LONG_NUMBER: Final = b"0" * 19
 _decoder: Final = msgspec.json.Decoder()
 _encoder: Final = msgspec.json.Encoder(order="deterministic")
 
+_QUOTED: Final = re.compile(r' ".*" (?=at line )', re.DOTALL)
+"""The key that is there twice: where it stands says enough, and keys of an object are part of a value."""
+
 _STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
 _STEPS: Final = bytes.maketrans(b"[{]}", b"\1\1\xff\xff")
 _OTHERS: Final = bytes(set(range(256)).difference(b'[]{}"'))
@@ -83,7 +86,7 @@ def decode_slowly(raw: bytes, max_depth: int) -> Any:  # noqa: ANN401 - JSON is 
     try:
         value = jiter.from_json(raw, catch_duplicate_keys=True, allow_inf_nan=False)
     except ValueError as error:
-        raise MalformedJsonError(str(error)) from None
+        raise MalformedJsonError(_QUOTED.sub(" ", str(error), count=1)) from None
     if raw.count(b"[") + raw.count(b"{") > max_depth and _is_deeper(raw, max_depth):
         raise MalformedJsonError(f"nested deeper than {max_depth}")
     if b"\\u0000" in raw or _SUSPICIOUS.search(raw):
@@ -143,9 +146,14 @@ def _check(value: JsonValue, place: _Place | None) -> None:
             pass
 
 
+_VALUES: Final = ("inputs", "outputs")
+
+
 def _flaw(detail: str, place: _Place | None) -> MalformedJsonError:
     steps: list[str | int] = []
     while place is not None:
         place, step = place
-        steps.append(step)
-    return MalformedJsonError(detail, pointer("#", *reversed(steps)))
+        steps.insert(0, step)
+    # What is below an input or output is its value, which may be sensitive: the variable's name is told, no key in it.
+    ends = (index + 2 for index, step in enumerate(steps) if step in _VALUES)
+    return MalformedJsonError(detail, pointer("#", *steps[: next(ends, None)]))

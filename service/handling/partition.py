@@ -12,6 +12,7 @@ from typing import Final
 
 import structlog
 from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
 
 from service.contracts.topics import COMMANDS_TOPIC
 from service.domain.timers import Timer
@@ -232,10 +233,12 @@ class PartitionOwner:
 
     async def _recover(self, error: BaseException) -> None:
         searching, self._bisection.searching = self._bisection.searching, False
-        self._trouble = f" after {error!r}"
+        # The text of an error that nobody foresaw may hold what it failed on.
+        what = repr(error) if isinstance(error, KafkaError) or not searching else type(error).__name__
+        self._trouble = f" after {what}"
         # Where a defect shows: as text, for loggers that add what the variables held are slow, and show payloads.
         where = {"trace": "".join(traceback.format_tb(error.__traceback__))} if searching else {}
-        log.warning("partition_reset", partition=self.partition, error=repr(error), **where)
+        log.warning("partition_reset", partition=self.partition, error=what, **where)
         metrics.PARTITION_RESETS.labels(type(error).__name__).inc()
         await self._discard()
         timeouts = self._context.timeouts

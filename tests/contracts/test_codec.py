@@ -223,3 +223,22 @@ def test_a_value_that_is_read_comes_with_its_sorted_json(raw: bytes) -> None:
     with suppress(MalformedJsonError):
         value, again = read(raw)
         assert again == sorted_json(value)
+
+
+@pytest.mark.parametrize(
+    ("raw", "where", "what"),
+    [
+        (b'{"inputs":{"login":{"s3cret":1,"s3cret":2}}}', "#", "Detected duplicate key at line 1 column 41"),
+        (b'{"s3cret \\" at line 9":1,"s3cret \\" at line 9":2}', "#", "Detected duplicate key at line 1 column"),
+        (b'{"inputs":{"login":{"s3cret":["\\u0000"]}}}', "#/inputs/login", "NUL characters are not allowed"),
+        (b'{"data":{"outputs":{"link":{"inputs":{"s3cret":1e400}}}}}', "#/data/outputs/link", "64-bit float"),
+        (b'{"inputs":["\\u0000"]}', "#/inputs/0", "NUL"),
+        (b'{"inputs":"\\u0000"}', "#/inputs", "NUL"),
+        (b'{"a":{"b":{"c":"\\u0000"}}}', "#/a/b/c", "NUL"),
+    ],
+)
+def test_a_flaw_in_a_value_tells_the_variable_and_no_key_below_it(raw: bytes, where: str, what: str) -> None:
+    with pytest.raises(MalformedJsonError) as refusal:
+        decode(raw)
+    assert (refusal.value.pointer, what in refusal.value.detail) == (where, True), refusal.value.detail
+    assert "s3cret" not in refusal.value.detail
