@@ -30,6 +30,7 @@ from rocksdict import Cache
 from bench.workload import DEFINITION, Written, lives
 from service.contracts.definitions import TaskDefinition
 from service.contracts.replies import Position
+from service.contracts.sensitive import withhold
 from service.contracts.topics import COMMANDS_TOPIC, REPLIES_TOPIC
 from service.domain.definitions import Definition
 from service.handling.batches import Batches
@@ -156,8 +157,8 @@ def _context() -> HandlerContext:
         return {}
 
     context = SimpleNamespace(
-        definitions=SimpleNamespace(get=lambda *_: definition), reply_topics=SimpleNamespace(flaws=no_flaws),
-        partitions=PARTITIONS, kept=_KEPT, kafka=SimpleNamespace(prefix=""),
+        definitions=SimpleNamespace(get=lambda *_: definition, sensitive=False), partitions=PARTITIONS, kept=_KEPT,
+        reply_topics=SimpleNamespace(flaws=no_flaws), kafka=SimpleNamespace(prefix=""), seal=withhold,
     )  # fmt: skip
     return cast("HandlerContext", context)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from service.contracts.readiness import STARTING, Readiness
+from service.contracts.sensitive import Seal, withhold
 from service.contracts.topics import EVENTS_TOPIC, REJECTIONS_TOPIC
 from service.embedded.errors import EmbeddedError
 from service.handling.recovery import StateLostError
@@ -33,6 +34,7 @@ from service.runtime.running import Role, Running
 from service.runtime.shared_metrics import shared_metrics
 from service.runtime.supervisor import ChildEndedError, Supervisor
 from service.runtime.tasks import first_end, running_task
+from service.sealing import KeyRing, KeyRingError
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ EMBEDDED_PARTITIONS: Final = 4
 
 OPERATOR_ERRORS: Final = (
     ConnectionError, ProvisioningError, InstallationError, StateLostError, ForeignStoreError, StoreSetupError,
-    UnavailableError, EmbeddedError, ChildEndedError,
+    UnavailableError, EmbeddedError, ChildEndedError, KeyRingError,
 )  # fmt: skip
 """Errors whose message tells whoever runs the service all there is to know."""
 
@@ -106,7 +108,9 @@ async def running_service(settings: Settings, roles: Collection[Role], *also: Ta
         if Role.HANDLER in roles:
             from service.handling.handler import HandlerOptions, running_handler  # noqa: PLC0415
 
-            options = HandlerOptions(kafka, partitions, settings.retention, settings.state_dir, installation)
+            options = HandlerOptions(
+                kafka, partitions, settings.retention, settings.state_dir, installation, seal=_seal(settings)
+            )
             with kafka.answering():
                 handler = await enter(running_handler(options))
             parts.append(handler.task)
@@ -117,6 +121,11 @@ async def running_service(settings: Settings, roles: Collection[Role], *also: Ta
         watch = await enter(running_task(first_end(parts), "roles"))
         await until_ready(checks, watch)
         yield Running(tuple(sorted(roles)), kafka, queries, url, checks, watch)
+
+
+def _seal(settings: Settings) -> Seal:
+    file = settings.sensitive_key_file
+    return withhold if file is None else KeyRing.read(file).seal
 
 
 def _queries(store: "ClickHouseStore", kafka: "Kafka", partitions: int) -> "TaskExecutionQueries":

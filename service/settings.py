@@ -7,10 +7,11 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Final, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from service.kafka.settings import PREFIX, KafkaSettings, variable
+from service.sealing import KeyRing
 
 DEFAULT_HTTP_PORT: Final = 8080
 
@@ -61,6 +62,10 @@ class Settings(KafkaSettings):
             description="How long a finished execution is kept after its end, such as P90D; for ever if not set.",
         ),
     ] = None
+    sensitive_key_file: Annotated[
+        Path | None,
+        Field(description="A JWK Set: its first key seals the values of sensitive variables. Without, none is kept."),
+    ] = None
     processes: Annotated[int | None, Field(ge=1, le=64, description="Of a handler; one per CPU if not set.")] = None
     http_host: str = "127.0.0.1"
     http_port: Annotated[int, Field(ge=0, le=65_535)] = DEFAULT_HTTP_PORT
@@ -85,6 +90,13 @@ class Settings(KafkaSettings):
                 "who can reach that address may do everything, say so with TASKEXEC_TRUST_NETWORK=true."
             )
         return self
+
+    @field_validator("sensitive_key_file")
+    @classmethod
+    def _has_keys(cls, file: Path | None) -> Path | None:
+        if file is not None:
+            KeyRing.read(file)
+        return file
 
     @classmethod
     def variables(cls) -> frozenset[str]:

@@ -1,5 +1,6 @@
 import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -98,3 +99,19 @@ def test_a_port_that_does_not_exist_is_named(port: str) -> None:
 def test_what_is_no_header_is_refused(header: str) -> None:
     with pytest.raises(ValidationError):
         Settings(principal_header=header)
+
+
+def test_keys_for_sensitive_values_are_looked_at_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "keys.json"
+    monkeypatch.setenv("TASKEXEC_SENSITIVE_KEY_FILE", str(file))
+    with pytest.raises(ValidationError, match="cannot be read"):
+        Settings()
+    file.write_text('{"keys":[{"kty":"oct","kid":"a","k":"short"}]}', encoding="utf-8")
+    with pytest.raises(ValidationError, match=r"keys\[0\]\.k"):
+        Settings()
+    key = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE"
+    file.write_text(f'{{"keys":[{{"kty":"oct","kid":"a","k":"{key}"}}]}}', encoding="utf-8")
+    assert Settings().sensitive_key_file == file
+    assert key not in repr(Settings())

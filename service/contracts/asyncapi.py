@@ -39,7 +39,7 @@ from service.contracts.topics import (
 
 Object = dict[str, Any]
 
-CONTRACT_VERSION: Final = "2.0.0"
+CONTRACT_VERSION: Final = "2.1.0"
 """The version of the wire contract: a new major version where something that was valid no longer is."""
 
 _BINDING_VERSION: Final = "0.5.0"
@@ -93,6 +93,10 @@ _INFO: Final = """
 
     Every command ends as exactly one event, one rejection, or a duplicate of one that was accepted before. A reply
     is sent where the command carries a `reply_to` header.
+
+    **Sensitive values.** A value of a variable that its definition marks as `sensitive` is in clear in commands only.
+    Whatever the service writes has an object in its place: `{"sealed": "<compact JWE>"}` (RFC 7516, `dir`, `A256GCM`),
+    which opens with the key of the installation, or `{"sealed": null}`. `TaskExecutionCreated` names these variables.
 
     **Names.** Where installations share a Kafka, each has a prefix that stands before the names of its topics and of
     its group, in `reply_to` as well.

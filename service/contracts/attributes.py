@@ -11,7 +11,8 @@ from service.contracts.problems import FieldError
 MAX_ATTRIBUTE: Final = 1024
 """How many characters a CloudEvents attribute has at most, and how many bytes a trace header."""
 
-_ATTRIBUTES: Final = ("specversion", "id", "source", "type", "subject")
+ATTRIBUTES: Final = ("specversion", "id", "source", "type", "subject")
+"""Those that are read."""
 
 
 def binary_attributes(headers: dict[str, bytes | None], errors: list[FieldError]) -> dict[str, str]:
@@ -35,7 +36,7 @@ def structured_attributes(body: JsonValue, errors: list[FieldError]) -> tuple[di
     if "data_base64" in body:
         errors.append(FieldError(pointer="#/data_base64", detail="binary data is not supported; send JSON as `data`"))
     attributes: dict[str, str] = {}
-    for name in _ATTRIBUTES:
+    for name in ATTRIBUTES:
         value = body.get(name)
         if isinstance(value, str):
             attributes[name] = value
@@ -74,7 +75,7 @@ def _check(attributes: dict[str, str], prefix: str, errors: list[FieldError]) ->
     if _are_sound(attributes):
         return
     reported = {error.pointer for error in errors}
-    flaws = {name: flaw for name in _ATTRIBUTES if name in attributes and (flaw := flaw_of(attributes[name]))}
+    flaws = {name: flaw for name in ATTRIBUTES if name in attributes and (flaw := flaw_of(attributes[name]))}
     for name in ("specversion", "type", "source") if "id" in attributes else ("specversion", "type"):
         if name not in attributes and prefix + name not in reported:
             flaws[name] = "the attribute is required"

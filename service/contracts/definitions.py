@@ -82,6 +82,10 @@ class Variable(_Foreign):
     description: str | None = None
     default_value: Any = None
     validation: Validation | None = None
+    sensitive: StrictBool = Field(
+        default=False,
+        description="No value of it is ever written in clear: an object with `sealed` stands there. It has no default.",
+    )
 
 
 def _not_too_many(variables: Any) -> Any:  # noqa: ANN401 - JSON is any

@@ -16,6 +16,7 @@ from msgspec import Meta, Struct
 from pydantic import JsonValue
 
 from service.contracts.codec import decode
+from service.contracts.sensitive import Sensitive
 from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp, decode_hook, rfc3339
 
@@ -55,13 +56,19 @@ class TaskExecutionEvent(
     command_id: Annotated[
         str, Meta(description="UUIDv5 of the causing command's (source, id); Created: the executionId.")
     ]
-    command_hash: Annotated[str, Meta(description="BLAKE2b-128 of the causing command's type and canonical payload.")]
+    command_hash: Annotated[
+        str,
+        Meta(description="BLAKE2b-128 of the causing command's type and canonical payload, less its sensitive values."),
+    ]
 
 
 class TaskExecutionCreated(TaskExecutionEvent, frozen=True, kw_only=True, gc=False):
     """A new execution waits in `PENDING`, its inputs resolved."""
 
     resolved_inputs: dict[str, Any]
+    sensitive: Annotated[
+        Sensitive | None, Meta(description="Absent if none is: the variables whose values are sealed, or withheld.")
+    ] = None
 
 
 class TaskExecutionStarted(TaskExecutionEvent, frozen=True, kw_only=True, gc=False):
@@ -97,6 +104,7 @@ class UnknownEvent(TaskExecutionEvent, frozen=True, kw_only=True, gc=False):
     """What an event of a later type shares with all, and the payloads that it has under the names of today."""
 
     resolved_inputs: dict[str, Any] | None = None
+    sensitive: Sensitive | None = None
     outputs: dict[str, Any] | None = None
     error_message: str | None = None
     skip_reason: str | None = None

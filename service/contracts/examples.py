@@ -33,6 +33,7 @@ from service.contracts.executions import Metadata, TaskExecution
 from service.contracts.problems import Code, FieldError, problem
 from service.contracts.rejections import REJECTION_TYPE, CommandRejected, OriginalHeader, OriginalRecord
 from service.contracts.replies import REPLY_TYPE, CommandReply, Outcome, Position
+from service.contracts.sensitive import Sensitive
 from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp
 from service.contracts.topics import REPLIES_TOPIC
@@ -45,7 +46,11 @@ SOURCE: Final = "/schedulers/main"
 _CREATED = Timestamp.parse("2026-03-02T04:00:00.125Z")
 _STARTED = Timestamp.parse("2026-03-02T04:00:07.500Z")
 _ENDED = Timestamp.parse("2026-03-02T04:03:41Z")
-_RESOLVED: dict[str, Any] = {"day": "2026-03-01", "top": 10, "region": None}
+_SEALED: Final = {
+    "sealed": "eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2R0NNIiwia2lkIjoiMjAyNi0wMyJ9..KuJYHfYZggNXsH7t.r5lV_sSkYtQ."
+    "ak5JxSt_RoBsub9Y4X49rw"
+}
+_RESOLVED: dict[str, Any] = {"day": "2026-03-01", "top": 10, "region": None, "token": _SEALED}
 
 _TASK: dict[str, Any] = {"task_id": "sales:daily_report", "task_version": "1.2.0"}
 _SHARED: dict[str, Any] = {
@@ -64,7 +69,7 @@ _WAITED: dict[str, Any] = {**_SHARED, "sequence": 2, "previous_status": Status.P
 _RAN: dict[str, Any] = {**_SHARED, "sequence": 3, "previous_status": Status.RUNNING, "started_at": _STARTED}
 
 _COMMANDS: Final[tuple[Command, ...]] = (
-    ExecuteTask(**_TASK, inputs={"day": "2026-03-01"}, created_by="scheduler", tags=("nightly",)),
+    ExecuteTask(**_TASK, inputs={"day": "2026-03-01", "token": "s3cret"}, created_by="scheduler", tags=("nightly",)),
     StartTaskExecution(execution_id=EXECUTION_ID, spark_application_id="application_1700000000000_0042"),
     SucceedTaskExecution(execution_id=EXECUTION_ID, outputs={"rows": 1832}),
     FailTaskExecution(execution_id=EXECUTION_ID, error_message="disk full on node 7"),
@@ -73,7 +78,9 @@ _COMMANDS: Final[tuple[Command, ...]] = (
 )
 
 _EVENTS: Final[tuple[Event, ...]] = (
-    TaskExecutionCreated(**_FIRST, sequence=1, status=Status.PENDING, resolved_inputs=_RESOLVED),
+    TaskExecutionCreated(
+        **_FIRST, sequence=1, status=Status.PENDING, resolved_inputs=_RESOLVED, sensitive=Sensitive(("token",), ())
+    ),
     TaskExecutionStarted(**_WAITED, **_STARTS, status=Status.RUNNING),
     TaskExecutionSucceeded(**_RAN, **_ENDS, status=Status.SUCCESS, outputs={"rows": 1832}),
     TaskExecutionFailed(**_RAN, **_ENDS, status=Status.FAILURE, error_message="disk full on node 7"),
@@ -125,6 +132,7 @@ _DEFINITION: Final = TaskDefinition.model_validate(
             {"name": "day", "type": "string", "validation": {"pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}},
             {"name": "top", "type": "number", "required": False, "defaultValue": 10},
             {"name": "region", "type": "string", "required": False},
+            {"name": "token", "type": "string", "required": False, "sensitive": True},
         ],
         "outputVariables": [{"name": "rows", "type": "number"}],
     }

@@ -19,7 +19,8 @@ class Metadata(Contract):
 class TaskExecution(Contract):
     """One independent execution of one version of a task. Which optional fields are present depends on `status`.
 
-    `resolvedInputs` is missing only from the replies to lifecycle commands: the write side keeps no payloads.
+    `resolvedInputs` is missing only from the replies to lifecycle commands: the write side keeps no payloads. For a
+    value of a sensitive variable, `{"sealed": "<compact JWE>"}` stands, or `{"sealed": null}` where it is withheld.
     """
 
     id: str

@@ -26,12 +26,14 @@ from service.contracts.events import (
     TaskExecutionSucceeded,
 )
 from service.contracts.problems import Code, Problem, RejectedError, problem, reject
+from service.contracts.sensitive import Seal, sealed, withhold
 from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp
 from service.domain.definitions import Definition
 from service.domain.execution import Execution, Remembered
 from service.domain.fitting import check_outputs, check_spark_application, resolve_inputs
 from service.domain.identity import id_bytes
+from service.domain.sensitive import marks
 from service.domain.timers import Timer, TimerKind, timers_of
 
 TRANSITIONS: Final[dict[tuple[Status, type[Command]], Status]] = {
@@ -46,13 +48,18 @@ TRANSITIONS: Final[dict[tuple[Status, type[Command]], Status]] = {
 
 
 class Request(Struct, frozen=True, gc=False):
-    """A command with what comes as data: its identity (`command_id`), its payload's hash, who sent it, the time now."""
+    """A command with what comes as data: its identity (`command_id`), its payload's hash, who sent it, the time now.
+
+    `whole_hash` is of the payload with its sensitive values, where `command_hash` is without: an earlier version
+    remembered it. It is compared, and never written.
+    """
 
     command: Command
     command_id: str
     command_hash: str
     source: str
     at: Timestamp
+    whole_hash: str | None = None
 
 
 class Decision(Struct, frozen=True, gc=False):
@@ -74,12 +81,16 @@ NOTHING: Final = Decision()
 
 
 def decide(
-    state: Execution | None, request: Request, definition: Definition | None, kept: timedelta | None
+    state: Execution | None,
+    request: Request,
+    definition: Definition | None,
+    kept: timedelta | None,
+    seal: Seal = withhold,
 ) -> Decision:
     """What the command makes happen.
 
     `definition` is the one that the command (ExecuteTask) or the state names, None if it does not exist; `kept` is how
-    long a finished execution is remembered, None for ever.
+    long a finished execution is remembered, None for ever; `seal` makes of a sensitive value what events show of it.
 
     Raises:
         RejectedError: the command is refused; the problem says why and what is allowed.
@@ -88,14 +99,14 @@ def decide(
     if state is not None and (known := repeated(state, request)) is not None:
         return Decision(repeats=known)
     if type(command) is ExecuteTask:
-        return Decision((_create(command, request, definition),))
+        return Decision((_create(command, request, definition, seal),))
     if state is None:
         raise reject(
             Code.EXECUTION_NOT_FOUND,
             f"There is no task execution {command.execution_id}. Send ExecuteTask first, and what follows under the "
             "same key, or after its reply: under another key it may overtake.",
         )
-    event = _advance(state, command, request, definition)
+    event = _advance(state, command, request, definition, seal)
     return Decision((event,), timers=timers_of(event, kept))
 
 
@@ -119,10 +130,11 @@ def repeated(state: Execution, request: Request) -> Remembered | None:
     Raises:
         RejectedError: the same (source, id) came before with another payload.
     """
-    id_, hash_ = id_bytes(request.command_id), bytes.fromhex(request.command_hash)
+    id_ = id_bytes(request.command_id)
+    hashes = (bytes.fromhex(request.command_hash), request.whole_hash and bytes.fromhex(request.whole_hash))
     for known in state.commands:
         if known.command_id == id_:
-            if known.command_hash == hash_:
+            if known.command_hash in hashes:
                 return known
             raise reject(
                 Code.IDEMPOTENCY_CONFLICT,
@@ -131,10 +143,11 @@ def repeated(state: Execution, request: Request) -> Remembered | None:
             )
     last = state.commands[-1]
     stopped_again = state.status is Status.STOPPED and type(request.command) is StopTaskExecution
-    return last if stopped_again or last.command_hash == hash_ else None
+    return last if stopped_again or last.command_hash in hashes else None
 
 
-def _create(command: ExecuteTask, request: Request, definition: Definition | None) -> TaskExecutionCreated:
+def _create(command: ExecuteTask, request: Request, definition: Definition | None, seal: Seal) -> TaskExecutionCreated:
+    resolved, sensitive = resolve_inputs(command, definition), marks(None, definition)
     return TaskExecutionCreated(
         execution_id=request.command_id,
         sequence=1,
@@ -147,11 +160,14 @@ def _create(command: ExecuteTask, request: Request, definition: Definition | Non
         tags=command.tags,
         command_id=request.command_id,
         command_hash=request.command_hash,
-        resolved_inputs=resolve_inputs(command, definition),
+        resolved_inputs=sealed(resolved, sensitive.inputs, seal) if sensitive else resolved,
+        sensitive=sensitive,
     )
 
 
-def _advance(state: Execution, command: LifecycleCommand, request: Request, definition: Definition | None) -> Event:
+def _advance(
+    state: Execution, command: LifecycleCommand, request: Request, definition: Definition | None, seal: Seal
+) -> Event:
     status = TRANSITIONS.get((state.status, type(command)))
     if status is None:
         raise RejectedError(_invalid_transition(state, command))
@@ -180,7 +196,9 @@ def _advance(state: Execution, command: LifecycleCommand, request: Request, defi
             return TaskExecutionStarted(**common)
         case SucceedTaskExecution():
             check_outputs(command, definition)
-            return TaskExecutionSucceeded(**common, outputs=command.outputs)
+            sensitive = marks(state, definition)
+            outputs = sealed(command.outputs, sensitive.outputs, seal) if sensitive else command.outputs
+            return TaskExecutionSucceeded(**common, outputs=outputs)
         case FailTaskExecution():
             return TaskExecutionFailed(**common, error_message=command.error_message)
         case StopTaskExecution():

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from service.contracts.definitions import DefinitionStatus, TaskDefinition, TaskType
+from service.contracts.definitions import DefinitionStatus, TaskDefinition, TaskType, Variable
 from service.contracts.problems import FieldError
+from service.contracts.sensitive import Sensitive
 from service.domain.variables import Variables
 
 MAX_REASON: Final = 1_000
@@ -20,14 +21,16 @@ class InvalidDefinitionError(ValueError):
 
 
 class Definition:
-    """One version of a task. `flaw` says why it cannot be used; None if it can.
+    """One version of a task. `flaw` says why it cannot be used; None if it can. `sensitive` are its marked variables.
 
     Raises:
-        InvalidDefinitionError: a variable is named twice, a required one has a default, a default does not fit its
-            own limits, limits contradict each other, or a pattern is not in RE2's syntax or is too large (ADR 0016).
+        InvalidDefinitionError: a variable is named twice, a required or sensitive one has a default, a default does
+            not fit its own limits, limits contradict each other, or a pattern is not in RE2's syntax or is too large
+            (ADR 0016).
     """
 
     flaw: str | None = None
+    sensitive: Sensitive | None = None
 
     def __init__(self, source: TaskDefinition) -> None:
         self.source = source
@@ -36,6 +39,7 @@ class Definition:
         self.status: DefinitionStatus = source.status
         self.is_published = source.status is DefinitionStatus.PUBLISHED
         self.type: TaskType = source.type
+        self.sensitive = _marked(source)
         self._inputs = Variables("inputs", "inputVariables", source.input_variables)
         self._outputs = Variables("outputs", "outputVariables", source.output_variables)
         if flaws := (*self._inputs.flaws, *self._outputs.flaws):
@@ -63,3 +67,12 @@ class UnusableDefinition(Definition):
     def check_outputs(self, outputs: Mapping[str, Any]) -> tuple[FieldError, ...]:  # noqa: ARG002 - as in Definition
         """Nothing: it cannot say what is right."""
         return ()
+
+
+def _marked(source: TaskDefinition) -> Sensitive | None:
+    inputs, outputs = _sensitive(source.input_variables), _sensitive(source.output_variables)
+    return Sensitive(inputs, outputs) if inputs or outputs else None
+
+
+def _sensitive(variables: Iterable[Variable]) -> tuple[str, ...]:
+    return tuple(variable.name for variable in variables if variable.sensitive)

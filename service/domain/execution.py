@@ -7,6 +7,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from service.contracts.events import Event, TaskExecutionEvent
+from service.contracts.sensitive import Sensitive
 from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp
 from service.domain.identity import id_bytes
@@ -27,7 +28,8 @@ class Remembered(Struct, frozen=True, gc=False, array_like=True, forbid_unknown_
 class Execution(Struct, frozen=True, gc=False):
     """What the write side remembers of an execution: no payloads.
 
-    `occurred_at` is when it last changed; `commands` are those that were accepted, in order.
+    `occurred_at` is when it last changed; `commands` are those that were accepted, in order; `sensitive` are the
+    variables that its definition marked when it was created.
     """
 
     execution_id: str
@@ -43,6 +45,7 @@ class Execution(Struct, frozen=True, gc=False):
     completed_at: Timestamp | None
     spark_application_id: str | None
     commands: tuple[Remembered, ...]
+    sensitive: Sensitive | None = None
 
 
 def evolve(state: Execution | None, event: TaskExecutionEvent) -> Execution:
@@ -62,6 +65,7 @@ def evolve(state: Execution | None, event: TaskExecutionEvent) -> Execution:
         completed_at=event.completed_at,
         spark_application_id=event.spark_application_id,
         commands=_remember(state.commands, command) if state else (command,),
+        sensitive=state.sensitive if state else getattr(event, "sensitive", None),
     )
 
 

@@ -50,7 +50,9 @@ class Compiler:
                 flaws.append((("validation", "enum"), "none of its values fits the other rules of the variable"))
         schema = _matching(pattern, schema)
         if variable.default_value is not None:
-            if variable.required:
+            if variable.sensitive:
+                flaws.append((("defaultValue",), "is sensitive, so it cannot have a defaultValue, which all can read"))
+            elif variable.required:
                 flaws.append((("defaultValue",), "is required, so it cannot have a defaultValue"))
             elif not flaws and (flaw := self._flaw_of(SchemaValidator(schema), variable.default_value)):
                 flaws.append((("defaultValue",), f"its defaultValue {flaw}"))

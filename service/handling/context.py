@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from service.contracts.sensitive import Seal, withhold
 from service.contracts.timestamps import Timestamp
 from service.handling.definitions_table import DefinitionsTable
 from service.handling.reply_topics import ReplyTopics
@@ -19,7 +20,7 @@ class HandlerContext:
     """What all partitions of a handler share; `kept` is how long finished executions are remembered.
 
     `failure` gets the error that no opening can cure: the process must end, rather than own a partition that nobody
-    handles.
+    handles. `seal` makes of a sensitive value what is told of it.
     """
 
     kafka: Kafka
@@ -32,6 +33,7 @@ class HandlerContext:
     reply_topics: ReplyTopics
     failure: asyncio.Future[None]
     timeouts: Timeouts
+    seal: Seal = withhold
 
     def fail(self, error: BaseException) -> None:
         """End the process by this error, if none has ended it yet."""

@@ -12,15 +12,19 @@ from service.contracts.envelope import Envelope
 from service.contracts.events import Event, encode_event
 from service.contracts.executions import TaskExecution
 from service.contracts.problems import Code, Problem, RejectedError, reject
+from service.contracts.sensitive import UNMARKED, Seal, Sensitive, sealed, withhold
 from service.contracts.timestamps import Timestamp
 from service.contracts.topics import MAX_RECORD_BYTES
 from service.domain.decision import Decision, Request, decide
 from service.domain.definitions import Definition
 from service.domain.execution import Execution, as_told, folded
 from service.domain.fitting import resolve_inputs
+from service.domain.identity import command_hash
 from service.domain.parsing import all_errors
+from service.domain.sensitive import marks, without
 from service.domain.view import describe
 from service.handling.incoming import Incoming, Readable, ReplyAddress, Unreadable, invalid_topic
+from service.handling.withholding import Withholding, withholding
 from service.kafka.murmur2 import partition_of
 from service.kafka.records import Record
 
@@ -33,10 +37,14 @@ DefinitionName = tuple[str, str]
 
 
 class Known(Struct, frozen=True):
-    """What commands name: their definitions, as far as there are any, and why reply topics cannot be written."""
+    """What commands name: their definitions, as far as there are any, and why reply topics cannot be written.
+
+    `sensitive`: some definition, whichever, has a sensitive variable.
+    """
 
     definitions: Mapping[DefinitionName, Definition | None]
     topic_flaws: Mapping[str, str]
+    sensitive: bool = False
 
     def definition_of(self, task: ExecuteTask | Execution) -> Definition | None:
         """The definition that the command or the execution names; None if there is none."""
@@ -68,12 +76,13 @@ class Repeated(Struct, frozen=True, gc=False):
 
 @final
 class Refused(Struct, frozen=True, gc=False):
-    """The command is not valid, or not possible now."""
+    """The command is not valid, or not possible now. `withheld` is what may not be told of it."""
 
     outcome: ClassVar = "rejected"
     record: Record
     reply_to: ReplyAddress | None
     problem: Problem
+    withheld: Withholding | None = None
 
 
 @final
@@ -92,39 +101,55 @@ Answer = Accepted | Repeated | Refused | Misplaced
 class Decider:
     """Decides the commands of one partition, of so many; `kept` is how long finished executions are remembered.
 
-    `prefix` is that of our topics.
+    `prefix` is that of our topics; `seal` makes of a sensitive value what is told of it.
     """
 
     partition: int
     partitions: int
     kept: timedelta | None
     prefix: str = ""
+    seal: Seal = withhold
 
     def answer(self, incoming: Incoming, state: Execution | None, known: Known, at: Timestamp) -> Answer:
         """Decide what was read, now (`at`); `state` is that of its execution, if it is remembered here."""
         reply_to = incoming.reply_to
         flaw = known.topic_flaws.get(reply_to.topic) if reply_to is not None else None
+        task = _task(incoming, state)
+        definition = known.definition_of(task) if task else None
+        sensitive = marks(state, definition)
         try:
             if type(incoming) is Unreadable:
-                reply_to = None if flaw else reply_to
-                return Refused(incoming.record, reply_to, _whole_problem(incoming, known))
-            if reply_to is not None and flaw is not None:
-                return Refused(incoming.record, None, invalid_topic(reply_to.topic, flaw, self.prefix).problem)
-            if state is None and (owner := self._owner(incoming.execution_id)) != self.partition:
+                found, reply_to = _whole_problem(incoming, definition), None if flaw else reply_to
+            elif reply_to is not None and flaw is not None:
+                found, reply_to = invalid_topic(reply_to.topic, flaw, self.prefix).problem, None
+            elif state is None and (owner := self._owner(incoming.execution_id)) != self.partition:
                 return Misplaced(incoming.record, owner)
-            return self._decide(incoming, state, known, at)
+            else:
+                return self._decide(incoming, state, definition, sensitive, at)
         except RejectedError as error:
-            return Refused(incoming.record, reply_to, error.problem)
+            found = error.problem
+        withheld = None
+        if known.sensitive or sensitive is not None:
+            withheld = withholding(incoming, definition, sensitive or UNMARKED)
+        return Refused(incoming.record, reply_to, found, withheld)
 
-    def _decide(self, incoming: Readable, state: Execution | None, known: Known, at: Timestamp) -> Answer:
+    def _decide(
+        self,
+        incoming: Readable,
+        state: Execution | None,
+        definition: Definition | None,
+        sensitive: Sensitive | None,
+        at: Timestamp,
+    ) -> Answer:
         record, reply_to, envelope, command = incoming.record, incoming.reply_to, incoming.envelope, incoming.command
-        task = command if type(command) is ExecuteTask else state
-        definition = known.definition_of(task) if task else None
-        request = Request(command, incoming.command_id, incoming.command_hash, envelope.source, at)
-        decision = decide(state, request, definition, self.kept)
+        content, whole = incoming.command_hash, None
+        if sensitive is not None:
+            content, whole = command_hash(envelope.type, without(envelope.data, sensitive)), content
+        request = Request(command, incoming.command_id, content, envelope.source, at, whole)
+        decision = decide(state, request, definition, self.kept, self.seal)
         if state is not None and decision.repeats is not None:
-            execution = describe(as_told(state, decision.repeats), **_payloads(incoming, definition))
-            return Repeated(record, reply_to, execution)
+            payloads = _payloads(incoming, definition, sensitive or UNMARKED)
+            return Repeated(record, reply_to, describe(as_told(state, decision.repeats), **payloads))
         after = folded(state, decision.events)
         assert after is not None  # noqa: S101 - what is accepted without a state makes one
         return Accepted(record, reply_to, envelope, decision, tuple(map(_encode, decision.events)), after)
@@ -133,22 +158,31 @@ class Decider:
         return partition_of(execution_id.encode(), self.partitions)
 
 
-def _whole_problem(incoming: Unreadable, known: Known) -> Problem:
-    if incoming.rest is None:
-        return incoming.problem
-    return all_errors(incoming.problem, incoming.rest, known.definition_of(incoming.rest))
+def _task(incoming: Incoming, state: Execution | None) -> ExecuteTask | Execution | None:
+    """What names the command's definition."""
+    if type(incoming) is Unreadable:
+        return incoming.rest
+    return incoming.command if type(incoming.command) is ExecuteTask else state
 
 
-def _payloads(incoming: Readable, definition: Definition | None) -> dict[str, object]:
-    """What the first asker was told of payloads, which are not remembered: the duplicate's own are equal."""
+def _whole_problem(incoming: Unreadable, definition: Definition | None) -> Problem:
+    return incoming.problem if incoming.rest is None else all_errors(incoming.problem, incoming.rest, definition)
+
+
+def _payloads(incoming: Readable, definition: Definition | None, sensitive: Sensitive) -> dict[str, object]:
+    """What the first asker was told of payloads, which are not remembered: the duplicate's own are equal.
+
+    Of sensitive values, that is not known: they are withheld.
+    """
     match incoming.command:
         case ExecuteTask() as command:
             try:
-                return {"resolved_inputs": resolve_inputs(command, definition)}
+                inputs = resolve_inputs(command, definition)
             except RejectedError:  # the definition was withdrawn since, or replaced: no duplicate stops the partition
-                return {"resolved_inputs": command.inputs}
+                inputs = command.inputs
+            return {"resolved_inputs": sealed(inputs, sensitive.inputs, withhold)}
         case SucceedTaskExecution() as command:
-            return {"outputs": command.outputs}
+            return {"outputs": sealed(command.outputs, sensitive.outputs, withhold)}
         case FailTaskExecution() as command:
             return {"error_message": command.error_message}
         case SkipTaskExecution() as command:

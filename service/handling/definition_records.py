@@ -19,10 +19,14 @@ _STRUCTURED: Final = STRUCTURED.encode()
 
 
 class Reading(Struct, frozen=True):
-    """A definition that can be used or not; None where not even its identity can be read. `flaw` says what is wrong."""
+    """A definition that can be used or not; None where not even its identity can be read. `flaw` says what is wrong.
+
+    `sensitive`: it has a sensitive variable; where it cannot be used, it could be meant to.
+    """
 
     definition: Definition | None
     flaw: str | None
+    sensitive: bool
 
 
 def read_definition(record: Record, value: bytes) -> Reading:
@@ -33,16 +37,18 @@ def read_definition(record: Record, value: bytes) -> Reading:
     data: JsonValue = None
     try:
         data, errors = _body(record, value)
-        return Reading(_definition(data, errors), None)
+        definition = _definition(data, errors)
+        return Reading(definition, None, definition.sensitive is not None)
     except MalformedJsonError as error:
         flaw = f"{error.pointer}: it is not strict JSON: {error.detail}"
     except InvalidDefinitionError as error:
         flaw = str(error)
+    sensitive = isinstance(value, CutValue) or b"sensitive" in value
     identity = _identity(data, record.key)
     if identity is None:
-        return Reading(None, f"neither its body nor its key says which definition it is; {flaw}")
+        return Reading(None, f"neither its body nor its key says which definition it is; {flaw}", sensitive)
     unusable = UnusableDefinition(identity.task_id, identity.version, flaw)
-    return Reading(unusable, unusable.flaw)
+    return Reading(unusable, unusable.flaw, sensitive)
 
 
 def _body(record: Record, value: bytes) -> tuple[JsonValue, list[FieldError]]:

@@ -23,9 +23,13 @@ log = structlog.get_logger(__name__)
 
 
 class DefinitionsTable:
-    """Follows the definitions topic from its start. Use as `async with`; `run` must be running."""
+    """Follows the definitions topic from its start. Use as `async with`; `run` must be running.
+
+    `sensitive`: some definition that was read has, or could have, a sensitive variable; it may be withdrawn since.
+    """
 
     def __init__(self, kafka: Kafka) -> None:
+        self.sensitive = False
         self._definitions: dict[tuple[str, str], Definition] = {}
         self._keys: dict[tuple[str, str], bytes | None] = {}
         self._by_key: dict[bytes | None, set[tuple[str, str]]] = {}
@@ -93,6 +97,7 @@ class DefinitionsTable:
 
     def _take(self, record: Record, value: bytes) -> None:
         read = read_definition(record, value)
+        self.sensitive = self.sensitive or read.sensitive
         if read.flaw is not None:
             metrics.DEFINITIONS_UNREADABLE.inc()
             log.error(

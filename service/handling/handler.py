@@ -12,6 +12,7 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
 from service.contracts.readiness import Readiness
+from service.contracts.sensitive import Seal, withhold
 from service.contracts.timestamps import Timestamp
 from service.contracts.topics import COMMANDS_TOPIC, REPLIES_TOPIC
 from service.handling.broker_security import broker_options
@@ -42,6 +43,7 @@ class HandlerOptions:
 
     `retention` is how long the record of a finished execution is kept, None for ever; `state_dir` is where the state is
     kept on this machine, None to read it from Kafka at every start. `installation` is what every opening must find.
+    `seal` makes of a sensitive value what is told of it.
     """
 
     kafka: Kafka
@@ -51,6 +53,7 @@ class HandlerOptions:
     installation: Installation | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
     clock: Callable[[], Timestamp] = utc_now
+    seal: Seal = withhold
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,7 @@ async def running_handler(options: HandlerOptions) -> AsyncIterator[RunningHandl
         reply_topics=ReplyTopics(options.kafka.topic(REPLIES_TOPIC)),
         failure=asyncio.get_running_loop().create_future(),
         timeouts=options.timeouts,
+        seal=options.seal,
     )
     broker, group = _subscribed(context)
     stop_seconds = options.timeouts.revoke + options.timeouts.stop

@@ -30,7 +30,8 @@ class Lookup:
         """What these commands, and the states that they are about, name."""
         names = {name for command in commands if (name := _definition_name(command, unit)) is not None}
         definitions = self._named(names)
-        if not self._caught_up and any(found is None or not found.is_published for found in definitions.values()):
+        missing = any(found is None or not found.is_published for found in definitions.values())
+        if not self._caught_up and (missing or self._may_hold_secrets(commands)):
             self._caught_up = True
             await self._definitions.catch_up()
             definitions = self._named(names)
@@ -38,7 +39,16 @@ class Lookup:
         if new := topics - self._asked:
             self._asked |= new
             self._flaws |= await self._reply_topics.flaws(new, self._consumer)
-        return Known(definitions, self._flaws)
+        return Known(definitions, self._flaws, self._definitions.sensitive)
+
+    def _may_hold_secrets(self, commands: Iterable[Incoming]) -> bool:
+        """Whether one is refused whose definition cannot be known: it is published as it came if none is sensitive.
+
+        Before that is said, too, all that was published is read.
+        """
+        return not self._definitions.sensitive and any(
+            type(command) is Unreadable and command.rest is None for command in commands
+        )
 
     def _named(self, names: Iterable[DefinitionName]) -> dict[DefinitionName, Definition | None]:
         return {name: self._definitions.get(*name) for name in names}

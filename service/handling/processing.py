@@ -35,7 +35,7 @@ class Processing:
     def __init__(self, partition: int, context: HandlerContext, consumer: AIOKafkaConsumer) -> None:
         self._context, self._consumer = context, consumer
         self._reader = CommandReader(partition, context.partitions, context.kafka.prefix)
-        self._decider = Decider(partition, context.partitions, context.kept, context.kafka.prefix)
+        self._decider = Decider(partition, context.partitions, context.kept, context.kafka.prefix, context.seal)
 
     async def process(self, records: Sequence[Record], unit: UnitOfWork, verdict: Verdict) -> None:
         """Answer the records, in order, into `unit`; as many as time and the size of a transaction allow."""

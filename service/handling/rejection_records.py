@@ -11,6 +11,7 @@ from service.contracts.topics import MAX_COMMAND_BYTES
 from service.handling.batches import Outgoing
 from service.handling.deciding import Refused
 from service.handling.records import trace_of
+from service.handling.withholding import Withholding
 from service.kafka.records import CutValue, Record
 
 _HEAD_BYTES = 4096
@@ -24,12 +25,12 @@ def rejection_record(answer: Refused, at: Timestamp) -> Outgoing:
     record = answer.record
     id_ = f"{record.topic}/{record.partition}/{record.offset}"
     headers = envelope_headers(REJECTION_TYPE, id_, id_, at, trace=trace_of(record))
-    body = CommandRejected(problem=answer.problem, record=_original(record))
+    body = CommandRejected(problem=answer.problem, record=_original(record, answer.withheld))
     value = encode(body.model_dump(mode="json", by_alias=True, exclude_none=True))
     return Outgoing(record.key[:_HEAD_BYTES] if record.key else None, value, headers, epoch_ms(at))
 
 
-def _original(record: Record) -> OriginalRecord:
+def _original(record: Record, withheld: Withholding | None) -> OriginalRecord:
     value = b"" if record.value is None else record.value
     size, digest = (value.size, value.sha256) if isinstance(value, CutValue) else (len(value), None)
     unread = isinstance(value, CutValue) and digest is None
@@ -38,6 +39,14 @@ def _original(record: Record) -> OriginalRecord:
         OriginalHeader(name=name[:_MAX_NAME].replace("\0", "\ufffd"), value=_base64((content or b"")[:_HEAD_BYTES]))
         for name, content in list(record.headers)[:_MAX_HEADERS]
     )
+    if withheld is not None:
+        told = {"value": None if withheld.value is None else _base64(withheld.value), "value_withheld": withheld.extent}
+    else:
+        told = {
+            "value": _base64(value) if whole and record.value is not None else None,
+            "value_sha256": None if whole or unread else digest or sha256(value).hexdigest(),
+            "value_head": None if whole or unread else _base64(value[:_HEAD_BYTES]),
+        }
     return OriginalRecord(
         topic=record.topic,
         partition=record.partition,
@@ -45,10 +54,8 @@ def _original(record: Record) -> OriginalRecord:
         timestamp=Timestamp.from_epoch_ms(min(max(record.timestamp, 0), _LATEST_MS)),
         headers=tuple(headers),
         key=_base64(record.key[:_HEAD_BYTES]) if record.key is not None else None,
-        value=_base64(value) if whole and record.value is not None else None,
         value_size=size,
-        value_sha256=None if whole or unread else digest or sha256(value).hexdigest(),
-        value_head=None if whole or unread else _base64(value[:_HEAD_BYTES]),
+        **told,
     )
 
 

@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
+from service.contracts.sensitive import Sensitive
 from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp, epoch_ms, from_epoch_ms
 from service.domain.execution import Execution, Remembered
@@ -19,10 +20,13 @@ from service.domain.identity import id_bytes
 POSITION_KEY: Final = b"\0position"
 """The key of the record that holds the next command offset of the partition, as decimal text."""
 
-VERSION: Final = 3
-"""What is written. Versions 1 and 2 were JSON under the executionId's text: see `json_snapshots`."""
+VERSION: Final = 4
+"""What is written of executions with sensitive variables, which an older version would show in clear; of others, 3.
 
-_VERSION_BYTE: Final = bytes((VERSION,))
+Versions 1 and 2 were JSON under the executionId's text: see `json_snapshots`.
+"""
+
+_PLAIN, _SENSITIVE = b"\3", b"\4"
 _ID_BYTES: Final = 16
 
 
@@ -47,8 +51,15 @@ class _Packed(Struct, array_like=True, forbid_unknown_fields=True, gc=False):
     commands: tuple[Remembered, ...]
 
 
+class _PackedSensitive(_Packed, array_like=True, forbid_unknown_fields=True, gc=False):
+    sensitive: Sensitive
+
+
 _pack: Final = msgspec.msgpack.Encoder().encode
-_unpack: Final = msgspec.msgpack.Decoder(_Packed).decode
+_unpack: Final = {
+    _PLAIN: msgspec.msgpack.Decoder(_Packed).decode,
+    _SENSITIVE: msgspec.msgpack.Decoder(_PackedSensitive).decode,
+}
 
 
 def state_key(execution_id: str) -> bytes:
@@ -69,7 +80,7 @@ def is_state_key(key: bytes) -> bool:
 def encode_snapshot(state: Execution) -> bytes:
     """The state, packed."""
     started, completed = state.started_at, state.completed_at
-    packed = _Packed(
+    packed = (
         state.sequence,
         state.status,
         state.task_id,
@@ -83,7 +94,9 @@ def encode_snapshot(state: Execution) -> bytes:
         state.spark_application_id,
         state.commands,
     )
-    return _VERSION_BYTE + _pack(packed)
+    if state.sensitive is not None:
+        return _SENSITIVE + _pack(_PackedSensitive(*packed, state.sensitive))
+    return _PLAIN + _pack(_Packed(*packed))
 
 
 def check_version(value: bytes) -> None:
@@ -92,7 +105,7 @@ def check_version(value: bytes) -> None:
     Raises:
         UnreadableSnapshotError: a later version wrote it.
     """
-    if not value.startswith(_VERSION_BYTE):
+    if value[:1] not in _unpack:
         raise UnreadableSnapshotError(
             f"A state was written by a later version than this one, which reads snapshots up to version {VERSION}: "
             f"it begins with {value[:1]!r}. Upgrade this handler."
@@ -107,7 +120,7 @@ def decode_snapshot(execution_id: str, value: bytes) -> Execution:
     """
     check_version(value)
     try:
-        packed = _unpack(value[1:])
+        packed = _unpack[value[:1]](value[1:])
     except msgspec.MsgspecError as error:
         raise UnreadableSnapshotError(f"The state of {execution_id} cannot be read: {error}.") from error
     return Execution(
@@ -124,6 +137,7 @@ def decode_snapshot(execution_id: str, value: bytes) -> Execution:
         _time(packed.completed_at),
         packed.spark_application_id,
         packed.commands,
+        packed.sensitive if isinstance(packed, _PackedSensitive) else None,
     )
 
 

@@ -4,7 +4,6 @@ import os
 import re
 import subprocess
 import sys
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,11 +17,12 @@ FREE_PORTS = ("--kafka-port", "0", "--http-port", "0")
 
 @dataclass(frozen=True)
 class Up:
-    """A running service, and where its parts are."""
+    """A running service, where its parts are, and what it has said."""
 
     process: subprocess.Popen[str]
     kafka: str
     url: str
+    said: list[str]
 
     @property
     def environment(self) -> dict[str, str]:
@@ -40,13 +40,15 @@ def taskexec(*arguments: str, environment: dict[str, str] | None = None) -> subp
 
 
 @contextmanager
-def up(data_dir: Path) -> Iterator[Up]:
+def up(data_dir: Path, **environment: str) -> Iterator[Up]:
     """`taskexec up` on free ports; must end with status 0 when it is terminated, unless it was killed before."""
     command = [*TASKEXEC, "up", "--data-dir", str(data_dir), *FREE_PORTS]
-    with subprocess.Popen(command, env=clean_environment(), stderr=subprocess.PIPE, text=True) as process:
+    variables = clean_environment() | environment
+    with subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr
-            yield Up(process, *_addresses(process.stderr))
+            said: list[str] = []
+            yield Up(process, *_addresses(process.stderr, said), said)
         finally:
             process.terminate()
     assert process.returncode in {0, -9}
@@ -58,16 +60,15 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
 
 
-def _drain(stderr: IO[str]) -> None:
+def _drain(stderr: IO[str], said: list[str]) -> None:
     with suppress(ValueError):  # it is closed at the end
-        deque(stderr, 0)
+        said.extend(stderr)
 
 
-def _addresses(stderr: IO[str]) -> tuple[str, str]:
-    said = []
+def _addresses(stderr: IO[str], said: list[str]) -> tuple[str, str]:
     for line in stderr:
         said.append(line)
         if found := re.search(r"Ready\..* Kafka: (\S+)\. API: (\S+)\.$", line):
-            Thread(target=_drain, args=(stderr,), daemon=True).start()  # a full pipe would stop the service
+            Thread(target=_drain, args=(stderr, said), daemon=True).start()  # a full pipe would stop the service
             return found[1], found[2]
     raise AssertionError(f"the service ended:\n{''.join(said)}")

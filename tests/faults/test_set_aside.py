@@ -118,10 +118,10 @@ async def test_a_rejection_that_fails_itself_is_made_in_the_barest_form(
 ) -> None:
     original = rejection_records._original
 
-    def failing(record: Any) -> Any:
+    def failing(record: Any, withheld: Any) -> Any:
         if of_planted(record):
             raise PlantedError
-        return original(record)
+        return original(record, withheld)
 
     monkeypatch.setattr(rejection_records, "_original", failing)
     poison = await world.write(b"{oops", [("x", PLANTED.encode())], partition=PARTITION)

@@ -11,7 +11,7 @@ from service.handling import metrics
 from service.handling.definition_records import read_definition
 from service.handling.definitions_table import DefinitionsTable
 from service.kafka.connection import Kafka
-from service.kafka.records import Record
+from service.kafka.records import CutValue, Record
 
 GOOD = {"taskId": "a:b", "version": "1.0.0", "status": "PUBLISHED", "type": "sql"}
 OTHER = {**GOOD, "type": "flink_sql"}
@@ -145,3 +145,34 @@ async def test_each_unusable_record_is_counted() -> None:
     before = metrics.DEFINITIONS_UNREADABLE._value.get()
     await table(record(BAD), record(GOOD), record(BAD), record(b"{oops", None), record(None))
     assert metrics.DEFINITIONS_UNREADABLE._value.get() == before + 3
+
+
+SENSITIVE = {**GOOD, "outputVariables": [{"name": "x", "type": "string", "sensitive": True}]}
+LARGE = CutValue(b"{", 9_000_000, None, "It is too large.")
+
+
+@pytest.mark.parametrize(
+    ("value", "sensitive"),
+    [
+        (GOOD, False),
+        ({**GOOD, "inputVariables": [{"name": "sensitive", "type": "string"}]}, False),
+        (SENSITIVE, True),
+        ({**SENSITIVE, "status": "DRAFT"}, True),
+        ({**SENSITIVE, "type": "oops"}, True),
+        ({"inputVariables": [{"sensitive": True}]}, True),
+        (b'{"sensitive":true', True),
+        (LARGE, True),
+        ({**GOOD, "type": "oops"}, False),
+        (b"{oops", False),
+    ],
+)
+async def test_one_that_has_a_sensitive_variable_or_could_have_one_says_so(value: Any, sensitive: bool) -> None:  # noqa: FBT001 - a parameter
+    assert read(value, None).sensitive is sensitive
+    assert (await table(record(GOOD), record(value, b"other"))).sensitive is sensitive
+
+
+async def test_it_is_remembered_when_it_is_withdrawn() -> None:
+    made = await table(record(SENSITIVE), record(None))
+    assert made.get("a:b", "1.0.0") is None
+    assert made.sensitive
+    assert not (await table()).sensitive

@@ -41,6 +41,7 @@ class Definitions:
     seen: dict[DefinitionName, Definition]
     published: dict[DefinitionName, Definition] = field(default_factory=dict)
     caught_up: int = 0
+    sensitive: bool = False
 
     def get(self, task_id: str, version: str) -> Definition | None:
         return self.seen.get((task_id, version))
@@ -91,8 +92,19 @@ async def test_each_definition_that_is_named_is_found_and_nobody_is_asked() -> N
 
 async def test_nothing_is_looked_up_for_what_names_nothing() -> None:
     batch = Batch(Definitions({}))
-    assert await batch.find(NONSENSE, START) == Known({}, {})
+    assert await batch.find(START) == Known({}, {})
     assert (batch.definitions.caught_up, batch.topics.asked) == (0, [])
+
+
+async def test_before_a_record_is_told_as_it_came_all_that_could_be_sensitive_is_read() -> None:
+    batch = Batch()
+    assert not (await batch.find(EXECUTE, NONSENSE)).sensitive
+    assert not (await batch.find(EXECUTE, NONSENSE)).sensitive
+    assert batch.definitions.caught_up == 1
+    batch = Batch()
+    batch.definitions.sensitive = True
+    assert (await batch.find(NONSENSE)).sensitive
+    assert batch.definitions.caught_up == 0
 
 
 @pytest.mark.parametrize("seen", [{}, {NAME: DRAFT}, {NAME: UNUSABLE}])

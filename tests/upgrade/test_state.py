@@ -10,6 +10,7 @@ from service.contracts.events import Event, read_event
 from service.domain.execution import Execution, as_told, folded
 from service.domain.timers import timers_of
 from service.domain.view import describe, view
+from service.handling.deciding import Repeated
 from service.handling.json_snapshots import decode_json_snapshot
 from service.handling.restoring import OLD_PREFIX, OLD_SIZE, StoreRecords
 from service.handling.snapshots import (
@@ -20,6 +21,7 @@ from service.handling.snapshots import (
     is_state_key,
     state_key,
 )
+from tests.handling.pure import EXECUTE, EXECUTION, START, answer, definition, known, state_after
 from tests.handling.stages import AT, MemoryStore, state_record
 from tests.upgrade.recorded import VERSION_1, VERSION_2, answers, records
 
@@ -108,3 +110,24 @@ def test_json_of_another_version_is_refused() -> None:
     for value in (b'{"version":3}', b"{}", b"[]", b"oops", b'{"version":2,"execution":{}}'):
         with pytest.raises(UnreadableSnapshotError, match="version 1 or 2"):
             decode_json_snapshot(value)
+
+
+VERSION_3 = bytes.fromhex(
+    "039c02a752554e4e494e47ac73616c65733a7265706f7274a5312e302e30a62f746573747390cf0000019cacb40dd5cf0000019cacb4f835cf"
+    "0000019cacb4f835c0c09294c410d1ae70dbdb445ecdaaeaf0f7e3617b9cc410e4181ad1665d01c5d73284481f51fca001a750454e44494e47"
+    "94c410905624d944a455ee8efe5ca921d950a9c410bd46e0f07cede8bd6d0c7b3144c271b102a752554e4e494e47"
+)
+
+
+def test_version_3_is_read_and_is_still_written_where_nothing_is_sensitive() -> None:
+    """Its hashes are those of the same commands today: they are known again."""
+    state = decode_snapshot(EXECUTION, VERSION_3)
+    assert state == state_after(EXECUTE, START)
+    assert encode_snapshot(state) == VERSION_3
+
+
+def test_a_command_of_then_is_known_again_when_its_definition_has_marks_now() -> None:
+    marked = definition(inputVariables=[{"name": "day", "type": "string", "sensitive": True}])
+    found = answer(EXECUTE, decode_snapshot(EXECUTION, VERSION_3), known(marked))
+    assert isinstance(found, Repeated)
+    assert found.execution.resolved_inputs == {"day": {"sealed": None}}
