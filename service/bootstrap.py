@@ -86,7 +86,7 @@ async def running_service(settings: Settings, roles: Collection[Role], *also: Ta
                 parts.append(await enter(running_task(projector.run(), "projector")))
                 checks[Role.PROJECTOR] = told(lambda: projector.readiness)
                 parts.append(await enter(running_task(watch_lag(kafka, lambda: projector.next_offsets), "lag")))
-                parts.append(await enter(running_task(keep_house(store, settings.retention), "housekeeping")))
+                parts.append(await enter(running_task(keep_house(store, settings.retentions), "housekeeping")))
             if Role.API in roles:
                 from service.api.app import create_app  # noqa: PLC0415
                 from service.api.principals import SOURCE  # noqa: PLC0415
@@ -144,7 +144,7 @@ async def _opened_store(settings: Settings, stack: AsyncExitStack, *, migrating:
     driver = connect(settings.clickhouse_dsn)
     stack.push_async_callback(driver.close)
     await create_schema(driver, migrating=migrating)
-    return ClickHouseStore(driver, settings.retention)
+    return ClickHouseStore(driver, settings.retentions)
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, field_validator, mo
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from service.kafka.settings import PREFIX, KafkaSettings, variable
+from service.ports.retentions import Retentions
 from service.sealing import KeyRing
 
 DEFAULT_HTTP_PORT: Final = 8080
@@ -37,6 +38,10 @@ HostNames = Annotated[
 ]
 
 
+Kept = Annotated[timedelta, Field(ge=timedelta(days=1), le=timedelta(days=36_500))] | None
+"""For ever if not set."""
+
+
 class Settings(KafkaSettings):
     """Where the parts are and how the service behaves; every field can be set by the environment variable named.
 
@@ -55,17 +60,16 @@ class Settings(KafkaSettings):
         Field(description="Where a handler keeps its state on this machine; else each start reads Kafka's."),
     ] = None
     retention: Annotated[
-        timedelta | None,
-        Field(
-            ge=timedelta(days=1),
-            le=timedelta(days=36_500),
-            description="How long a finished execution is kept after its end, such as P90D; for ever if not set.",
-        ),
+        Kept, Field(description="How long a finished execution is kept after its end, such as P90D.")
     ] = None
     sensitive_key_file: Annotated[
         Path | None,
         Field(description="A JWK Set: its first key seals the values of sensitive variables. Without, none is kept."),
     ] = None
+    payload_retention: Annotated[
+        Kept, Field(description="How long its inputs and outputs are kept; no longer than itself.")
+    ] = None
+    rejection_retention: Annotated[Kept, Field(description="How long a refused command is kept in ClickHouse.")] = None
     processes: Annotated[int | None, Field(ge=1, le=64, description="Of a handler; one per CPU if not set.")] = None
     http_host: str = "127.0.0.1"
     http_port: Annotated[int, Field(ge=0, le=65_535)] = DEFAULT_HTTP_PORT
@@ -97,6 +101,20 @@ class Settings(KafkaSettings):
         if file is not None:
             KeyRing.read(file)
         return file
+
+    @model_validator(mode="after")
+    def _payloads_go_first(self) -> Self:
+        if self.retention and self.payload_retention and self.payload_retention > self.retention:
+            raise ValueError(
+                f"TASKEXEC_PAYLOAD_RETENTION ({self.payload_retention}) is longer than TASKEXEC_RETENTION "
+                f"({self.retention}): inputs and outputs go with their execution at the latest. Make it no longer."
+            )
+        return self
+
+    @property
+    def retentions(self) -> Retentions:
+        """What the read side keeps for how long."""
+        return Retentions(self.retention, self.payload_retention, self.rejection_retention)
 
     @classmethod
     def variables(cls) -> frozenset[str]:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from service.ports.retentions import Retentions
 from service.settings import Settings
 
 
@@ -24,6 +25,28 @@ def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.clickhouse_dsn == "clickhouse://clickhouse:8123/default"
     assert settings.retention == timedelta(days=90)
     assert settings.partitions == 16
+
+
+def test_all_retentions_go_to_the_read_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, days in (("", 90), ("PAYLOAD_", 30), ("REJECTION_", 7)):
+        monkeypatch.setenv(f"TASKEXEC_{name}RETENTION", f"P{days}D")
+    assert Settings().retentions == Retentions(*(timedelta(days=days) for days in (90, 30, 7)))
+
+
+@pytest.mark.parametrize("days", [29, 30, 31])
+def test_payloads_are_kept_no_longer_than_their_execution(days: int) -> None:
+    kept = {"retention": timedelta(days=30), "payload_retention": timedelta(days=days)}
+    if days <= 30:
+        assert Settings(**kept).payload_retention == timedelta(days=days)  # type: ignore[arg-type] # pydantic checks
+        return
+    with pytest.raises(ValidationError, match=r"TASKEXEC_PAYLOAD_RETENTION .* is longer than TASKEXEC_RETENTION"):
+        Settings(**kept)  # type: ignore[arg-type] # the same
+
+
+@pytest.mark.parametrize("name", ["retention", "payload_retention", "rejection_retention"])
+def test_a_retention_is_at_least_a_day(name: str) -> None:
+    with pytest.raises(ValidationError, match="greater than or equal to 1 day"):
+        Settings(**{name: timedelta(hours=23)})  # type: ignore[arg-type] # the same
 
 
 def test_arguments_win_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,15 @@ from service.cli.options import DEFAULT_URL, AsJson, Id, Url, examples
 from service.cli.output import write_json, write_note
 from service.cli.remote import FAILURES, STATS, Remote, path_of
 from service.cli.request_options import accepting, parameters_of
-from service.cli.show import how_much, show_execution, show_failures, show_history, show_page, show_stats
+from service.cli.show import (
+    PAYLOADS_DROPPED,
+    how_much,
+    show_execution,
+    show_failures,
+    show_history,
+    show_page,
+    show_stats,
+)
 from service.ports.read_model import Grouping
 from service.queries.requests import GetTaskExecutionFailures, GetTaskExecutionStats, ListTaskExecutions
 
@@ -47,6 +55,8 @@ def history(id_: Id, *, min_position: Position = None, url: Url = DEFAULT_URL, a
         write_json(answer)
     else:
         show_history(answer)
+        if "payloadsDropped" in answer:
+            write_note(PAYLOADS_DROPPED)
 
 
 @accepting(ListTaskExecutions)

@@ -10,6 +10,8 @@ from service.contracts.status import Status
 
 Json = Mapping[str, Any]
 
+PAYLOADS_DROPPED: Final = "inputs and outputs were dropped: they are not kept as long as the rest"
+
 _COUNTS: Final = ("total", *(status.value.lower() for status in Status))
 
 
@@ -30,6 +32,7 @@ def show_execution(execution: Json) -> None:
         "outputs": execution.get("outputs"),
         "error": execution.get("errorMessage"),
         "skipped": execution.get("skipReason"),
+        "payloads": PAYLOADS_DROPPED if "payloadsDropped" in execution else None,
     })  # fmt: skip
 
 

@@ -1,10 +1,17 @@
 """The TaskExecution as its readers see it."""
 
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from service.contracts.model import Contract
 from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp
+
+PayloadsDropped = Annotated[
+    Literal[True] | None,
+    Field(description="Whether `resolvedInputs` and `outputs` were dropped: it ended longer ago than they are kept."),
+]
 
 
 class Metadata(Contract):
@@ -19,8 +26,9 @@ class Metadata(Contract):
 class TaskExecution(Contract):
     """One independent execution of one version of a task. Which optional fields are present depends on `status`.
 
-    `resolvedInputs` is missing only from the replies to lifecycle commands: the write side keeps no payloads. For a
-    value of a sensitive variable, `{"sealed": "<compact JWE>"}` stands, or `{"sealed": null}` where it is withheld.
+    `resolvedInputs` is missing only from the replies to lifecycle commands, for the write side keeps no payloads, and
+    where `payloadsDropped` says so. For a value of a sensitive variable, `{"sealed": "<compact JWE>"}` stands, or
+    `{"sealed": null}` where it is withheld.
     """
 
     id: str
@@ -33,4 +41,5 @@ class TaskExecution(Contract):
     skip_reason: str | None = None
     started_at: Timestamp | None = None
     completed_at: Timestamp | None = None
+    payloads_dropped: PayloadsDropped = None
     metadata: Metadata

@@ -98,3 +98,14 @@ class ProjectionStore(Protocol):
         are not shown any more, nor about to be, may be dropped: a query that runs would see half of one.
         """
         ...
+
+    async def drop_payloads(self, since: int, before: int) -> int:
+        """Drop the inputs and outputs of executions that ended from `since` on and before `before`; returns how many.
+
+        All else of them stays. They must not be shown any more, as above; and `drop_finished` must be far from them.
+        """
+        ...
+
+    async def drop_rejections(self, before: int) -> int:
+        """Drop commands that were refused before this moment; returns how many. They must not be shown any more."""
+        ...

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple, Protocol
 
 from service.contracts.status import Status
+from service.contracts.timestamps import Timestamp
 from service.ports.filters import CreationFilters, EndFilters, Filters, RejectionFilters
 from service.ports.positions import PartitionPosition
 
@@ -169,6 +170,10 @@ class ReadModel(Protocol):
         """Of all events of these executions, those of one in order and side by side; of an unknown one, none."""
         ...
 
+    def payloads_kept_since(self) -> Timestamp | None:
+        """Executions that ended before this moment must be shown without inputs and outputs; None: none must."""
+        ...
+
     async def events(self, execution_id: str) -> Sequence[StoredEvent]:
         """All events of this execution, in order; of an unknown one, none."""
         ...
@@ -206,7 +211,7 @@ class ReadModel(Protocol):
         ...
 
     async def rejections_total(self) -> int:
-        """How many commands were ever refused."""
+        """How many refused commands there are."""
         ...
 
     async def rejections(

@@ -37,3 +37,11 @@ OFFSETS_MISSED: Final = Counter(
 DROPPED: Final = Counter(
     "taskexec_projector_dropped_executions_total", "Finished executions dropped from ClickHouse, by the retention."
 )
+DROPPED_PAYLOADS: Final = Counter(
+    "taskexec_projector_dropped_payloads_total",
+    "Finished executions whose inputs and outputs were dropped from ClickHouse, by the payload retention.",
+)
+DROPPED_REJECTIONS: Final = Counter(
+    "taskexec_projector_dropped_rejections_total",
+    "Refused commands dropped from ClickHouse, by the rejection retention.",
+)

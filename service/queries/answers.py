@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
-from service.contracts.executions import TaskExecution
+from service.contracts.executions import PayloadsDropped, TaskExecution
 from service.contracts.model import Contract
 from service.contracts.problems import Problem
 from service.contracts.rejections import OriginalRecord
@@ -57,7 +57,10 @@ class TaskExecutionPage(Contract):
 
 
 class RecordedEvent(Contract):
-    """One event of an execution; `data` is its body as it was published, `position` its place in the events topic."""
+    """One event of an execution; `data` is its body as it was published, `position` its place in the events topic.
+
+    Where payloads were dropped, `data` is without `resolvedInputs` and `outputs`.
+    """
 
     type: str
     time: Timestamp
@@ -71,6 +74,7 @@ class TaskExecutionHistory(Contract):
 
     execution_id: str
     items: tuple[RecordedEvent, ...]
+    payloads_dropped: PayloadsDropped = None
     as_of: Timestamp | None = None
     lag: int | None = None
 

@@ -75,12 +75,14 @@ class TaskExecutionQueries:
         """The whole record (spec, GetTaskExecution)."""
         request = check(GetTaskExecution, execution_id=execution_id, min_position=min_position)
         payloads, fresh = await self._found(request, lambda id_: self._read_model.payloads([id_]))
-        return TaskExecutionAnswer(**dict(await asyncio.to_thread(fold, payloads)), **asdict(fresh))
+        kept_since = self._read_model.payloads_kept_since()
+        return TaskExecutionAnswer(**dict(await asyncio.to_thread(fold, payloads, kept_since)), **asdict(fresh))
 
     async def history(self, execution_id: str, min_position: Position | str | None = None) -> TaskExecutionHistory:
         """Everything that happened to it, in order."""
         request = check(GetTaskExecution, execution_id=execution_id, min_position=min_position)
         events, fresh = await self._found(request, self._read_model.events)
+        kept, dropped = bodies(events, self._read_model.payloads_kept_since())
         items = tuple(
             RecordedEvent(
                 type=event.type,
@@ -89,9 +91,11 @@ class TaskExecutionQueries:
                 position=Position(partition=event.partition, offset=event.offset),
                 data=body,
             )
-            for event, body in zip(events, bodies(events), strict=True)
+            for event, body in zip(events, kept, strict=True)
         )
-        return TaskExecutionHistory(execution_id=request.execution_id, items=items, **asdict(fresh))
+        return TaskExecutionHistory(
+            execution_id=request.execution_id, items=items, payloads_dropped=dropped or None, **asdict(fresh)
+        )
 
     async def list(self, request: ListTaskExecutions) -> TaskExecutionPage:
         """A page; filters combine (spec, ListTaskExecutions). See `execution_page`."""
@@ -148,7 +152,7 @@ class TaskExecutionQueries:
             return await one_rejection(self._read_model, request)
 
     async def rejections_count(self) -> int:
-        """How many commands were ever refused."""
+        """How many refused commands are kept."""
         with self._refusing_outages():
             return await self._read_model.rejections_total()
 

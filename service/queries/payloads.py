@@ -2,12 +2,13 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from service.contracts.codec import decode
-from service.contracts.events import CONSTANT, SCHEMA_VERSION
+from service.contracts.events import CONSTANT, DROPPED, PAYLOADS, SCHEMA_VERSION
 from service.contracts.executions import Metadata, TaskExecution
+from service.contracts.timestamps import Timestamp
 from service.ports.read_model import ListedExecution, ReadModel, StoredEvent, StoredPayload
 
 MAX_PAGE_BYTES: Final = 16 << 20
@@ -26,18 +27,21 @@ async def whole(listed: Sequence[ListedExecution], read_model: ReadModel) -> lis
     """
     executions: list[TaskExecution] = []
     first, size, count = 0, 0, _FIRST
+    kept_since = read_model.payloads_kept_since()
     while piece := listed[first : first + count]:
         events = await read_model.payloads([one.execution_id for one in piece])
         read = sum(len(event.payload) for event in events)
         # In a thread: to decode a megabyte of small values takes a tenth of a second.
-        executions += await asyncio.to_thread(_fold_all, piece, events, MAX_PAGE_BYTES - size)
+        executions += await asyncio.to_thread(_fold_all, piece, events, MAX_PAGE_BYTES - size, kept_since)
         first += len(piece)
         size += read
         count = max(1, MAX_PAGE_BYTES * len(piece) // max(read, 1))
     return executions
 
 
-def _fold_all(piece: Sequence[ListedExecution], stored: Sequence[StoredPayload], left: int) -> list[TaskExecution]:
+def _fold_all(
+    piece: Sequence[ListedExecution], stored: Sequence[StoredPayload], left: int, kept_since: Timestamp | None
+) -> list[TaskExecution]:
     events: dict[str, list[StoredPayload]] = defaultdict(list)
     for event in stored:
         events[event.execution_id].append(event)
@@ -45,7 +49,7 @@ def _fold_all(piece: Sequence[ListedExecution], stored: Sequence[StoredPayload],
     for id_ in (one.execution_id for one in piece):
         if not has_begun(events[id_]):
             continue
-        execution = fold(events[id_])
+        execution = fold(events[id_], kept_since)
         left -= sum(len(event.payload) for event in events[id_])
         if left < 0:
             execution = execution.model_copy(update={"resolved_inputs": None, "outputs": None})
@@ -58,11 +62,16 @@ def has_begun(events: Sequence[StoredPayload | StoredEvent]) -> bool:
     return bool(events) and events[0].sequence == 1
 
 
-def fold(events: Sequence[StoredPayload]) -> TaskExecution:
-    """The execution that these events make: what is in a later one is newer, the rest is as it was."""
+def fold(events: Sequence[StoredPayload], kept_since: Timestamp | None = None) -> TaskExecution:
+    """The execution that these events make: what is in a later one is newer, the rest is as it was.
+
+    It is without payloads if it ended before `kept_since`, or if any of them was dropped: never with half of them.
+    """
     known: dict[str, Any] = {}
     for event in events:
         known |= decode(event.payload.encode())
+    if _dropped(known, kept_since):
+        known = {name: value for name, value in known.items() if name not in PAYLOADS} | {DROPPED: True}
     metadata = Metadata(
         created_at=known["createdAt"],
         created_by=known["createdBy"],
@@ -74,8 +83,17 @@ def fold(events: Sequence[StoredPayload]) -> TaskExecution:
     )
 
 
-def bodies(events: Sequence[StoredEvent]) -> list[dict[str, Any]]:
-    """The bodies of all events of an execution, as today's version writes them, but for what is not kept."""
+def _dropped(known: Mapping[str, Any], kept_since: Timestamp | None) -> bool:
+    if DROPPED in known or kept_since is None or "completedAt" not in known:
+        return DROPPED in known
+    return Timestamp.parse(known["completedAt"]) < kept_since
+
+
+def bodies(events: Sequence[StoredEvent], kept_since: Timestamp | None) -> tuple[list[dict[str, Any]], bool]:
+    """The bodies of all events of an execution, as today's version writes them, but for what is not kept.
+
+    And whether that are the payloads, see `fold`.
+    """
     constant: dict[str, Any] = {}
     found = []
     for event in events:
@@ -87,4 +105,6 @@ def bodies(events: Sequence[StoredEvent]) -> list[dict[str, Any]]:
         times = (body[name] for name in ("completedAt", "startedAt", "createdAt") if name in body)
         body.setdefault("occurredAt", next(times))
         found.append(body)
-    return found
+    if dropped := any(_dropped(body, kept_since) for body in found):
+        found = [{name: value for name, value in body.items() if name not in {*PAYLOADS, DROPPED}} for body in found]
+    return found, dropped

@@ -135,7 +135,8 @@ class ScriptedQueries:
         self._ask(execution_id=execution_id, min_position=min_position)
         created = {"createdBy": "anna", "resolvedInputs": {"day": "2026-03-01"}}
         items = [recorded("Created", "PENDING", created), *self.events]
-        return TaskExecutionHistory.model_validate({"executionId": execution_id, "items": items} | FRESH)
+        dropped = {name: value for name, value in self.executions[0].items() if name == "payloadsDropped"}
+        return TaskExecutionHistory.model_validate({"executionId": execution_id, "items": items} | dropped | FRESH)
 
     async def list(self, request: ListTaskExecutions) -> TaskExecutionPage:
         self._ask(**request.model_dump(exclude_unset=True, by_alias=False))

@@ -124,6 +124,17 @@ def test_history_tells_what_each_event_adds(
     assert service.run("history", ID).stdout.rstrip().endswith(what)
 
 
+def test_where_payloads_were_dropped_it_says_so(service: Service) -> None:
+    service.queries.executions = [FAILURE | {"payloadsDropped": True}]
+    shown, history = service.run("get", ID), service.run("history", ID)
+    assert "payloads" in shown.stdout
+    assert "inputs and outputs were dropped" in shown.stdout
+    assert history.stderr == "inputs and outputs were dropped: they are not kept as long as the rest\n"
+    assert json.loads(service.run("get", ID, "--json").stdout)["payloadsDropped"] is True
+    service.queries.executions = [FAILURE]
+    assert "dropped" not in service.run("get", ID).stdout + service.run("history", ID).stderr
+
+
 @pytest.mark.parametrize(("code", "exit_code"), [(Code.EXECUTION_NOT_FOUND, 4), (Code.UNAVAILABLE, 3)])
 def test_the_exit_code_tells_what_kind_of_refusal_it_is(service: Service, code: Code, exit_code: int) -> None:
     service.queries.error = reject(code, "For some reason.")

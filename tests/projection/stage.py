@@ -193,3 +193,9 @@ class Delegating:
 
     async def drop_finished(self, before: int) -> int:
         return await self.real.drop_finished(before)
+
+    async def drop_payloads(self, since: int, before: int) -> int:
+        return await self.real.drop_payloads(since, before)
+
+    async def drop_rejections(self, before: int) -> int:
+        return await self.real.drop_rejections(before)

@@ -1,8 +1,10 @@
-"""When finished executions are dropped; how, tests/read_model/clickhouse/test_retention.py has."""
+"""When what its retention has ended is dropped; how, tests/read_model/clickhouse/ has."""
 
 import asyncio
+import sys
 from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
@@ -10,11 +12,15 @@ from structlog.testing import capture_logs
 
 from service.handling.handler import FORGET_AFTER_DROP
 from service.ports.errors import UnavailableError
+from service.ports.retentions import Retentions
 from service.projection import housekeeping
 from service.projection.housekeeping import GRACE, PERIOD_SECONDS, keep_house
 
 RETENTION = timedelta(days=30)
 NOW = 1_800_000_000.0
+"""At 8 in the morning."""
+MIDNIGHT_MS = 1_799_971_200_000
+DAY_MS = 86_400_000
 
 
 class Store:
@@ -23,11 +29,23 @@ class Store:
     def __init__(self, *answers: int | UnavailableError) -> None:
         self.answers = [*answers]
         self.asked: list[int] = []
+        self.others: list[tuple[str, int, int]] = []
         self.tidied = 0
         self.ended = asyncio.Event()
 
     async def tidy(self) -> None:
         self.tidied += 1
+
+    async def drop_payloads(self, since: int, before: int) -> int:
+        return self.once("payloads", since, before)
+
+    async def drop_rejections(self, before: int) -> int:
+        return self.once("rejections", 0, before)
+
+    def once(self, *what: Any) -> int:
+        """Three, and then none are left."""
+        self.others.append(what)
+        return 0 if self.others.count(what) > 1 else 3
 
     async def drop_finished(self, before: int) -> int:
         self.asked.append(before)
@@ -40,10 +58,10 @@ class Store:
         return answer
 
 
-async def run(store: Store) -> list[tuple[str, object]]:
+async def run(store: Store, retentions: Retentions = Retentions(RETENTION)) -> list[tuple[str, object]]:  # noqa: B008 - frozen
     """Until it has no more answers; returns what was logged."""
     with capture_logs() as logs:
-        task = asyncio.create_task(keep_house(store, RETENTION, lambda: NOW))  # type: ignore[arg-type] # all it needs
+        task = asyncio.create_task(keep_house(store, retentions, lambda: NOW))  # type: ignore[arg-type] # all it needs
         async with asyncio.timeout(30):
             await store.ended.wait()
         task.cancel()
@@ -52,8 +70,8 @@ async def run(store: Store) -> list[tuple[str, object]]:
     return [(entry["event"], entry.get("count")) for entry in logs]
 
 
-def dropped() -> float:
-    return REGISTRY.get_sample_value("taskexec_projector_dropped_executions_total") or 0.0
+def dropped(what: str = "executions") -> float:
+    return REGISTRY.get_sample_value(f"taskexec_projector_dropped_{what}_total") or 0.0
 
 
 @pytest.fixture(autouse=True)
@@ -80,6 +98,33 @@ async def test_while_the_store_is_down_it_says_so_and_goes_on_later() -> None:
         ("executions_dropped", 3),
     ]
     assert dropped() == before + 8
+
+
+async def test_payloads_and_rejections_go_by_whole_days_and_are_counted() -> None:
+    """Once a day, but at once where a replay brings back what was due before."""
+    store, before = Store(0), {what: dropped(what) for what in ("payloads", "rejections")}
+    retentions = Retentions(RETENTION, payloads=timedelta(days=7), rejections=timedelta(days=3))
+    assert await run(store, retentions) == [("payloads_dropped", 3), ("rejections_dropped", 3)]
+    hidden = int(NOW * 1000) - 30 * DAY_MS
+    assert {*store.others} == {
+        ("payloads", hidden, MIDNIGHT_MS - 7 * DAY_MS),
+        ("rejections", 0, MIDNIGHT_MS - 3 * DAY_MS),
+    }
+    assert {what: dropped(what) for what in before} == {what: count + 3 for what, count in before.items()}
+
+
+async def test_payloads_that_go_with_their_execution_are_left_to_it() -> None:
+    store = Store(0)
+    await run(store, Retentions(RETENTION, payloads=RETENTION))
+    assert store.others == []
+
+
+async def test_an_hour_passes_between_hidden_and_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At half past midnight, the day that has just become due is not dropped."""
+    monkeypatch.setattr(sys.modules[__name__], "NOW", MIDNIGHT_MS / 1000 + 1800)
+    store = Store(0)
+    await run(store, Retentions(RETENTION, rejections=timedelta(days=3)))
+    assert {*store.others} == {("rejections", 0, MIDNIGHT_MS - 4 * DAY_MS)}
 
 
 def test_the_write_side_forgets_later() -> None:

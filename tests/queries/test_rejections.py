@@ -15,10 +15,12 @@ from service.contracts.timestamps import Timestamp, epoch_ms
 from service.contracts.topics import REJECTIONS_TOPIC
 from service.kafka.records import Record
 from service.ports.filters import RejectionFilters
+from service.ports.retentions import Retentions
 from service.projection.rows import rejection_row
 from service.queries.answers import TaskCommandRejection
 from service.queries.executions import TaskExecutionQueries
 from service.queries.requests import ListTaskCommandRejections, check
+from service.read_model.clickhouse.driver import Driver
 from service.read_model.clickhouse.store import ClickHouseStore
 from tests.queries.lives import T0, execution_id
 
@@ -36,7 +38,7 @@ def original(number: int) -> OriginalRecord:
     )  # fmt: skip
 
 
-async def store_all(store: ClickHouseStore, count: int) -> None:
+async def store_all(store: ClickHouseStore, count: int, token: str = "") -> None:
     rows = []
     for number in range(count):
         rejected = CommandRejected(problem=problem(CODES[number % 3], f"number {number}"), record=original(number))
@@ -44,8 +46,8 @@ async def store_all(store: ClickHouseStore, count: int) -> None:
         value = encode(rejected.model_dump(mode="json", exclude_none=True))
         headers = tuple(envelope_headers(REJECTION_TYPE, "id", "id", T0))
         rows.append(rejection_row(Record(REJECTIONS_TOPIC, number % 2, number, at, None, value, headers)))
-    await store.insert_rejections(rows, "")
-    await store.insert_rejections(rows[::2], "again")
+    await store.insert_rejections(rows, token)
+    await store.insert_rejections(rows[::2], f"{token} again")
 
 
 def asked(**given: Any) -> ListTaskCommandRejections:
@@ -101,3 +103,26 @@ async def test_what_is_not_there_is_not_found(queries: TaskExecutionQueries) -> 
         with pytest.raises(RejectedError) as refused:
             await queries.rejection(position)
         assert refused.value.problem.code is code
+
+
+async def test_what_its_retention_has_ended_is_hidden_and_then_dropped(driver: Driver, store: ClickHouseStore) -> None:
+    """Those of the first five minutes: ten, and some of them twice."""
+    await store_all(store, 24)
+    week = timedelta(days=7)
+    kept = ClickHouseStore(driver, Retentions(rejections=week), clock=(AT + week).timestamp)
+    queries = TaskExecutionQueries(kept, 8)
+    for dropped in (0, 10, 0):
+        page = await queries.rejections(asked(page_size=100))
+        assert {one.position.offset for one in page.items} == {*range(10, 24)}
+        assert page.total == await queries.rejections_count() == 14
+        with pytest.raises(RejectedError, match="No refused command"):
+            await queries.rejection("1:9")
+        assert (await queries.rejection("0:10")).rejected_at == AT
+        if dropped:
+            assert await kept.drop_rejections(epoch_ms(AT)) == dropped
+        assert await kept.drop_rejections(epoch_ms(T0)) == 0
+    assert (await driver.query("SELECT min(offset) AS first FROM task_command_rejections")) == [{"first": 10}]
+    await store_all(store, 24, "a replay")
+    assert await queries.rejections_count() == 14
+    assert await kept.drop_rejections(epoch_ms(AT)) == 10
+    assert await TaskExecutionQueries(store, 8).rejections_count() == 14

@@ -26,6 +26,8 @@ _INSERT_SETTINGS: Final = {
     "materialize_skip_indexes_on_insert": 0,
 }
 
+_DELETE_SETTINGS: Final = {"lightweight_deletes_sync": 2, "mutations_sync": 2}
+
 T = TypeVar("T")
 
 
@@ -99,11 +101,11 @@ class Driver:
         await self._run(self._writer, lambda client: client.command(self._rewrite(sql), parameters=given))
 
     async def delete(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
-        """Run a DELETE; returns when the rows are gone. After an error they may still go."""
-        settings = {"lightweight_deletes_sync": 2}
+        """Run a statement that drops or marks rows; returns when it is done. After an error it may still be done."""
         given = dict(parameters or {})
         await self._run(
-            self._deleter, lambda client: client.command(self._rewrite(sql), parameters=given, settings=settings)
+            self._deleter,
+            lambda client: client.command(self._rewrite(sql), parameters=given, settings=_DELETE_SETTINGS),
         )
 
     async def close(self) -> None:

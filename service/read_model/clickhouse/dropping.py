@@ -11,14 +11,18 @@ TABLES: Final = ("task_executions_open", "task_execution_events", "task_executio
 """In this order: the transitions say which executions have not been dropped from all tables yet."""
 
 
-def oldest_statement(before: int, limit: int) -> Statement:
-    """How many executions were completed before this moment, the oldest so many only, and when the last of these."""
+def oldest_statement(before: int, limit: int, since: int = 0, condition: str = "true") -> Statement:
+    """How many executions were completed before this moment, the oldest so many only, and when the last of these.
+
+    Only those that ended from `since` on and whose rows meet the condition.
+    """
     sql = (
         "SELECT count() AS count, max(toUnixTimestamp64Milli(at)) AS last FROM ("  # noqa: S608 - our own words
-        f"SELECT DISTINCT {LIFE} AS life, at FROM task_execution_transitions "
-        f"WHERE {ENDED} AND at < fromUnixTimestamp64Milli({{before:Int64}}, 'UTC') ORDER BY at LIMIT {limit} WITH TIES)"
+        f"SELECT DISTINCT {LIFE} AS life, at FROM task_execution_transitions WHERE {ENDED} AND {condition} "
+        "AND at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC') "
+        f"AND at < fromUnixTimestamp64Milli({{before:Int64}}, 'UTC') ORDER BY at LIMIT {limit} WITH TIES)"
     )
-    return Statement(sql, {"before": before})
+    return Statement(sql, {"since": since, "before": before})
 
 
 def drop_statements(last: int) -> list[str]:

@@ -25,21 +25,24 @@ _COLUMNS: Final = (
     "toUnixTimestamp64Milli(time) AS rejected_ms, partition, offset, code, detail, "
     "toString(executionId) AS execution_id, commandType AS command_type, commandSource AS command_source, problem"
 )
+_BEFORE: Final = "(time < fromUnixTimestamp64Milli({:d}, 'UTC'))"
 _AFTER: Final = (
     "(time, partition, offset) < "
     "(fromUnixTimestamp64Milli({rejected_ms:Int64}, 'UTC'), {partition:UInt32}, {offset:UInt64})"
 )
 
 
-def rejections_total_statement(filters: RejectionFilters) -> Statement:
-    """How many refused commands fit."""
-    where, parameters = _where(filters)
+def rejections_total_statement(filters: RejectionFilters, kept_since: int | None) -> Statement:
+    """How many refused commands fit, of those that are kept."""
+    where, parameters = _where(filters, kept_since)
     return Statement(f"SELECT count() AS total FROM task_command_rejections FINAL WHERE {where}", parameters)  # noqa: S608 - see Statement
 
 
-def rejections_statement(filters: RejectionFilters, limit: int, after: RejectionPlace | None) -> Statement:
+def rejections_statement(
+    filters: RejectionFilters, limit: int, after: RejectionPlace | None, kept_since: int | None
+) -> Statement:
     """The refused commands that fit, newest first, after this place."""
-    where, parameters = _where(filters)
+    where, parameters = _where(filters, kept_since)
     if after is not None:
         where, parameters = f"{where} AND {_AFTER}", parameters | after._asdict()
     sql = (
@@ -49,16 +52,29 @@ def rejections_statement(filters: RejectionFilters, limit: int, after: Rejection
     return Statement(sql, parameters)
 
 
-def rejection_statement(partition: int, offset: int) -> Statement:
+def rejection_statement(partition: int, offset: int, kept_since: int | None) -> Statement:
     """The refused command at this place, with its record."""
+    where, parameters = _where(RejectionFilters(), kept_since)
     sql = (
         f"SELECT {_COLUMNS}, record FROM task_command_rejections FINAL "  # noqa: S608 - see Statement
-        "WHERE partition = {partition:UInt32} AND offset = {offset:UInt64}"
+        f"WHERE {where} AND partition = {{partition:UInt32}} AND offset = {{offset:UInt64}}"
     )
-    return Statement(sql, {"partition": partition, "offset": offset})
+    return Statement(sql, {**parameters, "partition": partition, "offset": offset})
 
 
-def _where(filters: RejectionFilters) -> tuple[str, dict[str, Any]]:
+def old_rejections_statement(before: int) -> Statement:
+    """How many commands were refused before this moment."""
+    sql = f"SELECT count() AS total FROM task_command_rejections FINAL WHERE {_BEFORE.format(before)}"  # noqa: S608 - see Statement
+    return Statement(sql)
+
+
+def drop_rejections_statement(before: int) -> str:
+    """Drop all of them."""
+    return f"DELETE FROM task_command_rejections WHERE {_BEFORE.format(before)}"  # noqa: S608 - our own words and a number
+
+
+def _where(filters: RejectionFilters, kept_since: int | None) -> tuple[str, dict[str, Any]]:
     given = {name: value for name in CONDITIONS if (value := getattr(filters, name)) is not None}
     parameters = {name: bounded_ms(value) if isinstance(value, Timestamp) else value for name, value in given.items()}
-    return " AND ".join(["true", *(CONDITIONS[name] for name in given)]), parameters
+    kept = ["true"] if kept_since is None else [f"NOT {_BEFORE.format(kept_since)}"]
+    return " AND ".join([*kept, *(CONDITIONS[name] for name in given)]), parameters

@@ -21,7 +21,6 @@ class Statement:
 LIFE: Final = "(executionId, createdAt)"
 """One life of an execution: should its id ever be used again, the record of one is not taken for the other's."""
 
-REJECTIONS: Final = "SELECT count() AS total FROM task_command_rejections FINAL"
 TOPIC_IDS: Final = "SELECT topic, toString(id) AS id FROM projector_topics FINAL"
 POSITIONS: Final = (
     "SELECT topic, partition, max(p.offset) AS offset, max(endOffset) AS end_offset, "

@@ -7,6 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from service.contracts.status import Status
+from service.contracts.timestamps import Timestamp, from_epoch_ms
 from service.ports.filters import CreationFilters, EndFilters, Filters, RejectionFilters
 from service.ports.positions import PartitionPosition
 from service.ports.projection_store import EventRow, RejectionRow
@@ -26,11 +27,15 @@ from service.ports.read_model import (
     StoredRejection,
     Times,
 )
+from service.ports.retentions import Retentions
 from service.read_model.clickhouse.driver import Driver, Row, columns_of
 from service.read_model.clickhouse.dropping import AT_ONCE, drop_statements, oldest_statement
+from service.read_model.clickhouse.dropping_payloads import UNDROPPED, drop_payloads_statements
 from service.read_model.clickhouse.failures import failures_statement
 from service.read_model.clickhouse.longest import longest_statement
 from service.read_model.clickhouse.rejections import (
+    drop_rejections_statement,
+    old_rejections_statement,
     rejection_statement,
     rejections_statement,
     rejections_total_statement,
@@ -40,7 +45,6 @@ from service.read_model.clickhouse.statements import (
     EVENT_COLUMNS,
     PAYLOAD_COLUMNS,
     POSITIONS,
-    REJECTIONS,
     TOPIC_IDS,
     Statement,
     counts_statement,
@@ -55,6 +59,8 @@ INSERTED_COLUMNS: Final = columns_of(EventRow)
 REJECTION_COLUMNS: Final = columns_of(RejectionRow)
 POSITION_COLUMNS: Final = columns_of(PartitionPosition)
 
+KEPT_FOR_EVER: Final = Retentions()
+
 _FAR: Final = 10_000
 """So far from the newest, a page is looked for from the nearer end."""
 
@@ -62,20 +68,25 @@ _FAR: Final = 10_000
 class ClickHouseStore:
     """`ReadModel` and `ProjectionStore` over tables that `create_schema` made. Whoever made the driver closes it.
 
-    An execution that ended longer than `retention` ago is not shown any more, wherever its rows still are.
+    What is older than its retention is not shown any more, wherever its rows still are.
     """
 
     def __init__(
-        self, driver: Driver, retention: timedelta | None = None, clock: Callable[[], float] = time.time
+        self, driver: Driver, retentions: Retentions = KEPT_FOR_EVER, clock: Callable[[], float] = time.time
     ) -> None:
         self._driver = driver
-        self._retention = retention
+        self._retentions = retentions
         self._clock = clock
 
     async def payloads(self, execution_ids: Sequence[str]) -> list[StoredPayload]:
         """See `ReadModel`."""
         rows = await self._rows(events_statement(execution_ids, self._kept_since(), PAYLOAD_COLUMNS))
         return [StoredPayload(**row) for row in rows]
+
+    def payloads_kept_since(self) -> Timestamp | None:
+        """See `ReadModel`."""
+        kept_since = self._ago(self._retentions.payloads)
+        return None if kept_since is None else from_epoch_ms(kept_since)
 
     async def events(self, execution_id: str) -> list[StoredEvent]:
         """See `ReadModel`."""
@@ -159,20 +170,21 @@ class ClickHouseStore:
 
     async def rejections_total(self) -> int:
         """See `ReadModel`."""
-        (row,) = await self._driver.query(REJECTIONS)
+        (row,) = await self._rows(rejections_total_statement(RejectionFilters(), self._rejections_since()))
         return int(row["total"])
 
     async def rejections(
         self, filters: RejectionFilters, limit: int, after: RejectionPlace | None = None
     ) -> tuple[int, list[StoredRejection]]:
         """See `ReadModel`."""
-        (row,) = await self._rows(rejections_total_statement(filters))
-        found = await self._rows(rejections_statement(filters, limit, after))
+        kept_since = self._rejections_since()
+        (row,) = await self._rows(rejections_total_statement(filters, kept_since))
+        found = await self._rows(rejections_statement(filters, limit, after, kept_since))
         return int(row["total"]), [StoredRejection(**each) for each in found]
 
     async def rejection(self, partition: int, offset: int) -> StoredRejection | None:
         """See `ReadModel`."""
-        found = await self._rows(rejection_statement(partition, offset))
+        found = await self._rows(rejection_statement(partition, offset, self._rejections_since()))
         return StoredRejection(**found[0]) if found else None
 
     async def positions(self) -> list[PartitionPosition]:
@@ -211,13 +223,34 @@ class ClickHouseStore:
                 await self._driver.delete(statement)
         return int(oldest["count"])
 
+    async def drop_payloads(self, since: int, before: int) -> int:
+        """See `ProjectionStore`."""
+        (oldest,) = await self._rows(oldest_statement(before, AT_ONCE, since, UNDROPPED))
+        if oldest["count"]:
+            for statement in drop_payloads_statements(since, oldest["last"]):
+                await self._driver.delete(statement)
+        return int(oldest["count"])
+
+    async def drop_rejections(self, before: int) -> int:
+        """See `ProjectionStore`."""
+        (old,) = await self._rows(old_rejections_statement(before))
+        if old["total"]:
+            await self._driver.delete(drop_rejections_statement(before))
+        return int(old["total"])
+
     async def tidy(self) -> None:
         """See `ProjectionStore`."""
         await self._driver.delete("OPTIMIZE TABLE task_executions_open FINAL CLEANUP")
 
     def _kept_since(self) -> int | None:
+        return self._ago(self._retentions.executions)
+
+    def _rejections_since(self) -> int | None:
+        return self._ago(self._retentions.rejections)
+
+    def _ago(self, retention: timedelta | None) -> int | None:
         """In epoch milliseconds."""
-        return None if self._retention is None else int((self._clock() - self._retention.total_seconds()) * 1000)
+        return None if retention is None else int((self._clock() - retention.total_seconds()) * 1000)
 
     async def _rows(self, statement: Statement) -> list[Row]:
         return await self._driver.query(statement.sql, statement.parameters)

@@ -11,6 +11,7 @@ from service.contracts.problems import Code, RejectedError
 from service.contracts.status import Status
 from service.domain.view import view
 from service.ports.filters import Filters
+from service.ports.retentions import Retentions
 from service.projection.rows import event_row
 from service.queries.executions import TaskExecutionQueries
 from service.read_model.clickhouse import store as store_module
@@ -39,7 +40,7 @@ BETWEEN = (T0 + timedelta(days=5) + RETENTION).timestamp()
 
 @pytest.fixture
 def store(driver: Driver) -> ClickHouseStore:
-    return ClickHouseStore(driver, RETENTION, clock=lambda: BETWEEN)
+    return ClickHouseStore(driver, Retentions(RETENTION), clock=lambda: BETWEEN)
 
 
 async def insert(store: ClickHouseStore, events: Sequence[Event], token: str = "") -> None:
