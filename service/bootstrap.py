@@ -141,7 +141,7 @@ async def _opened_store(settings: Settings, stack: AsyncExitStack, *, migrating:
     from service.read_model.clickhouse.schema import create_schema  # noqa: PLC0415
     from service.read_model.clickhouse.store import ClickHouseStore  # noqa: PLC0415
 
-    driver = connect(settings.clickhouse_dsn)
+    driver = connect(settings.clickhouse_dsn, cluster=settings.clickhouse_cluster)
     stack.push_async_callback(driver.close)
     await create_schema(driver, migrating=migrating)
     return ClickHouseStore(driver, settings.retentions)
@@ -174,6 +174,7 @@ async def _embedded_parts(
             parts = {
                 "kafka_bootstrap_servers": broker.bootstrap_servers,
                 "kafka_security_protocol": "PLAINTEXT",
+                "clickhouse_cluster": None,
                 "clickhouse_dsn": f"chdb://{quote(str(data / 'clickhouse'))}",
                 "partitions": EMBEDDED_PARTITIONS,
                 "state_dir": data / "state",
@@ -209,11 +210,11 @@ async def _rebuilder(settings: Settings) -> AsyncIterator["Rebuilder"]:
 
     bound_fetching()
     partitions = await ensure_topics(settings.kafka, settings.partitions, settings.replication_factor)
-    driver = connect(settings.clickhouse_dsn)
+    driver = connect(settings.clickhouse_dsn, cluster=settings.clickhouse_cluster)
     try:
         await create_schema(driver, migrating=False)
-        live = ClickHouseStore(driver, settings.retention)
-        yield Rebuilder(live, SecondTables(driver), settings.kafka, partitions, settings.retention)
+        live = ClickHouseStore(driver, settings.retentions)
+        yield Rebuilder(live, SecondTables(driver), settings.kafka, partitions, settings.retentions)
     finally:
         await driver.close()
 

@@ -53,6 +53,12 @@ class Settings(KafkaSettings):
     model_config = SettingsConfigDict(extra="forbid")
 
     clickhouse_dsn: str = "clickhouse://127.0.0.1:8123/default"
+    clickhouse_cluster: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[A-Za-z0-9_.-]{1,100}$", description="The cluster that the tables are spread over, by its name."
+        ),
+    ] = None
     partitions: Annotated[int, Field(ge=1, le=1000, description="TASKEXEC_PARTITIONS; fixed once topics exist.")] = 8
     replication_factor: Annotated[int, Field(ge=1, le=10)] = 1
     state_dir: Annotated[

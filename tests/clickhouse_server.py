@@ -41,9 +41,9 @@ _STATUS: Final = {"60": 404, "81": 404, "497": 403}
 
 
 @contextmanager
-def running_server(directory: Path) -> Iterator[str]:
-    """The DSN of a server that keeps its data in the directory, without the database."""
-    command = [sys.executable, __file__, str(directory)]
+def running_server(directory: Path, config: Path | None = None) -> Iterator[str]:
+    """The DSN of a server that keeps its data in the directory, without the database; `config` is its configuration."""
+    command = [sys.executable, __file__, f"{directory}?config-file={config}" if config else str(directory)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         port = process.stdout.readline().strip()
@@ -57,8 +57,8 @@ def running_server(directory: Path) -> Iterator[str]:
 class Engine:
     """Runs what a request asks for, each on a connection of its own."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = str(path)
+    def __init__(self, path: str) -> None:
+        self._path = path
         self._kept = chdb.connect(self._path)  # the engine lives as long as its first connection
         self.timezone = self._kept.query("SELECT timezone()", "TabSeparated").bytes().decode().strip()
 
@@ -148,7 +148,7 @@ def _end_with_parent() -> None:
 
 if __name__ == "__main__":
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    app = create_app(Engine(Path(sys.argv[1])))
+    app = create_app(Engine(sys.argv[1]))
     listener = socket.create_server(("127.0.0.1", 0))
     print(listener.getsockname()[1], flush=True)  # noqa: T201 - tells its parent
     uvicorn.Server(uvicorn.Config(app, log_level="warning")).run([listener])

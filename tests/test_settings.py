@@ -18,11 +18,13 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "kafka:9092")
     monkeypatch.setenv("CLICKHOUSE_DSN", "clickhouse://clickhouse:8123/default")
+    monkeypatch.setenv("TASKEXEC_CLICKHOUSE_CLUSTER", "main")
     monkeypatch.setenv("TASKEXEC_RETENTION", "P90D")
     monkeypatch.setenv("TASKEXEC_PARTITIONS", "16")
     settings = Settings()
     assert settings.kafka_bootstrap_servers == "kafka:9092"
     assert settings.clickhouse_dsn == "clickhouse://clickhouse:8123/default"
+    assert settings.clickhouse_cluster == "main"
     assert settings.retention == timedelta(days=90)
     assert settings.partitions == 16
 
@@ -116,6 +118,12 @@ def test_what_is_no_broker_is_named(form: str, bad: str) -> None:
 def test_a_port_that_does_not_exist_is_named(port: str) -> None:
     with pytest.raises(ValidationError, match=f"'kafka:{port}' has a port that does not exist"):
         Settings(kafka_bootstrap_servers=f"kafka:{port}")
+
+
+@pytest.mark.parametrize("name", ["", "two words", "o'n", "{cluster}"])
+def test_what_cannot_name_a_cluster_is_refused(name: str) -> None:
+    with pytest.raises(ValidationError, match="clickhouse_cluster"):
+        Settings(clickhouse_cluster=name)
 
 
 @pytest.mark.parametrize("header", ["", "X-User:", "X User", "Üser"])

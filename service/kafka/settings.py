@@ -26,8 +26,8 @@ _SCOPE: Final = frozenset({f"{_OAUTH}scope"})
 
 
 def variable(name: str) -> str:
-    """The environment variable of a setting: Kafka's and ClickHouse's are not ours alone."""
-    return name.upper() if name.startswith(("kafka_", "clickhouse_")) else PREFIX + name.upper()
+    """The environment variable of a setting: where Kafka and ClickHouse are is not ours alone."""
+    return name.upper() if name.startswith(("kafka_", "clickhouse_dsn")) else PREFIX + name.upper()
 
 
 def _servers(text: str) -> str:

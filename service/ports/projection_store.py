@@ -51,7 +51,34 @@ class RejectionRow(NamedTuple):
     record: str
 
 
-class ProjectionStore(Protocol):
+class DroppingStore(Protocol):
+    """Drops what its retention has ended.
+
+    Raises:
+        UnavailableError: by every method; try again later.
+    """
+
+    async def drop_finished(self, before: int) -> int:
+        """Drop executions that ended before this moment (epoch milliseconds); returns how many: none, none is left.
+
+        Each goes as a whole, or, where this is interrupted, when it is repeated; no open one goes. Only those that
+        are not shown any more, nor about to be, may be dropped: a query that runs would see half of one.
+        """
+        ...
+
+    async def drop_payloads(self, since: int, before: int) -> int:
+        """Drop the inputs and outputs of executions that ended from `since` on and before `before`; returns how many.
+
+        All else of them stays. They must not be shown any more, as above; and `drop_finished` must be far from them.
+        """
+        ...
+
+    async def drop_rejections(self, before: int) -> int:
+        """Drop commands that were refused before this moment; returns how many. They must not be shown any more."""
+        ...
+
+
+class ProjectionStore(DroppingStore, Protocol):
     """Keeps what the projector makes of the topics; rows written again replace themselves.
 
     A `token` names the rows of an insert: repeated with the same token, it has no further effect.
@@ -89,23 +116,4 @@ class ProjectionStore(Protocol):
 
     async def tidy(self) -> None:
         """Take away what answers do not need any more; however seldom, they stay what they are."""
-        ...
-
-    async def drop_finished(self, before: int) -> int:
-        """Drop executions that ended before this moment (epoch milliseconds); returns how many: none, none is left.
-
-        Each goes as a whole, or, where this is interrupted, when it is repeated; no open one goes. Only those that
-        are not shown any more, nor about to be, may be dropped: a query that runs would see half of one.
-        """
-        ...
-
-    async def drop_payloads(self, since: int, before: int) -> int:
-        """Drop the inputs and outputs of executions that ended from `since` on and before `before`; returns how many.
-
-        All else of them stays. They must not be shown any more, as above; and `drop_finished` must be far from them.
-        """
-        ...
-
-    async def drop_rejections(self, before: int) -> int:
-        """Drop commands that were refused before this moment; returns how many. They must not be shown any more."""
         ...

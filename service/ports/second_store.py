@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-from service.ports.projection_store import EventRow, RejectionRow
+from service.ports.projection_store import DroppingStore, EventRow, RejectionRow
 
 
 class Kind(StrEnum):
@@ -35,7 +35,7 @@ class TooManyDifferencesError(Exception):
     """So many rows differ that they are not worth looking at one by one: rebuild."""
 
 
-class SecondStore(Protocol):
+class SecondStore(DroppingStore, Protocol):
     """What is projected while it is there reaches both; it is complete once everything older was inserted here.
 
     Raises:
@@ -60,10 +60,6 @@ class SecondStore(Protocol):
 
     async def put_in_place(self) -> None:
         """From now on it is the one in use; answers never lack anything meanwhile."""
-        ...
-
-    async def drop_finished(self, before: int) -> int:
-        """As `ProjectionStore` does, here only."""
         ...
 
     async def compare(self) -> Comparison:

@@ -10,7 +10,7 @@ import structlog
 from prometheus_client import Counter
 
 from service.ports.errors import UnavailableError
-from service.ports.projection_store import ProjectionStore
+from service.ports.projection_store import DroppingStore, ProjectionStore
 from service.ports.retentions import Retentions
 from service.projection import metrics
 
@@ -32,13 +32,18 @@ async def keep_house(store: ProjectionStore, retentions: Retentions, clock: Call
     while True:
         try:
             await store.tidy()
-            await _drop_due(store, retentions, int(clock() * 1000))
+            await drop_due(store, retentions, int(clock() * 1000))
         except UnavailableError as error:
             log.warning("housekeeping_postponed", error=str(error), seconds=PERIOD_SECONDS)
         await asyncio.sleep(PERIOD_SECONDS)
 
 
-async def _drop_due(store: ProjectionStore, kept: Retentions, now: int) -> None:
+async def drop_due(store: DroppingStore, kept: Retentions, now: int) -> None:
+    """Drop what is due at this moment (epoch milliseconds).
+
+    Raises:
+        UnavailableError: the store does not answer; try again later.
+    """
     since = 0
     if kept.executions is not None:
         since = now - _ms(kept.executions)

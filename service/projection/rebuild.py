@@ -5,15 +5,15 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Final, NamedTuple
 
 from aiokafka import TopicPartition
 
 from service.kafka.connection import Kafka
 from service.ports.projection_store import ProjectionStore
+from service.ports.retentions import Retentions
 from service.ports.second_store import Comparison, Difference, SecondStore, TooManyDifferencesError
-from service.projection.housekeeping import GRACE
+from service.projection.housekeeping import drop_due
 from service.projection.replay import Span, Tell, present_span, replay
 from service.projection.rows import UnreadableRecordError
 
@@ -47,7 +47,7 @@ class Rebuilder:
     second: SecondStore
     kafka: Kafka
     partitions: int
-    retention: timedelta | None = None
+    retentions: Retentions = Retentions()  # noqa: RUF009 - frozen
     clock: Callable[[], float] = time.time
 
     async def rebuild(self, tell: Tell) -> int:
@@ -121,11 +121,9 @@ class Rebuilder:
 
     async def _drop_due(self) -> None:
         """What is due is dropped from both: only then do they have the same."""
-        if self.retention is not None:
-            before = int((self.clock() - (self.retention + GRACE).total_seconds()) * 1000)
-            for store in (self.live, self.second):
-                while await store.drop_finished(before):
-                    pass
+        now = int(self.clock() * 1000)
+        for store in (self.live, self.second):
+            await drop_due(store, self.retentions, now)
 
     async def _differing(self, tell: Tell, what: str) -> Comparison:
         """What differs twice, a while apart: not what was just being written."""

@@ -4,7 +4,6 @@ import asyncio
 import json
 from pathlib import Path
 
-import chdb
 import pytest
 
 from service.read_model.clickhouse.connecting import connect
@@ -37,14 +36,14 @@ def total(service: Up) -> int:
     return int(json.loads(service.run("list", "--json").stdout)["total"])
 
 
-def test_what_up_has_left_is_verified_repaired_and_made_anew(data_dir: Path) -> None:
+async def test_what_up_has_left_is_verified_repaired_and_made_anew(data_dir: Path) -> None:
     verify = ("projection", "verify", "--data-dir", str(data_dir))
     ran = taskexec(*verify, "--json")
     assert (ran.returncode, json.loads(ran.stdout)["left"]) == (0, 0), ran.stderr
     assert json.loads(ran.stdout)["rows"]["task_execution_events"] == EXECUTIONS
-    damaged = chdb.connect(str(data_dir / "clickhouse"))
-    damaged.query("DELETE FROM task_execution_transitions WHERE 1")
-    damaged.close()
+    driver = connect(f"chdb://{data_dir}/clickhouse")
+    await driver.delete("DELETE FROM task_execution_transitions WHERE 1")
+    await driver.close()
     told = taskexec(*verify, "--dry-run")
     assert told.returncode == 1
     assert f"{EXECUTIONS} rows differ. Run it again without --dry-run" in told.stderr

@@ -21,6 +21,7 @@ from service.contracts.topics import EVENTS_TOPIC, REJECTIONS_TOPIC
 from service.embedded.broker import EmbeddedBroker
 from service.kafka.connection import Kafka
 from service.kafka.provisioning import ensure_topics
+from service.ports.retentions import Retentions
 from service.ports.second_store import Kind, TooManyDifferencesError
 from service.projection import rebuild
 from service.projection.rebuild import ProjectorBehindError, Rebuilder
@@ -289,14 +290,14 @@ async def test_when_too_much_differs_it_says_so(stage: Stage, monkeypatch: pytes
 
 async def test_what_is_not_kept_any_more_is_no_difference(stage: Stage) -> None:
     """Whether or not it was dropped yet."""
-    kept = timedelta(days=1)
+    kept = Retentions(timedelta(days=20), timedelta(days=10), timedelta(days=5))
     now = (T0 + timedelta(hours=1_000)).timestamp()
     stage.store = ClickHouseStore(stage.driver, kept, lambda: now)
     lives = lives_of(60)
     await publish(stage, lives)
     async with stage.projecting():
         await stage.caught_up()
-    found = await rebuilder(stage, retention=kept, clock=lambda: now).verify(nothing, repairing=False)
+    found = await rebuilder(stage, retentions=kept, clock=lambda: now).verify(nothing, repairing=False)
     assert found.comparison.differences == []
     assert 0 < found.comparison.rows["task_execution_events"] < sum(map(len, lives))
 

@@ -14,6 +14,7 @@ from service.contracts.problems import Code, RejectedError
 from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp
 from service.domain.view import view
+from service.ports.retentions import Retentions
 from service.queries.answers import TaskExecutionFailures
 from service.queries.executions import TaskExecutionQueries
 from service.queries.requests import GetTaskExecutionFailures, check
@@ -116,7 +117,7 @@ async def test_groups_are_what_a_model_says_and_lead_to_their_runs(
     failures = [one for one in map(view, known) if one.status is Status.FAILURE]
     if kept:
         failures = [one for one in failures if one.completed_at and one.completed_at >= kept]
-        store = ClickHouseStore(store._driver, timedelta(days=1), (kept + timedelta(days=1)).timestamp)
+        store = ClickHouseStore(store._driver, Retentions(timedelta(days=1)), (kept + timedelta(days=1)).timestamp)
     queries = TaskExecutionQueries(store, PARTITIONS)
     for names in ((), ("task_id",), ("tag", "created_from"), ("completed_from", "created_by"), ("completed_to",)):
         given = {name: CASES[name][0] for name in names}

@@ -12,6 +12,7 @@ from service.contracts.problems import Code, RejectedError
 from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp
 from service.domain.view import view
+from service.ports.retentions import Retentions
 from service.queries.executions import TaskExecutionQueries
 from service.read_model.clickhouse.store import ClickHouseStore
 from tests.queries.conftest import PARTITIONS, Publish
@@ -50,7 +51,7 @@ async def test_with_any_filters_all_that_ran_are_there_once_in_order(
     everything = [one for one in map(view, known) if ran(one) is not None]
     if kept:
         everything = [one for one in everything if one.completed_at and one.completed_at >= kept]
-        store = ClickHouseStore(store._driver, timedelta(days=1), (kept + timedelta(days=1)).timestamp)
+        store = ClickHouseStore(store._driver, Retentions(timedelta(days=1)), (kept + timedelta(days=1)).timestamp)
     queries = TaskExecutionQueries(store, PARTITIONS)
     found_any = 0
     for number in range(30):

@@ -15,6 +15,7 @@ from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp
 from service.domain.view import view
 from service.ports.read_model import Found
+from service.ports.retentions import Retentions
 from service.queries.answers import TaskExecutionPage
 from service.queries.executions import TaskExecutionQueries
 from service.read_model.clickhouse.store import ClickHouseStore
@@ -50,7 +51,7 @@ async def test_counts_are_of_all_that_fit_whichever_status_is_wanted(
     if kept:
         everything = [one for one in everything if one.completed_at is None or one.completed_at >= kept]
         assert len(everything) < len(known)
-        store = ClickHouseStore(store._driver, timedelta(days=1), (kept + timedelta(days=1)).timestamp)
+        store = ClickHouseStore(store._driver, Retentions(timedelta(days=1)), (kept + timedelta(days=1)).timestamp)
     queries = TaskExecutionQueries(store, PARTITIONS)
     for names in FILTERS:
         counts = fitting(everything, names)

@@ -12,6 +12,7 @@ import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 
 from service.ports.errors import StoreSetupError
+from service.read_model.clickhouse.cluster import Cluster
 from service.read_model.clickhouse.driver import Driver
 
 DEFAULT_MEMORY_BYTES: Final = 2 * 1024**3
@@ -29,28 +30,45 @@ _CACHES: Final = {
 _LEFTOVER_SECONDS: Final = 3600
 
 
-def connect(dsn: str, *, memory_bytes: int = DEFAULT_MEMORY_BYTES) -> Driver:
+def connect(dsn: str, *, cluster: str | None = None, memory_bytes: int = DEFAULT_MEMORY_BYTES) -> Driver:
     """Make the driver for `chdb:///path/to/directory` or `clickhouse[s]://user:password@host:port/database`.
 
     Nothing is connected before the first call. One process at a time may use a chdb directory, and a process may
     use one directory at a time: the caller holds the lock. `memory_bytes` limits chdb; a server has limits of its own.
+    `cluster` is the one that the server belongs to, by the name in its configuration: the tables are spread over it.
 
     Raises:
-        StoreSetupError: the DSN is not one of these, or chdb is not installed.
+        StoreSetupError: the DSN is not one of these, or not of a cluster; or chdb is not installed.
     """
     parts = urlsplit(dsn)
     match parts.scheme:
+        case "chdb" if cluster is not None:
+            raise StoreSetupError(
+                "A ClickHouse cluster is made of servers, not of the engine in process: set CLICKHOUSE_DSN to "
+                "clickhouse[s]://user:password@host:port/database, or unset TASKEXEC_CLICKHOUSE_CLUSTER."
+            )
         case "chdb":
             return Driver(_chdb(Path(unquote(parts.path)), memory_bytes))
         case "clickhouse" | "clickhouses":
             if not parts.hostname:
                 raise StoreSetupError("The ClickHouse DSN names no host: clickhouse://user:password@host:port/db.")
-            return Driver(_server(dsn, secure=parts.scheme == "clickhouses"))
+            return Driver(_server(dsn, secure=parts.scheme == "clickhouses"), _cluster(cluster, parts.path))
         case scheme:
             raise StoreSetupError(
                 f"The ClickHouse DSN begins with {scheme!r}; allowed are chdb:///path/to/directory (in process) and "
                 "clickhouse[s]://user:password@host:port/database (a server)."
             )
+
+
+def _cluster(name: str | None, path: str) -> Cluster | None:
+    if name is None:
+        return None
+    if not (database := unquote(path.strip("/"))):
+        raise StoreSetupError(
+            "On a cluster, the ClickHouse DSN must name the database, which must be there on all its servers: "
+            "clickhouse://user:password@host:port/database."
+        )
+    return Cluster(name, database)
 
 
 def _server(dsn: str, *, secure: bool) -> Callable[[], Client]:

@@ -5,12 +5,14 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
+from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
 
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error
 from pydantic.alias_generators import to_camel
 
+from service.read_model.clickhouse.cluster import Cluster
 from service.read_model.clickhouse.errors import translated
 
 Row = dict[str, Any]
@@ -36,6 +38,10 @@ def columns_of(row: type[NamedTuple]) -> list[str]:
     return [to_camel(name) for name in row._fields]
 
 
+def _run_command(client: Client, sql: str, given: dict[str, Any], settings: dict[str, Any]) -> None:
+    client.command(sql, parameters=given, settings=settings)
+
+
 class Driver:
     """Runs SQL over clickhouse-connect: synchronous clients, one per thread. Only the read model speaks to it.
 
@@ -45,14 +51,18 @@ class Driver:
     A chdb client serialises its calls; several clients on one engine run side by side. So every thread has a client
     of its own. Inserts have their own thread, and so have deletions: nothing slow holds up the projection.
 
+    On a `cluster`, the same SQL means its tables.
+
     Raises:
         UnavailableError: by every method; try again later.
         StoreSetupError: by every method; the user, password or database is not right.
     """
 
-    def __init__(self, connect: Callable[[], Client]) -> None:
+    def __init__(self, connect: Callable[[], Client], cluster: Cluster | None = None) -> None:
         self._connect = connect
         self._rewrite: Callable[[str], str] = str
+        self.cluster = cluster
+        self._settings: dict[str, Any] = {} if cluster is None else cluster.settings
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="clickhouse-read")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="clickhouse-write")
         self._deleter = ThreadPoolExecutor(1, thread_name_prefix="clickhouse-delete")
@@ -70,9 +80,8 @@ class Driver:
 
         def run(client: Client) -> list[Row]:
             bound = dict(parameters or {})
-            return list(
-                client.query(self._rewrite(sql), parameters=bound, settings=dict(_QUERY_SETTINGS)).named_results()
-            )
+            settings = _QUERY_SETTINGS | self._settings
+            return list(client.query(self._rewrite(sql), parameters=bound, settings=settings).named_results())
 
         return await self._run(self._readers, run)
 
@@ -82,7 +91,7 @@ class Driver:
         """Insert all rows, the views' rows included; repeated with the same token it has no further effect."""
         if not rows:
             return
-        settings = {**_INSERT_SETTINGS, "insert_deduplication_token": token or ""}
+        settings = {**_INSERT_SETTINGS, **self._settings, "insert_deduplication_token": token or ""}
 
         def run(client: Client) -> None:
             client.insert(
@@ -97,16 +106,20 @@ class Driver:
 
     async def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
         """Run a statement that returns nothing, such as DDL."""
-        given = dict(parameters or {})
-        await self._run(self._writer, lambda client: client.command(self._rewrite(sql), parameters=given))
+        await self._command(self._writer, sql, parameters, {})
 
     async def delete(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
         """Run a statement that drops or marks rows; returns when it is done. After an error it may still be done."""
-        given = dict(parameters or {})
-        await self._run(
-            self._deleter,
-            lambda client: client.command(self._rewrite(sql), parameters=given, settings=_DELETE_SETTINGS),
-        )
+        await self._command(self._deleter, sql, parameters, _DELETE_SETTINGS)
+
+    async def _command(
+        self, threads: ThreadPoolExecutor, sql: str, parameters: Mapping[str, Any] | None, settings: dict[str, Any]
+    ) -> None:
+        sql, given = self._rewrite(sql), dict(parameters or {})
+        for statement in [sql] if self.cluster is None else self.cluster.statements(sql):
+            await self._run(
+                threads, partial(_run_command, sql=statement, given=given, settings=settings | self._settings)
+            )
 
     async def close(self) -> None:
         """Wait for what runs, then close everything."""

@@ -1,4 +1,4 @@
-"""The SQL that drops the inputs and outputs of finished executions, which stay listed and counted (docs/adr/0027)."""
+"""The SQL that drops the inputs and outputs of finished executions, which stay listed and counted (docs/adr/0030)."""
 
 from typing import Final
 
@@ -8,9 +8,9 @@ from service.read_model.clickhouse.statements import ENDED, LIFE
 UNDROPPED: Final = "payloads != 'DROPPED'"
 """Of a transition into a final status: whether payloads of its execution may still be there."""
 
-_HAS_PAYLOADS: Final = " OR ".join(f"JSONHas(payload, '{name}')" for name in PAYLOADS)
+HAS_PAYLOADS: Final = " OR ".join(f"JSONHas(payload, '{name}')" for name in PAYLOADS)
 _REST: Final = f"arrayFilter(field -> field.1 NOT IN {PAYLOADS}, JSONExtractKeysAndValuesRaw(payload))"
-_WITHOUT: Final = (
+WITHOUT_PAYLOADS: Final = (
     f"concat('{{', arrayStringConcat(arrayMap(field -> concat(toJSONString(field.1), ':', field.2, ','), {_REST})), "
     f"'\"{DROPPED}\":true}}')"
 )
@@ -30,8 +30,8 @@ def drop_payloads_statements(since: int, last: int) -> list[str]:
     transitions = "task_execution_transitions"
     theirs = f"{LIFE} IN (SELECT {LIFE} FROM {transitions} WHERE payloads = 'DROPPING' AND {ended})"  # noqa: S608 - see Statement
     rewrite = (
-        f"INSERT INTO task_execution_events ({_COLUMNS}) SELECT {_COLUMNS.replace('payload', _WITHOUT)} "  # noqa: S608 - see Statement
-        f"FROM task_execution_events WHERE {theirs} AND ({_HAS_PAYLOADS}) "
+        f"INSERT INTO task_execution_events ({_COLUMNS}) SELECT {_COLUMNS.replace('payload', WITHOUT_PAYLOADS)} "  # noqa: S608 - see Statement
+        f"FROM task_execution_events WHERE {theirs} AND ({HAS_PAYLOADS}) "
         # What a replay brought back is dropped a second time, by the same rows.
         "SETTINGS insert_deduplicate = 0"
     )

@@ -15,11 +15,15 @@ _TEMPORARY: Final = frozenset(
         203,  # NO_FREE_CONNECTION
         209,  # SOCKET_TIMEOUT
         210,  # NETWORK_ERROR
+        225,  # NO_ZOOKEEPER
         236,  # ABORTED: the server shuts down
         241,  # MEMORY_LIMIT_EXCEEDED
         242,  # TABLE_IS_READ_ONLY
         243,  # NOT_ENOUGH_SPACE
         252,  # TOO_MANY_PARTS
+        279,  # ALL_CONNECTION_TRIES_FAILED: a shard is down
+        285,  # TOO_FEW_LIVE_REPLICAS: for the quorum of an insert
+        286,  # UNSATISFIED_QUORUM_FOR_PREVIOUS_WRITE
         319,  # UNKNOWN_STATUS_OF_INSERT
         394,  # QUERY_WAS_CANCELLED
         439,  # CANNOT_SCHEDULE_TASK
@@ -37,9 +41,10 @@ _SETUP: Final = frozenset(
         193,  # WRONG_PASSWORD
         497,  # ACCESS_DENIED
         516,  # AUTHENTICATION_FAILED
+        701,  # CLUSTER_DOESNT_EXIST
     }
 )
-"""Error codes that say the DSN is not right, or its user may not do what the service must."""
+"""Error codes that say the DSN or the cluster is not right, or its user may not do what the service must."""
 
 
 def translated(error: Error | OSError) -> Exception:
@@ -47,7 +52,9 @@ def translated(error: Error | OSError) -> Exception:
     if _is_temporary(error):
         return UnavailableError(f"ClickHouse did not do it: {error}")
     if isinstance(error, Error) and error.code in _SETUP:
-        return StoreSetupError(f"ClickHouse refuses: {error}. Check the user, password and database in its DSN.")
+        return StoreSetupError(
+            f"ClickHouse refuses: {error}. Check the user, password and database in its DSN, and the cluster's name."
+        )
     return error
 
 

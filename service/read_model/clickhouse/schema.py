@@ -1,11 +1,13 @@
 """The tables (schema.sql): made where they are missing, brought up to date, and refused where they are not ours."""
 
+from collections.abc import Collection
 from importlib.resources import files
 from typing import Final
 
 import structlog
 
 from service.ports.errors import StoreSetupError
+from service.read_model.clickhouse.cluster import SHARDED_BY, Cluster
 from service.read_model.clickhouse.driver import Driver
 from service.read_model.clickhouse.migrations import UPGRADABLE, migrate, needs_migration, table_comments
 from service.read_model.clickhouse.selection import LABELS
@@ -40,17 +42,18 @@ async def create_schema(driver: Driver, *, migrating: bool) -> None:
 
     Raises:
         StoreSetupError: a table of this name was made by a newer version or by somebody else, or by an older one
-            and may not be migrated here.
+            and may not be migrated here; or it is of a cluster and we are on none, or the other way round.
         UnavailableError: ClickHouse cannot be reached now, or another process migrates the tables.
     """
     comments = await table_comments(driver)
     _refuse_foreign(comments)
+    _refuse_other_layout(comments, driver.cluster)
     if migrating and "task_execution_events_live" in comments:
         advice = (
             "unless `taskexec projection rebuild` or `verify` runs now, it was killed: run it again, it removes them."
         )
         log.warning("second_tables_found", tables="*_new, *_live", advice=advice)
-    statements = table_statements()
+    statements = schema_statements()
     if needs_migration(comments):
         if not migrating:
             raise StoreSetupError(
@@ -62,8 +65,8 @@ async def create_schema(driver: Driver, *, migrating: bool) -> None:
         await driver.command(statement)
 
 
-def table_statements() -> list[str]:
-    """What makes the tables and the views that fill them, in order."""
+def schema_statements() -> list[str]:
+    """What makes all tables, and brings those that are there up to date, in order."""
     script = (files("service.read_model.clickhouse") / "schema.sql").read_text(encoding="utf-8")
     return [
         statement
@@ -72,10 +75,28 @@ def table_statements() -> list[str]:
     ]
 
 
+def _refuse_other_layout(names: Collection[str], cluster: Cluster | None) -> None:
+    spread = {name for name in SHARDED_BY if f"{name}_local" in names}
+    if cluster is None and spread:
+        raise StoreSetupError(
+            f"These ClickHouse tables are spread over a cluster: {', '.join(sorted(spread))}. Set "
+            "TASKEXEC_CLICKHOUSE_CLUSTER to its name, or use another database: the projector fills it from Kafka."
+        )
+    if cluster is not None and (single := SHARDED_BY.keys() & {*names} - spread):
+        raise StoreSetupError(
+            f"These ClickHouse tables are of one server, not of the cluster {cluster.name!r}: "
+            f"{', '.join(sorted(single))}. Unset TASKEXEC_CLICKHOUSE_CLUSTER, or use another database: the projector "
+            "fills it from Kafka."
+        )
+
+
 def _refuse_foreign(comments: dict[str, str]) -> None:
     ours = {SCHEMA_VERSION, *UPGRADABLE}
     foreign = sorted(
-        f"{name} ({comments[name]!r})" for name in TABLES if comments.get(name, SCHEMA_VERSION) not in ours
+        f"{name} ({comments[name]!r})"
+        for table in TABLES
+        for name in (table, f"{table}_local")
+        if comments.get(name, SCHEMA_VERSION) not in ours
     )
     if foreign:
         raise StoreSetupError(

@@ -59,7 +59,7 @@ CREATE TABLE IF NOT EXISTS task_execution_transitions (
     tags Array(LowCardinality(String)),
     message String CODEC(ZSTD(1)) COMMENT 'the error message or the skip reason, its first 4096 characters',
     payloads Enum8('KEPT' = 0, 'DROPPING' = 1, 'DROPPED' = 2) DEFAULT 'KEPT'
-        COMMENT 'of one that ended: the inputs and outputs in its events (docs/adr/0027)',
+        COMMENT 'of one that ended: the inputs and outputs in its events (docs/adr/0030)',
     INDEX by_label {labels} TYPE text(tokenizer = 'array'),
     INDEX by_created createdAt TYPE minmax
 )
@@ -158,7 +158,7 @@ ALTER TABLE task_command_rejections ADD COLUMN IF NOT EXISTS record String CODEC
     COMMENT 'the refused record with its bytes in base64, a JSON object; empty before schema 3';
 ALTER TABLE task_execution_transitions ADD COLUMN IF NOT EXISTS payloads
     Enum8('KEPT' = 0, 'DROPPING' = 1, 'DROPPED' = 2) DEFAULT 'KEPT'
-    COMMENT 'of one that ended: the inputs and outputs in its events (docs/adr/0027)';
+    COMMENT 'of one that ended: the inputs and outputs in its events (docs/adr/0030)';
 
 -- A small part is one file instead of thirteen.
 ALTER TABLE task_execution_events MODIFY SETTING min_bytes_for_full_part_storage = 10485760;

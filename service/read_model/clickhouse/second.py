@@ -4,10 +4,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from service.ports.errors import StoreSetupError
 from service.ports.second_store import Comparison, Difference
 from service.read_model.clickhouse.comparing import compare, repair
 from service.read_model.clickhouse.driver import Driver
-from service.read_model.clickhouse.schema import table_statements
+from service.read_model.clickhouse.schema import schema_statements
 from service.read_model.clickhouse.store import ClickHouseStore
 
 TABLES: Final = (
@@ -38,11 +39,18 @@ class SecondTables:
         self.insert_events = self._second.insert_events
         self.insert_rejections = self._second.insert_rejections
         self.drop_finished = self._second.drop_finished
+        self.drop_payloads = self._second.drop_payloads
+        self.drop_rejections = self._second.drop_rejections
 
     async def make(self) -> None:
         """See `SecondStore`."""
+        if self._driver.cluster is not None:
+            raise StoreSetupError(
+                "On a ClickHouse cluster, nothing is made anew beside what is in use. Let a projector fill another "
+                "database, and point the API to that."
+            )
         await self.remove()
-        statements = [sql for sql in table_statements() if _OURS.search(sql)]
+        statements = [sql for sql in schema_statements() if _OURS.search(sql)]
         for sql in statements:
             await self._driver.command(renamed(sql))
         # And from what is projected meanwhile, wherever that happens.

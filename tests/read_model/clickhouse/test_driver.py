@@ -74,6 +74,8 @@ async def test_a_server_that_is_not_there_is_unavailable() -> None:
         (DatabaseError("too many parts", code=252), UnavailableError),
         (OSError("no space left on device"), UnavailableError),
         (DatabaseError("authentication failed", code=516), StoreSetupError),
+        (DatabaseError("no such cluster", code=701), StoreSetupError),
+        (DatabaseError("a shard is down", code=279), UnavailableError),
         (DatabaseError("unknown table", code=60), DatabaseError),
     ],
 )
