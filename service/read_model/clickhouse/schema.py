@@ -1,4 +1,4 @@
-"""The tables (schema.sql): made where they are missing, brought up to date, and refused where they are not ours."""
+"""The tables (schema.sql) and views (views.sql): made where missing, brought up to date, refused where not ours."""
 
 from collections.abc import Collection
 from importlib.resources import files
@@ -9,6 +9,7 @@ import structlog
 from service.ports.errors import StoreSetupError
 from service.read_model.clickhouse.cluster import SHARDED_BY, Cluster
 from service.read_model.clickhouse.driver import Driver
+from service.read_model.clickhouse.fingerprint import FINGERPRINT
 from service.read_model.clickhouse.migrations import UPGRADABLE, migrate, needs_migration, table_comments
 from service.read_model.clickhouse.selection import LABELS
 
@@ -33,26 +34,30 @@ TABLES: Final = (
     "task_executions_open_filler",
 )
 
+VIEWS: Final = ("executions", "executions_hourly", "task_health", "sla", "failures")
+"""What analysts read. `CREATE OR REPLACE VIEW` replaces whatever has the name, a table with all its rows, too."""
+
+VIEW_MARK: Final = "task-execution view:"
+"""The comment on every view begins with it."""
+
 
 async def create_schema(driver: Driver, *, migrating: bool) -> None:
     """Create what is missing and check the rest; may be called at every start.
 
-    With `migrating`, tables of an older version are brought to ours. One process does it, the projector: until it has
-    ended, the others are told so.
+    With `migrating`, tables of an older version are brought to ours, and the views are made anew. One process does it,
+    the projector: until it has ended, the others are told so.
 
     Raises:
-        StoreSetupError: a table of this name was made by a newer version or by somebody else, or by an older one
-            and may not be migrated here; or it is of a cluster and we are on none, or the other way round.
+        StoreSetupError: a table or view of this name was made by a newer version or by somebody else, or by an older
+            one and may not be migrated here; or it is of a cluster and we are on none, or the other way round.
         UnavailableError: ClickHouse cannot be reached now, or another process migrates the tables.
     """
     comments = await table_comments(driver)
     _refuse_foreign(comments)
     _refuse_other_layout(comments, driver.cluster)
-    if migrating and "task_execution_events_live" in comments:
-        advice = (
-            "unless `taskexec projection rebuild` or `verify` runs now, it was killed: run it again, it removes them."
-        )
-        log.warning("second_tables_found", tables="*_new, *_live", advice=advice)
+    if migrating:
+        _refuse_foreign_views(comments)
+        _tell_of_second_tables(comments)
     statements = schema_statements()
     if needs_migration(comments):
         if not migrating:
@@ -61,18 +66,28 @@ async def create_schema(driver: Driver, *, migrating: bool) -> None:
                 "up to date. Then start this again."
             )
         await migrate(driver, statements, SCHEMA_VERSION)
+    if migrating and driver.cluster is None:  # on a cluster, their subqueries would be of one shard
+        statements += _statements("views.sql", mark=VIEW_MARK, fingerprint=FINGERPRINT)
     for statement in statements:
         await driver.command(statement)
 
 
 def schema_statements() -> list[str]:
     """What makes all tables, and brings those that are there up to date, in order."""
-    script = (files("service.read_model.clickhouse") / "schema.sql").read_text(encoding="utf-8")
-    return [
-        statement
-        for statement in script.format(version=SCHEMA_VERSION, labels=LABELS).split(";\n")
-        if statement.strip()
-    ]
+    return _statements("schema.sql", version=SCHEMA_VERSION, labels=LABELS)
+
+
+def _statements(script: str, **words: str) -> list[str]:
+    text = (files("service.read_model.clickhouse") / script).read_text(encoding="utf-8")
+    return [statement for statement in text.format(**words).split(";\n") if statement.strip()]
+
+
+def _tell_of_second_tables(names: Collection[str]) -> None:
+    if "task_execution_events_live" in names:
+        advice = (
+            "unless `taskexec projection rebuild` or `verify` runs now, it was killed: run it again, it removes them."
+        )
+        log.warning("second_tables_found", tables="*_new, *_live", advice=advice)
 
 
 def _refuse_other_layout(names: Collection[str], cluster: Cluster | None) -> None:
@@ -102,4 +117,13 @@ def _refuse_foreign(comments: dict[str, str]) -> None:
         raise StoreSetupError(
             f"These ClickHouse tables are not of {SCHEMA_VERSION!r}: {', '.join(foreign)}. Use another database, or "
             f"drop {', '.join(TABLES)}: the projector fills them again from Kafka."
+        )
+
+
+def _refuse_foreign_views(comments: dict[str, str]) -> None:
+    foreign = [name for name in VIEWS if not comments.get(name, VIEW_MARK).startswith(VIEW_MARK)]
+    if foreign:
+        raise StoreSetupError(
+            f"The database has tables or views of the names {', '.join(foreign)} that the service did not make. "
+            f"It makes the views {', '.join(VIEWS)} for analysts: rename yours, or use another database."
         )

@@ -3,7 +3,7 @@ import pytest
 from service.ports.errors import StoreSetupError
 from service.ports.positions import PartitionPosition
 from service.read_model.clickhouse.driver import Driver
-from service.read_model.clickhouse.schema import TABLES, create_schema
+from service.read_model.clickhouse.schema import TABLES, VIEW_MARK, VIEWS, create_schema
 from service.read_model.clickhouse.store import ClickHouseStore
 
 
@@ -12,13 +12,39 @@ async def test_creating_the_schema_again_changes_nothing(driver: Driver, store: 
     await create_schema(driver, migrating=True)
     assert await store.positions() == [PartitionPosition("t", 0, 4, 5, 1)]
     tables = await driver.query("SELECT name FROM system.tables WHERE database = currentDatabase()")
-    assert {table["name"] for table in tables} == set(TABLES)
+    assert {table["name"] for table in tables} == {*TABLES, *VIEWS}
 
 
 async def test_what_is_missing_is_made(driver: Driver) -> None:
     await driver.command("DROP TABLE task_command_rejections")
     await create_schema(driver, migrating=True)
     assert await driver.query("SELECT count() AS n FROM task_command_rejections") == [{"n": 0}]
+
+
+async def test_the_projector_brings_views_up_to_date_and_nobody_else(driver: Driver) -> None:
+    await driver.command("DROP VIEW sla")
+    await driver.command(
+        f"CREATE OR REPLACE VIEW failures AS SELECT 1 AS older COMMENT '{VIEW_MARK} of an older version'"
+    )
+    await create_schema(driver, migrating=False)
+    assert await driver.query("SELECT * FROM failures") == [{"older": 1}]
+    await create_schema(driver, migrating=True)
+    for name in VIEWS:
+        assert await driver.query(f"SELECT * FROM {name}") == []  # noqa: S608 - our own names
+
+
+@pytest.mark.parametrize(
+    "made", ["TABLE sla (n UInt8) ENGINE = MergeTree ORDER BY n COMMENT 'ours'", "VIEW sla AS SELECT 7 AS n"]
+)
+async def test_what_somebody_else_made_under_the_name_of_a_view_is_left_alone(driver: Driver, made: str) -> None:
+    await driver.command("DROP VIEW sla")
+    await driver.command(f"CREATE {made}")
+    if made.startswith("TABLE"):
+        await driver.command("INSERT INTO sla VALUES (7)")
+    with pytest.raises(StoreSetupError, match=r"of the names sla that the service did not make.*rename yours"):
+        await create_schema(driver, migrating=True)
+    assert await driver.query("SELECT n FROM sla") == [{"n": 7}]
+    await create_schema(driver, migrating=False)
 
 
 @pytest.mark.parametrize("version", ["task-execution schema 0", "task-execution schema 4", ""])
