@@ -1,6 +1,7 @@
 """What queries cost at scale: `python -m bench.read_side --executions N [--json]`.
 
-The tables are filled by ClickHouse itself, then every query is asked through `TaskExecutionQueries`, in three states:
+The tables are filled by ClickHouse itself, then every query is asked through `TaskExecutionQueries`, and the analysts'
+views in SQL (`--only sql`), in three states:
 merged; live, 2,000 events being inserted before each query; and with 60 fresh parts that are not merged. CPU time is
 that of the whole process, the engine's threads and our own Python.
 """
@@ -69,7 +70,7 @@ async def _measured(working: Path, executions: int, only: str, *, peers: bool) -
             await driver.command(f"OPTIMIZE TABLE {table} FINAL")
         await store.tidy()
         size = await _size(driver, executions)
-        asks = {name: ask for name, ask in (await _asks(store, executions)).items() if only in name}
+        asks = {name: ask for name, ask in ((await _asks(store, executions)) | _views(driver)).items() if only in name}
         merged = {name: await _cost(ask) for name, ask in asks.items()}
         naive, postgres = {}, {}
         if peers:
@@ -129,6 +130,38 @@ async def _asks(store: ClickHouseStore, executions: int) -> dict[str, Ask]:
         "stats: hot task": lambda: queries.stats("acme:hot"),
         "stats: cold task": lambda: queries.stats("team3:task400"),
         "stats: all": queries.stats,
+    }
+
+
+def _views(driver: Driver) -> dict[str, Ask]:
+    """What analysts ask in SQL."""
+
+    def sql(text: str) -> Ask:
+        return lambda: driver.query(text)
+
+    return {
+        "sql: executions": sql("SELECT count() FROM executions"),
+        "sql: executions, hot task": sql("SELECT count() FROM executions WHERE taskId = 'acme:hot'"),
+        "sql: executions, created in 24 h": sql(
+            "SELECT count() FROM executions WHERE createdAt >= now() - INTERVAL 1 DAY"
+        ),
+        "sql: executions, ended in 24 h": sql(
+            "SELECT count() FROM executions WHERE completedAt >= now() - INTERVAL 1 DAY"
+        ),
+        "sql: executions, RUNNING": sql("SELECT count() FROM executions WHERE status = 'RUNNING'"),
+        "sql: executions_hourly, 24 h": sql(
+            "SELECT hour, sum(total), sum(failure) FROM executions_hourly "
+            "WHERE hour >= now() - INTERVAL 1 DAY GROUP BY hour"
+        ),
+        "sql: task_health": sql("SELECT taskId, successRate, runMsP50, runMsP95 FROM task_health"),
+        "sql: task_health, hot task": sql("SELECT * FROM task_health WHERE taskId = 'acme:hot'"),
+        "sql: sla, 7 days": sql(
+            "SELECT day, sum(total), sum(within1h) FROM sla WHERE day >= toDate(now('UTC')) - 7 GROUP BY day"
+        ),
+        "sql: failures by cause": sql("SELECT fingerprint, count() FROM failures GROUP BY fingerprint"),
+        "sql: failures by cause, 24 h": sql(
+            "SELECT fingerprint, count() FROM failures WHERE failedAt >= now() - INTERVAL 1 DAY GROUP BY fingerprint"
+        ),
     }
 
 

@@ -31,7 +31,7 @@ USER, PASSWORD = "tests", "se cret"
 
 _TRANSPORT: Final = frozenset({
     "client_protocol_version", "database", "enable_http_compression", "http_headers_progress_interval_ms", "query",
-    "query_id", "send_progress_in_http_headers", "wait_end_of_query",
+    "query_id", "send_progress_in_http_headers", "session_id", "wait_end_of_query",
 })  # fmt: skip
 """Parameters that are no settings."""
 

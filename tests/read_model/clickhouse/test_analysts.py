@@ -1,106 +1,32 @@
-"""The analysts' role reads the views and nothing else, within its limits: enforced by the engine in process.
+"""The analysts' role reads the views and nothing else, within its limits: enforced by the engine (tests/analyst.py)."""
 
-That engine knows users from a file only. So what analysts.sql says is put into one, grants and limits word by word, and
-that the engine's one user is an analyst; the views run as another one. That the statements themselves are SQL which
-ClickHouse understands is tested apart.
-"""
-
-import re
-from collections.abc import Callable, Iterator
-from importlib.resources import files
-from pathlib import Path
-from typing import Final
-
-import clickhouse_connect
 import pytest
+import pytest_asyncio
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
 from service.contracts.status import Status
-from service.projection.rows import event_row
 from service.read_model.clickhouse.driver import Driver
-from service.read_model.clickhouse.schema import VIEWS, create_schema
-from service.read_model.clickhouse.store import ClickHouseStore
-from tests.queries.lives import life, records
-
-SQL: Final = (files("service.read_model.clickhouse") / "analysts.sql").read_text(encoding="utf-8")
-STATEMENTS: Final = [statement for statement in SQL.split(";\n") if statement.strip()]
-(LIMITS,) = re.findall(r"ALTER SETTINGS PROFILE taskexec_analyst SETTINGS\n(.*?);\n", SQL, re.DOTALL)
-GRANTS: Final = re.findall(r"^GRANT (SELECT ON )(\w+) TO taskexec_analyst;$", SQL, re.MULTILINE)
-LIMIT: Final = re.compile(r"\s*(\w+) = '?(\w+)'?(?: MIN (\d+) MAX (\d+))?( CONST)?\s*")
-
-Connect = Callable[..., Client]
+from service.read_model.clickhouse.schema import VIEWS
+from tests.analyst import GRANTED, SQL
+from tests.queries.lives import life
+from tests.read_model.clickhouse.conftest import AsAnalyst
 
 
-def test_the_role_may_read_every_view() -> None:
-    assert [name for _, name in GRANTS] == [*VIEWS]
-    assert SQL.count("GRANT") == len(GRANTS)
+def test_the_role_may_read_every_view_and_that_is_all() -> None:
+    assert tuple(GRANTED) == VIEWS
+    assert SQL.count("GRANT") == len(GRANTED)
 
 
 async def test_clickhouse_understands_every_statement(driver: Driver) -> None:
-    for statement in STATEMENTS:
+    for statement in filter(str.strip, SQL.split(";\n")):
         assert await driver.query(f"EXPLAIN AST {statement}", {"password": "it's"})
 
 
-def of_user(name: str, profile: str, grants: list[str]) -> str:
-    queries = "".join(f"<query>{grant}</query>" for grant in grants)
-    return (
-        f"<{name}><password/><networks><ip>::/0</ip></networks><profile>{profile}</profile><quota>default</quota>"
-        f"<grants>{queries}</grants></{name}>"
-    )
-
-
-def profile() -> str:
-    """The limits of analysts.sql, as a file of users has them."""
-    values, constraints = "", ""
-    for item in LIMITS.split(","):
-        found = LIMIT.fullmatch(item)
-        assert found, item
-        name, value, least, most, const = found.groups()
-        values += f"<{name}>{value}</{name}>"
-        if const or least:
-            bounds = "<const/>" if const else f"<min>{least}</min><max>{most}</max>"
-            constraints += f"<{name}>{bounds}</{name}>"
-    return f"<analyst>{values}<constraints>{constraints}</constraints></analyst>"
-
-
-@pytest.fixture
-def connect(tmp_path: Path) -> Iterator[Connect]:
-    """Opens the engine as the service's user, or as an analyst; one at a time."""
-    (tmp_path / "config.xml").write_text("<clickhouse/>")
-    all_ = ["GRANT ALL ON *.* WITH GRANT OPTION"]
-    theirs = [f"GRANT {what}default.{name}" for what, name in GRANTS]
-    opened: list[Client] = []
-
-    def open_(*, as_analyst: bool) -> Client:
-        for client in opened:
-            client.close()
-        default = of_user("default", "analyst", theirs) if as_analyst else of_user("default", "default", all_)
-        (tmp_path / f"{as_analyst}.xml").write_text(
-            f"<clickhouse><profiles><default/>{profile()}</profiles><quotas><default/></quotas>"
-            f"<users>{default}{of_user('owner', 'default', all_)}</users></clickhouse>"
-        )
-        options = {"config-file": f"{tmp_path}/config.xml", "users_config": f"{tmp_path}/{as_analyst}.xml"}
-        client = clickhouse_connect.get_client(interface="chdb", path=f"{tmp_path}/clickhouse", chdb_options=options)
-        opened.append(client)
-        return client
-
-    yield open_
-    for client in opened:
-        client.close()
-
-
-@pytest.fixture
-async def analyst(connect: Connect) -> Client:
+@pytest_asyncio.fixture
+async def analyst(as_analyst: AsAnalyst) -> Client:
     """Looks at one execution of each status."""
-    driver = Driver(lambda: connect(as_analyst=False))
-    await create_schema(driver, migrating=True)
-    for name in VIEWS:
-        await driver.command(f"ALTER TABLE {name} MODIFY SQL SECURITY DEFINER DEFINER = owner")
-    events = [event for status in Status for event in life(status, status)]
-    await ClickHouseStore(driver).insert_events([event_row(record) for record in records(events)], "")
-    await driver.close()
-    return connect(as_analyst=True)
+    return await as_analyst(event for status in Status for event in life(status, status))
 
 
 def refused(client: Client, sql: str, why: str) -> None:
