@@ -1,7 +1,7 @@
 """The engine in process, as an analyst sees it.
 
 It knows users from a file only. So what analysts.sql says is put into one, grants and limits word by word, of the only
-user that the engine takes; the views run as another one, as they do on a server.
+user that the engine takes.
 """
 
 import re
@@ -14,8 +14,6 @@ from clickhouse_connect.driver.client import Client
 
 SQL: Final = (files("service.read_model.clickhouse") / "analysts.sql").read_text(encoding="utf-8")
 GRANTED: Final[list[str]] = re.findall(r"^GRANT SELECT ON (\w+) TO taskexec_analyst;$", SQL, re.MULTILINE)
-OWNER: Final = "owner"
-"""The user that the views are to run as: the engine's own becomes the analyst."""
 
 _LIMITS: Final = re.compile(r"ALTER SETTINGS PROFILE taskexec_analyst SETTINGS\n(.*?);\n", re.DOTALL)
 _LIMIT: Final = re.compile(r"\s*(\w+) = '?(\w+)'?(?: MIN (\d+) MAX (\d+))?( CONST)?\s*")
@@ -28,8 +26,7 @@ def open_engine(directory: Path, *, as_analyst: bool) -> Client:
     users = directory / f"users_{as_analyst}.xml"
     users.write_text(
         f"<clickhouse><profiles><default/><analyst>{_profile()}</analyst></profiles><quotas><default/></quotas><users>"
-        f"{_user('default', 'analyst' if as_analyst else 'default', grants)}{_user(OWNER, 'default', _ALL)}"
-        "</users></clickhouse>"
+        f"{_user('analyst' if as_analyst else 'default', grants)}</users></clickhouse>"
     )
     config = directory / "config.xml"
     config.write_text("<clickhouse/>")  # without one, the engine does not look for users
@@ -37,11 +34,11 @@ def open_engine(directory: Path, *, as_analyst: bool) -> Client:
     return clickhouse_connect.get_client(interface="chdb", path=f"{directory}/clickhouse", chdb_options=options)
 
 
-def _user(name: str, profile: str, grants: list[str]) -> str:
+def _user(profile: str, grants: list[str]) -> str:
     queries = "".join(f"<query>{grant}</query>" for grant in grants)
     return (
-        f"<{name}><password/><networks><ip>::/0</ip></networks><profile>{profile}</profile><quota>default</quota>"
-        f"<grants>{queries}</grants></{name}>"
+        f"<default><password/><networks><ip>::/0</ip></networks><profile>{profile}</profile><quota>default</quota>"
+        f"<grants>{queries}</grants></default>"
     )
 
 

@@ -1,5 +1,6 @@
--- A role that may read the analysts' views and nothing else, within limits, and a user who has it. To be run by an
--- administrator of ClickHouse, in the database of the service; again, it sets everything to what is here:
+-- A role that may read the analysts' views and the two tables that they are made of, and nothing else, within limits; and
+-- a user who has it. To be run by an administrator of ClickHouse, in the service's database; again, it sets everything
+-- to what is here:
 --   clickhouse-client --database task_execution --param_password=... --queries-file analysts.sql
 
 CREATE SETTINGS PROFILE IF NOT EXISTS taskexec_analyst;
@@ -30,5 +31,9 @@ GRANT SELECT ON task_health TO taskexec_analyst;
 GRANT SELECT ON sla TO taskexec_analyst;
 
 GRANT SELECT ON failures TO taskexec_analyst;
+
+GRANT SELECT ON task_execution_transitions TO taskexec_analyst;
+
+GRANT SELECT ON task_executions_open TO taskexec_analyst;
 
 CREATE USER OR REPLACE analyst IDENTIFIED BY {password:String} DEFAULT ROLE taskexec_analyst;

@@ -1,9 +1,9 @@
--- What analysts read (docs/analytics.md). The projector brings these up to date at each start. They run as who made
--- them, so that who may read them need not be let near the tables. All count an execution once, however often its
--- events were written, as it is by its transitions.
+-- What analysts read (docs/analytics.md). The projector brings these up to date at each start. All count an execution
+-- once, however often its events were written, as it is by its transitions.
+-- They run as who asks: of a view that runs as its owner, the two halves of `executions` are read at two moments, and
+-- one that ends between them is in neither (docs/adr/0027).
 
--- The table of open executions only says where to look, whether they have ended since or not: so none is missed that
--- ends between the two reads. A life: see LIFE.
+-- The table of open executions only says where to look, whether they have ended since or not. A life: see LIFE.
 CREATE OR REPLACE VIEW executions (
     executionId UUID COMMENT 'its id',
     taskId LowCardinality(String) COMMENT 'the task, namespace:name',
@@ -20,7 +20,7 @@ CREATE OR REPLACE VIEW executions (
     tags Array(LowCardinality(String)) COMMENT 'its tags',
     message String COMMENT 'of a FAILURE its error message, of a SKIPPED one its skip reason, the first 4,096 characters; else empty'
 )
-DEFINER = CURRENT_USER SQL SECURITY DEFINER
+SQL SECURITY INVOKER
 AS SELECT t.executionId AS executionId, t.taskId AS taskId, t.taskVersion AS taskVersion, t.status AS status,
     t.createdAt AS createdAt, t.startedAt AS startedAt, t.at AS completedAt,
     dateDiff('millisecond', t.createdAt, t.startedAt) AS queueMs, dateDiff('millisecond', t.startedAt, t.at) AS runMs,
@@ -57,7 +57,7 @@ CREATE OR REPLACE VIEW executions_hourly (
     runMsP50 Nullable(Int64) COMMENT 'the median of their run times in milliseconds; NULL if none ran to an end',
     runMsP95 Nullable(Int64) COMMENT 'the 95th percentile of their run times; NULL if none ran to an end'
 )
-DEFINER = CURRENT_USER SQL SECURITY DEFINER
+SQL SECURITY INVOKER
 AS SELECT toStartOfHour(e.createdAt) AS hour, e.taskId AS taskId, e.taskVersion AS taskVersion, count() AS total,
     countIf(e.status = 'PENDING') AS pending, countIf(e.status = 'RUNNING') AS running,
     countIf(e.status = 'SUCCESS') AS success, countIf(e.status = 'FAILURE') AS failure,
@@ -92,7 +92,7 @@ CREATE OR REPLACE VIEW task_health (
     lastSuccessAt Nullable(DateTime64(3, 'UTC')) COMMENT 'when one last ended in SUCCESS; NULL if none ever did',
     lastFailureAt Nullable(DateTime64(3, 'UTC')) COMMENT 'when one last ended in FAILURE; NULL if none ever did'
 )
-DEFINER = CURRENT_USER SQL SECURITY DEFINER
+SQL SECURITY INVOKER
 AS SELECT e.taskId AS taskId, count() AS total,
     countIf(e.status = 'PENDING') AS pending, countIf(e.status = 'RUNNING') AS running,
     countIf(e.status = 'SUCCESS') AS success, countIf(e.status = 'FAILURE') AS failure,
@@ -121,7 +121,7 @@ CREATE OR REPLACE VIEW sla (
     within4h UInt64 COMMENT 'how many of them ended within 4 hours of their creation',
     within24h UInt64 COMMENT 'how many of them ended within 24 hours of their creation'
 )
-DEFINER = CURRENT_USER SQL SECURITY DEFINER
+SQL SECURITY INVOKER
 AS SELECT toDate(e.createdAt) AS day, e.taskId AS taskId, e.status AS status, count() AS total,
     countIf(e.totalMs <= 60000) AS within1m, countIf(e.totalMs <= 300000) AS within5m,
     countIf(e.totalMs <= 900000) AS within15m, countIf(e.totalMs <= 3600000) AS within1h,
@@ -142,7 +142,7 @@ CREATE OR REPLACE VIEW failures (
     message String COMMENT 'its error message, the first 4,096 characters',
     fingerprint String COMMENT 'the message with ids, paths, URLs and numbers masked, the first 200 characters: the same for failures of one kind'
 )
-DEFINER = CURRENT_USER SQL SECURITY DEFINER
+SQL SECURITY INVOKER
 AS SELECT t.executionId AS executionId, t.taskId AS taskId, t.taskVersion AS taskVersion, t.at AS failedAt,
     t.createdAt AS createdAt, dateDiff('millisecond', t.startedAt, t.at) AS runMs, t.createdBy AS createdBy,
     t.tags AS tags, t.message AS message, {fingerprint} AS fingerprint

@@ -9,9 +9,9 @@ from clickhouse_connect.driver.client import Client
 from service.contracts.events import Event
 from service.projection.rows import event_row
 from service.read_model.clickhouse.driver import Driver
-from service.read_model.clickhouse.schema import VIEWS, create_schema
+from service.read_model.clickhouse.schema import create_schema
 from service.read_model.clickhouse.store import ClickHouseStore
-from tests.analyst import OWNER, open_engine
+from tests.analyst import open_engine
 from tests.engines import ENGINES, empty_tables
 from tests.queries.lives import records
 
@@ -38,8 +38,6 @@ def as_analyst(tmp_path: Path) -> Iterator[AsAnalyst]:
         async def look(events: Iterable[Event]) -> Client:
             driver = Driver(lambda: open_engine(tmp_path, as_analyst=False))
             await create_schema(driver, migrating=True)
-            for name in VIEWS:
-                await driver.command(f"ALTER TABLE {name} MODIFY SQL SECURITY DEFINER DEFINER = {OWNER}")
             await ClickHouseStore(driver).insert_events([event_row(record) for record in records(events)], "")
             await driver.close()
             return stack.enter_context(closing(open_engine(tmp_path, as_analyst=True)))
