@@ -1,4 +1,4 @@
-"""The analysts' role reads the views and nothing else, within its limits: enforced by the engine (tests/analyst.py)."""
+"""The analysts' role reads the views and no payload, within its limits: enforced by the engine (tests/analyst.py)."""
 
 import pytest
 import pytest_asyncio
