@@ -110,8 +110,8 @@ async def damage(driver: Driver, seed: int = 1) -> None:
     await driver.command(events.format("sequence + 7, type, payload", seed))
     await driver.command(events.format('sequence, type, \'{"status": "LOST"}\'', seed + 1))
     await driver.command(
-        "INSERT INTO task_execution_transitions SELECT 'SUCCESS', 'NONE', now64(3), generateUUIDv4(), 'no:task', "
-        "'1.0.0', now64(3), NULL, 'nobody', [], '' FROM numbers(5)"
+        "INSERT INTO task_execution_transitions (status, at, executionId, taskId, createdAt) "
+        "SELECT 'SUCCESS', now64(3), generateUUIDv4(), 'no:task', now64(3) FROM numbers(5)"
     )
 
 

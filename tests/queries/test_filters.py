@@ -54,7 +54,7 @@ def fingerprint(message: str) -> str:
         ("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", "<id>"),
         ("0[xX][0-9a-fA-F]+|[0-9a-fA-F]{8,}", "<id>"),
         (r"[a-zA-Z][a-zA-Z0-9+.-]*://[^\s\"`,;()\[\]{}]+|(/[\w.@~+%=<>-]+){2,}/?", "<path>"),
-        (r"\d+([.,]\d+)*", "<n>"),
+        (r"\d+([.,:]\d+)*", "<n>"),
         (r"[ \t\n\f\r]+", " "),
     ):
         message = re.sub(pattern, mask, message, flags=re.ASCII)

@@ -223,7 +223,7 @@ async def test_no_execution_is_missed_or_twice_while_they_end(driver: Driver, pu
             span = f"toUnixTimestamp(createdAt) - {int(T0.timestamp())} BETWEEN {first} AND {first + 19}"
             await driver.command(
                 "INSERT INTO task_execution_transitions SELECT 'SUCCESS', 'RUNNING', at + 5, executionId, taskId, "  # noqa: S608 - our own words
-                "taskVersion, createdAt, at, createdBy, tags, '' FROM task_execution_transitions "
+                "taskVersion, createdAt, at, createdBy, tags, '', payloads FROM task_execution_transitions "
                 f"WHERE status = 'RUNNING' AND {span}"
             )
 

@@ -7,7 +7,7 @@ _MASKS: Final = (
     ("0[xX][0-9a-fA-F]+|[0-9a-fA-F]{8,}", "<id>"),
     # URLs up to what closes or follows them; paths of two steps or more, in which ids may be masked by now.
     (r"[a-zA-Z][a-zA-Z0-9+.-]*://[^\s\"`,;()\[\]{}]+|(/[\w.@~+%=<>-]+){2,}/?", "<path>"),
-    (r"\d+([.,]\d+)*", "<n>"),
+    (r"\d+([.,:]\d+)*", "<n>"),
     (r"\s+", " "),
 )
 

@@ -1,7 +1,7 @@
 -- What analysts read (docs/analytics.md). The projector brings these up to date at each start. All count an execution
 -- once, however often its events were written, as it is by its transitions.
 -- They run as who asks: of a view that runs as its owner, the two halves of `executions` are read at two moments, and
--- one that ends between them is in neither (docs/adr/0027).
+-- one that ends between them is in neither (docs/adr/0032).
 
 -- The table of open executions only says where to look, whether they have ended since or not. A life: see LIFE.
 CREATE OR REPLACE VIEW executions (
