@@ -10,6 +10,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -19,7 +20,7 @@ from confluent_kafka import Producer
 from bench.projection import life
 from service.cli.progress import steps
 from service.contracts.envelope import envelope_headers
-from service.contracts.events import encode_event
+from service.contracts.events import Event, encode_event
 from service.contracts.topics import EVENTS_TOPIC
 from service.embedded.broker import EmbeddedBroker
 from service.kafka.connection import Kafka
@@ -34,8 +35,8 @@ from service.read_model.clickhouse.second import SecondTables
 from service.read_model.clickhouse.store import ClickHouseStore
 
 _PARTITIONS: Final = 8
-_SERVED_EVERY: Final = 10_000
-_MOST_WAITING: Final = 500_000
+_CHUNK: Final = 50_000
+_PUBLISHERS: Final = 2
 
 
 def main(
@@ -57,7 +58,7 @@ async def _measured(working: Path, executions: int, tell: Tell) -> dict[str, Any
         kafka = Kafka(broker.bootstrap_servers)
         await ensure_topics(kafka, _PARTITIONS)
         await create_schema(driver, migrating=True)
-        await asyncio.to_thread(_publish, kafka, executions, tell)
+        await _published(kafka, executions, tell)
         store = ClickHouseStore(driver)
         rebuilder = Rebuilder(store, SecondTables(driver), kafka, _PARTITIONS)
         # Nothing is projected beside: what was published counts as written, and the rebuild writes it.
@@ -71,28 +72,37 @@ async def _measured(working: Path, executions: int, tell: Tell) -> dict[str, Any
     return {"executions": executions} | rebuilt | verified
 
 
-def _publish(kafka: Kafka, executions: int, tell: Tell) -> None:
-    """As the handlers would, but for the transactions: copies of one life, each with an id of its own."""
-    producer = Producer({
-        "bootstrap.servers": kafka.servers, "linger.ms": 50, "compression.type": "lz4", "batch.size": 1 << 20,
-        "queue.buffering.max.messages": 1_000_000,
-    })  # fmt: skip
+async def _published(kafka: Kafka, executions: int, tell: Tell) -> None:
+    """As the handlers would, but for the transactions; by a few processes."""
     pattern = life()
+    with ProcessPoolExecutor(_PUBLISHERS) as processes:
+        firsts = range(0, executions, _CHUNK)
+        work = [
+            processes.submit(_publish, kafka.servers, pattern, first, min(first + _CHUNK, executions))
+            for first in firsts
+        ]
+        for done, one in enumerate(work):
+            tell("Publishing", done, len(firsts))
+            await asyncio.wrap_future(one)
+    tell("Publishing", len(firsts), len(firsts))
+
+
+def _publish(servers: str, pattern: list[Event], first: int, end: int) -> None:
+    """Copies of one life, each with an id of its own."""
+    producer = Producer({
+        "bootstrap.servers": servers, "linger.ms": 50, "compression.type": "lz4", "batch.size": 1 << 20,
+        "queue.buffering.max.messages": 2 * 3 * _CHUNK,
+    })  # fmt: skip
     own = pattern[0].execution_id
     known = [
         (encode_event(event).split(own.encode()), envelope_headers(type(event).__name__, own, own, event.occurred_at))
         for event in pattern
     ]
-    for number in range(executions):
+    for number in range(first, end):
         id_ = f"{number:08x}-0000-7000-8000-{number * 2654435761 % 2**48:012x}".encode()
         for body, headers in known:
             producer.produce(EVENTS_TOPIC, id_.join(body), id_, partition=number % _PARTITIONS, headers=headers)
-        if number % _SERVED_EVERY == 0:
-            tell("Publishing", number, executions)
-            while len(producer) > _MOST_WAITING:
-                producer.poll(0.1)
     producer.flush()
-    tell("Publishing", executions, executions)
 
 
 async def _cost(name: str, executions: int, work: Callable[[], Awaitable[Any]]) -> dict[str, Any]:

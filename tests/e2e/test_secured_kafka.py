@@ -173,13 +173,21 @@ class ShortTokens(AbstractTokenProvider):
         return token(seconds=3)
 
 
+class LastingTokens(AbstractTokenProvider):
+    """For what is to be there before, however long it takes."""
+
+    async def token(self) -> str:
+        return token(seconds=600)
+
+
 async def test_tokens_that_end_lose_and_double_nothing(broker: SecuredBroker) -> None:
     """aiokafka does not authenticate again on an open connection: each is cut, transactions as well."""
     tls, sasl = Tls(Path(broker.files["ca.pem"])), Sasl("OAUTHBEARER", tokens=ShortTokens())
     kafka = Kafka(broker.sasl, f"{PREFIX}short.", Security(tls, sasl))
     command = ExecuteTask(task_id="a:task", task_version="1.0.0", inputs={})
-    await ensure_topics(kafka, 2)
-    await publish_definitions(kafka, [TaskDefinition.model_validate(TASK)])
+    lasting = Kafka(broker.sasl, f"{PREFIX}short.", Security(tls, Sasl("OAUTHBEARER", tokens=LastingTokens())))
+    await ensure_topics(lasting, 2)
+    await publish_definitions(lasting, [TaskDefinition.model_validate(TASK)])
     options = HandlerOptions(kafka, 2, timeouts=QUICK)
     sent = 0
     async with running_handler(options) as handler, CommandClient(kafka, "/tests", timeout=5) as client:

@@ -24,14 +24,14 @@ RETENTION = timedelta(seconds=1)
 PLANTED = "planted"
 
 
-def decide_more(state: Any, request: Request, definition: Any, kept: timedelta | None) -> Decision:
+def decide_more(state: Any, request: Request, definition: Any, kept: timedelta | None, seal: Any) -> Decision:
     """To start a planted one is to end it at once, and to execute another task."""
-    first = decide(state, request, definition, kept)
+    first = decide(state, request, definition, kept, seal)
     if not isinstance(request.command, StartTaskExecution) or first.repeats:
         return first
     succeed = SucceedTaskExecution(execution_id=request.command.execution_id, outputs={})
     then = Request(succeed, id_of(PLANTED), hash_of(PLANTED), request.source, request.at)
-    second = decide(folded(state, first.events), then, definition, kept)
+    second = decide(folded(state, first.events), then, definition, kept, seal)
     last = [replace(event, command_id=request.command_id, command_hash=request.command_hash) for event in second.events]
     return Decision((*first.events, *last), (TASK,), second.timers)
 
