@@ -155,7 +155,9 @@ def environments(broker: "SecuredBroker") -> dict[str, dict[str, str]]:
 def token(seconds: float = 3600) -> str:
     """An unsecured JSON Web Signature, as the broker takes it in tests."""
     now = time.time()
-    parts = {"alg": "none"}, {"sub": USER, "iat": min(now, now + seconds - 1), "exp": now + seconds}
+    # A broker that takes it within the same millisecond must not find it issued in the future.
+    issued = int(min(now, now + seconds - 1))
+    parts = {"alg": "none"}, {"sub": USER, "iat": issued, "exp": now + seconds}
     return ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts) + "."
 
 
