@@ -167,7 +167,7 @@ async def _embedded_parts(
 ) -> AsyncIterator[tuple[Settings, Task[None]]]:
     """Where those parts are, and a task that ends with the broker."""
     from service.embedded.broker import EmbeddedBroker  # noqa: PLC0415 - only what runs one pays for it
-    from service.embedded.data_dir import data_directory  # noqa: PLC0415 - the same
+    from service.embedded.data_dir import CLICKHOUSE, data_directory  # noqa: PLC0415 - the same
 
     with data_directory(directory) as data:
         async with EmbeddedBroker(data, port=kafka_port) as broker, running_task(broker.wait(), "broker") as alive:
@@ -175,7 +175,7 @@ async def _embedded_parts(
                 "kafka_bootstrap_servers": broker.bootstrap_servers,
                 "kafka_security_protocol": "PLAINTEXT",
                 "clickhouse_cluster": None,
-                "clickhouse_dsn": f"chdb://{quote(str(data / 'clickhouse'))}",
+                "clickhouse_dsn": f"chdb://{quote(str(data / CLICKHOUSE))}",
                 "partitions": EMBEDDED_PARTITIONS,
                 "state_dir": data / "state",
             }
@@ -191,10 +191,13 @@ async def opened_rebuilder(settings: Settings, directory: Path | None) -> AsyncI
     Raises:
         ConnectionError: Kafka or ClickHouse cannot be reached.
         StoreSetupError: there are no tables, or they are older ones.
-        EmbeddedError: the directory is in use, or see `running_embedded`.
+        EmbeddedError: the directory is in use or has no data, or see `running_embedded`.
     """
     async with AsyncExitStack() as stack:
         if directory is not None:
+            from service.embedded.data_dir import refuse_unused  # noqa: PLC0415 - only what runs one pays for it
+
+            refuse_unused(directory)
             settings, alive = await stack.enter_async_context(_embedded_parts(directory, settings, 0))
             await stack.enter_async_context(running_service(settings, {Role.PROJECTOR}, alive))
         yield await stack.enter_async_context(_rebuilder(settings))

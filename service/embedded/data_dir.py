@@ -12,6 +12,8 @@ from service.embedded.errors import EmbeddedError
 
 MIN_FREE_BYTES: Final = 200_000_000
 _LOCK: Final = "lock"
+CLICKHOUSE: Final = "clickhouse"
+"""The directory in it where the engine keeps its own."""
 
 
 @contextmanager
@@ -40,6 +42,16 @@ def data_directory(path: Path) -> Iterator[Path]:
         yield path
     finally:
         lock.release()
+
+
+def refuse_unused(path: Path) -> None:
+    """For who only looks at what is there.
+
+    Raises:
+        EmbeddedError: no service has been run in this directory.
+    """
+    if not (path.expanduser() / CLICKHOUSE).is_dir():
+        raise EmbeddedError(f"{path} has no data of `taskexec up`: give the directory that it was run with.")
 
 
 def _check(path: Path) -> None:

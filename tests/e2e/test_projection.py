@@ -69,3 +69,9 @@ async def test_an_installation_is_made_anew_while_it_runs(data_dir: Path, clickh
     driver = connect(dsn)
     assert await driver.query("SELECT count() AS n FROM task_execution_events FINAL") == [{"n": EXECUTIONS}]
     await driver.close()
+
+
+def test_a_mistyped_directory_is_not_made(tmp_path: Path) -> None:
+    ran = taskexec("projection", "verify", "--data-dir", str(tmp_path / "mistyped"))
+    assert (ran.returncode, "has no data of `taskexec up`" in ran.stderr) == (1, True)
+    assert not (tmp_path / "mistyped").exists()

@@ -6,7 +6,8 @@ _MASKS: Final = (
     ("[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}", "<id>"),
     ("0[xX][0-9a-fA-F]+|[0-9a-fA-F]{8,}", "<id>"),
     # URLs up to what closes or follows them; paths of two steps or more, in which ids may be masked by now.
-    (r"[a-zA-Z][a-zA-Z0-9+.-]*://[^\s\"`,;()\[\]{}]+|(/[\w.@~+%=<>-]+){2,}/?", "<path>"),
+    (r"[a-zA-Z][a-zA-Z0-9+.-]*://[^\s\"`,;()\[\]{}]+", "<path>"),
+    (r"(^|[^\w/])(/[\w.@~+%=<>-]+){2,}/?", r"\1<path>"),
     (r"\d+([.,:]\d+)*", "<n>"),
     (r"\s+", " "),
 )
@@ -18,7 +19,7 @@ _READ: Final = 1_000
 
 def _masked(sql: str) -> str:
     for pattern, mask in _MASKS:
-        sql = f"replaceRegexpAll({sql}, {_literal(pattern)}, '{mask}')"
+        sql = f"replaceRegexpAll({sql}, {_literal(pattern)}, {_literal(mask)})"
     return sql
 
 

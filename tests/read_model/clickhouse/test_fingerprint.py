@@ -27,7 +27,7 @@ async def fingerprint(driver: Driver, message: str) -> str:
         ("cannot write '/var/lib/spark/work/app-20260302/0': disk full", "cannot write '<path>': disk full"),
         ("/opt/job.py:12: error", "<path>:<n>: error"),
         ('File "/opt/app/job.py", line 88, in run', 'File "<path>", line <n>, in run'),
-        ("1/2 of and/or, a GeoRule / n/a", "<n>/<n> of and/or, a GeoRule / n/a"),
+        ("1/2 of and/or, com/acme/GeoRule / n/a", "<n>/<n> of and/or, com/acme/GeoRule / n/a"),
         ("worker-17 lost 10.0.3.12:7077 after 30 s, 99.5 %", "worker-<n> lost <n> after <n> s, <n> %"),
         ("  two\n\tlines \r\n", "two lines"),
         ("Task 41 in stage 3.0 failed 4 times", "Task <n> in stage <n> failed <n> times"),
