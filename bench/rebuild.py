@@ -67,9 +67,14 @@ async def _measured(working: Path, executions: int, tell: Tell) -> dict[str, Any
             PartitionPosition(kafka.our_name(tp.topic), tp.partition, end - 1, end, 0) for tp, end in ends.items()
         ])  # fmt: skip
         rebuilt = await _cost("rebuild", executions, lambda: rebuilder.rebuild(tell))
-        verified = await _cost("verify", executions, lambda: rebuilder.verify(tell, repairing=False))
+        verified = await _cost("verify", executions, lambda: _verify(rebuilder, tell))
     await driver.close()
     return {"executions": executions} | rebuilt | verified
+
+
+async def _verify(rebuilder: Rebuilder, tell: Tell) -> None:
+    if left := (await rebuilder.verify(tell, repairing=False)).left:
+        raise SystemExit(f"{left} rows are not as the topic has them")
 
 
 async def _published(kafka: Kafka, executions: int, tell: Tell) -> None:
