@@ -36,6 +36,8 @@ from tests.engines import ENGINES
 from tests.projection.stage import PARTITIONS, Stage, whole
 from tests.queries.lives import T0, asked, life
 
+pytestmark = pytest.mark.timeout(300)
+
 REJECTED = 20
 _numbers = count(1)
 
