@@ -27,8 +27,9 @@ from service.kafka.connection import Kafka
 from service.kafka.internals.fetching import bound_fetching
 from service.kafka.provisioning import ensure_topics
 from service.ports.positions import PartitionPosition
+from service.ports.progress import Tell
 from service.projection.rebuild import Rebuilder
-from service.projection.replay import Tell, present_span
+from service.projection.replay import present_span
 from service.read_model.clickhouse.connecting import connect
 from service.read_model.clickhouse.schema import create_schema
 from service.read_model.clickhouse.second import SecondTables

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from service.kafka.connection import Kafka
     from service.projection.rebuild import Rebuilder
     from service.queries.executions import TaskExecutionQueries
+    from service.read_model.clickhouse.driver import Driver
     from service.read_model.clickhouse.store import ClickHouseStore
 
 EMBEDDED_PARTITIONS: Final = 4
@@ -75,7 +76,7 @@ async def running_service(settings: Settings, roles: Collection[Role], *also: Ta
         queries, url = None, None
         # What a role does not need is not loaded: for a handler, that is half of all.
         if Role.PROJECTOR in roles or Role.API in roles:
-            store = await _opened_store(settings, stack, migrating=Role.PROJECTOR in roles)
+            store, _ = await _opened_store(settings, stack, migrating=Role.PROJECTOR in roles)
             queries = _queries(store, kafka, partitions)
             if Role.PROJECTOR in roles:
                 from service.projection.housekeeping import keep_house  # noqa: PLC0415
@@ -136,7 +137,9 @@ def _queries(store: "ClickHouseStore", kafka: "Kafka", partitions: int) -> "Task
     return TaskExecutionQueries(store, partitions, ends=ends)
 
 
-async def _opened_store(settings: Settings, stack: AsyncExitStack, *, migrating: bool) -> "ClickHouseStore":
+async def _opened_store(
+    settings: Settings, stack: AsyncExitStack, *, migrating: bool
+) -> "tuple[ClickHouseStore, Driver]":
     from service.read_model.clickhouse.connecting import connect  # noqa: PLC0415 - see above
     from service.read_model.clickhouse.schema import create_schema  # noqa: PLC0415
     from service.read_model.clickhouse.store import ClickHouseStore  # noqa: PLC0415
@@ -144,7 +147,7 @@ async def _opened_store(settings: Settings, stack: AsyncExitStack, *, migrating:
     driver = connect(settings.clickhouse_dsn, cluster=settings.clickhouse_cluster)
     stack.push_async_callback(driver.close)
     await create_schema(driver, migrating=migrating)
-    return ClickHouseStore(driver, settings.retentions)
+    return ClickHouseStore(driver, settings.retentions), driver
 
 
 @asynccontextmanager
@@ -200,26 +203,13 @@ async def opened_rebuilder(settings: Settings, directory: Path | None) -> AsyncI
             refuse_unused(directory)
             settings, alive = await stack.enter_async_context(_embedded_parts(directory, settings, 0))
             await stack.enter_async_context(running_service(settings, {Role.PROJECTOR}, alive))
-        yield await stack.enter_async_context(_rebuilder(settings))
+        from service.projection.rebuild import Rebuilder  # noqa: PLC0415 - only what runs it pays for it
+        from service.read_model.clickhouse.second import SecondTables  # noqa: PLC0415 - the same
 
-
-@asynccontextmanager
-async def _rebuilder(settings: Settings) -> AsyncIterator["Rebuilder"]:
-    from service.projection.rebuild import Rebuilder  # noqa: PLC0415 - only what runs it pays for it
-    from service.read_model.clickhouse.connecting import connect  # noqa: PLC0415 - the same
-    from service.read_model.clickhouse.schema import create_schema  # noqa: PLC0415 - the same
-    from service.read_model.clickhouse.second import SecondTables  # noqa: PLC0415 - the same
-    from service.read_model.clickhouse.store import ClickHouseStore  # noqa: PLC0415 - the same
-
-    bound_fetching()
-    partitions = await ensure_topics(settings.kafka, settings.partitions, settings.replication_factor)
-    driver = connect(settings.clickhouse_dsn, cluster=settings.clickhouse_cluster)
-    try:
-        await create_schema(driver, migrating=False)
-        live = ClickHouseStore(driver, settings.retentions)
+        bound_fetching()
+        partitions = await ensure_topics(settings.kafka, settings.partitions, settings.replication_factor)
+        live, driver = await _opened_store(settings, stack, migrating=False)
         yield Rebuilder(live, SecondTables(driver), settings.kafka, partitions, settings.retentions)
-    finally:
-        await driver.close()
 
 
 async def run_handlers(settings: Settings, count: int, started: Callable[[str], None]) -> None:

@@ -1,6 +1,6 @@
 """Progress bars on stderr, one for each step of long work."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -14,10 +14,12 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from service.ports.progress import Tell
+
 
 @contextmanager
-def steps() -> Iterator[Callable[[str, int, int], None]]:
-    """A function to be told of a step's name, how much of it is done, and of how much."""
+def steps() -> Iterator[Tell]:
+    """Shows what is told."""
     bars: dict[str, TaskID] = {}
     columns = (
         TextColumn("{task.description}"),

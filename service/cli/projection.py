@@ -14,8 +14,8 @@ from service.cli.remote import PROJECTION, Remote
 from service.cli.serve import DataDirOption
 
 if TYPE_CHECKING:
+    from service.ports.progress import Tell
     from service.projection.rebuild import Rebuilder, Verified
-    from service.projection.replay import Tell
 
 _EXAMPLES: Final = 20
 

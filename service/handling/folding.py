@@ -9,9 +9,10 @@ from service.domain.execution import Execution, evolve
 from service.handling.restoring import until_ready
 from service.handling.snapshots import decode_snapshot, encode_snapshot, execution_id_of, is_state_key, state_key
 from service.handling.state_store import Mark, StateStore
-from service.handling.whole_topics import RebuildError, Tell, reading
+from service.handling.whole_topics import RebuildError, reading
 from service.kafka.connection import Kafka
 from service.kafka.records import Record
+from service.ports.progress import Tell
 
 _NOWHERE: Final = Mark("events", 0, 0)
 

@@ -18,7 +18,7 @@ from service.handling.owned_topics import owned_topics
 from service.handling.rebuilding import fence, owners, verify_states, write_states
 from service.handling.state_store import StateStore
 from service.handling.stores import StateStores
-from service.handling.whole_topics import RebuildError, Tell, reading
+from service.handling.whole_topics import RebuildError, reading
 from service.kafka.connection import Kafka
 from service.kafka.installation import (
     Installation,
@@ -28,6 +28,7 @@ from service.kafka.installation import (
     verify_installation,
 )
 from service.kafka.provisioning import ProvisioningError, ensure_topics
+from service.ports.progress import Tell
 
 _FROM_A_BACKUP: Final = (
     "Restore it from a backup; when it has all events again, say so with --accept-events. Nothing was changed."

@@ -15,9 +15,10 @@ from service.handling.producer import start_producer, stop_producer
 from service.handling.snapshots import POSITION_KEY, execution_id_of, is_state_key
 from service.handling.state_store import StateStore
 from service.handling.timeouts import Timeouts
-from service.handling.whole_topics import CHUNK, RebuildError, Tell, reading
+from service.handling.whole_topics import CHUNK, RebuildError, reading
 from service.kafka.connection import Kafka
 from service.kafka.murmur2 import partition_of
+from service.ports.progress import Tell
 
 
 async def fence(kafka: Kafka, partitions: int) -> None:

@@ -1,6 +1,6 @@
 """Reads whole partitions for a rebuild, and tells how far it is."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -8,13 +8,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from service.kafka.connection import Kafka
 from service.kafka.records import Record, get_many
+from service.ports.progress import Tell
 
 CHUNK: Final = 1_000
 _POLL_MS: Final = 500
 _NONE: Final[Mapping[TopicPartition, int]] = MappingProxyType({})
-
-Tell = Callable[[str, int, int], None]
-"""Is told of each step: its name, how much of it is done, and of how much."""
 
 
 class RebuildError(Exception):

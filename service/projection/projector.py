@@ -88,24 +88,23 @@ class Projector:
         known = {self._kafka.partition(p.topic, p.partition): p.offset for p in await self._store.positions()}
         next_offsets = {partition: known.get(partition, -1) + 1 for partition in self._partitions}
         self.next_offsets = {**next_offsets}
-        async with started_consumer(self._kafka) as consumer:
+        async with started_consumer(self._kafka) as consumer, writing() as writes:
             await check_topics(self._store, self._kafka, consumer)
             await begin(consumer, next_offsets)
             live = set(self._partitions)
             self._report(live)
             for partition in live:
                 metrics.BLOCKED.labels(*partition).set(0)
-            async with writing() as writes:
-                while True:
-                    began = time.monotonic()
-                    records = await get_many(consumer, COMMIT_MS, MAX_ROWS)
-                    batch = await asyncio.to_thread(make_batch, records, self._kafka)
-                    positions = await reached(consumer, self._kafka, live, batch)
-                    self._leave(consumer, live, batch)
-                    await writes.begin(partial(self._write, batch, positions, frozenset(live)))
-                    if 0 < sum(map(len, records.values())) < _FEW_ROWS:
-                        await writes.end()
-                        await asyncio.sleep(LINGER_SECONDS - (time.monotonic() - began))
+            while True:
+                began = time.monotonic()
+                records = await get_many(consumer, COMMIT_MS, MAX_ROWS)
+                batch = await asyncio.to_thread(make_batch, records, self._kafka)
+                positions = await reached(consumer, self._kafka, live, batch)
+                self._leave(consumer, live, batch)
+                await writes.begin(partial(self._write, batch, positions, frozenset(live)))
+                if 0 < sum(map(len, records.values())) < _FEW_ROWS:
+                    await writes.end()
+                    await asyncio.sleep(LINGER_SECONDS - (time.monotonic() - began))
 
     @staticmethod
     def _leave(consumer: AIOKafkaConsumer, live: set[TopicPartition], batch: Batch) -> None:

@@ -10,11 +10,12 @@ from typing import Final, NamedTuple
 from aiokafka import TopicPartition
 
 from service.kafka.connection import Kafka
+from service.ports.progress import Tell
 from service.ports.projection_store import ProjectionStore
 from service.ports.retentions import Retentions
 from service.ports.second_store import Comparison, Difference, SecondStore, TooManyDifferencesError
 from service.projection.housekeeping import drop_due
-from service.projection.replay import Span, Tell, present_span, replay
+from service.projection.replay import Span, present_span, replay
 from service.projection.rows import UnreadableRecordError
 
 _UNDER_WAY_SECONDS: Final = 2.0
@@ -61,9 +62,9 @@ class Rebuilder:
             UnavailableError: the store does not.
             UnreadableRecordError: a record that this version cannot read.
         """
-        async with self._filled(tell) as (count, _):
+        async with self._filled(tell) as (count, span):
             # A row that is on its way while the tables change places may come into the old ones only.
-            on_its_way = await self._not_committed()
+            on_its_way = await self._not_committed(span)
             await self.second.put_in_place()
             present = await present_span(self.kafka, self.partitions)
             await replay(self.live, self.kafka, Span(on_its_way, present.ends), "Reading what came since", tell)
@@ -98,11 +99,10 @@ class Rebuilder:
         finally:
             await self.second.remove()
 
-    async def _not_committed(self) -> dict[TopicPartition, int]:
-        """Of each partition, the first offset that the projector has not committed."""
-        begins = (await present_span(self.kafka, self.partitions)).begins
+    async def _not_committed(self, span: Span) -> dict[TopicPartition, int]:
+        """Of each partition of the span, its first offset that the projector has not committed."""
         known = {self.kafka.partition(at.topic, at.partition): at.offset for at in await self.live.positions()}
-        return {tp: max(known.get(tp, -1) + 1, begin) for tp, begin in begins.items()}
+        return {tp: max(known.get(tp, -1) + 1, begin) for tp, begin in span.begins.items()}
 
     async def _caught_up(self, span: Span, tell: Tell) -> None:
         deadline = self.clock() + _PROJECTOR_SECONDS
@@ -116,7 +116,7 @@ class Rebuilder:
             await asyncio.sleep(1)
 
     async def _behind(self, span: Span) -> int:
-        reached = await self._not_committed()
+        reached = await self._not_committed(span)
         return sum(max(end - reached[tp], 0) for tp, end in span.ends.items())
 
     async def _drop_due(self) -> None:

@@ -1,7 +1,8 @@
 """Reads what the topics have, from the first record to their ends as of now, into a store beside the one in use."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Final, Protocol
 
@@ -9,13 +10,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from service.kafka.connection import Kafka
 from service.kafka.records import get_many
+from service.ports.progress import Tell
 from service.ports.projection_store import EventRow, RejectionRow
 from service.projection.batch import TOPICS, Batch, make_batch
 from service.projection.reading import begin, started_consumer
 from service.projection.writing import writing
-
-Tell = Callable[[str, int, int], None]
-"""Is told of each step: its name, how much of it is done, and of how much."""
 
 _ROWS: Final = 50_000
 _POLL_MS: Final = 500
@@ -33,11 +32,12 @@ class Inserted(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
 class Span:
     """The offsets of each partition that there are now, the ends exclusive."""
 
-    def __init__(self, begins: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]) -> None:
-        self.begins, self.ends = begins, ends
+    begins: Mapping[TopicPartition, int]
+    ends: Mapping[TopicPartition, int]
 
     @property
     def size(self) -> int:
