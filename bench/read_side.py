@@ -69,6 +69,9 @@ async def _measured(working: Path, executions: int, only: str, *, peers: bool) -
         for table in _TABLES:
             await driver.command(f"OPTIMIZE TABLE {table} FINAL")
         await store.tidy()
+        while await store.close_hours():
+            pass
+        await driver.command("OPTIMIZE TABLE task_execution_hours FINAL")
         size = await _size(driver, executions)
         asks = {name: ask for name, ask in ((await _asks(store, executions)) | _views(driver)).items() if only in name}
         merged = {name: await _cost(ask) for name, ask in asks.items()}
@@ -130,6 +133,13 @@ async def _asks(store: ClickHouseStore, executions: int) -> dict[str, Ask]:
         "stats: hot task": lambda: queries.stats("acme:hot"),
         "stats: cold task": lambda: queries.stats("team3:task400"),
         "stats: all": queries.stats,
+        "stats: hot task, times": lambda: queries.stats("acme:hot", times=True),
+        "stats: hot task, times per version": lambda: queries.stats("acme:hot", times=True, group_by="taskVersion"),
+        "stats: hot task, exact times": lambda: queries.stats("acme:hot", times=True, exact=True),
+        "stats: all, times": lambda: queries.stats(times=True),
+        "stats: all, exact times": lambda: queries.stats(times=True, exact=True),
+        "stats: hot task by hour": lambda: queries.stats("acme:hot", group_by="hour"),
+        "stats: all by hour, last 7 days": lambda: queries.stats(group_by="hour", created_from="7d"),
     }
 
 

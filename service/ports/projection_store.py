@@ -78,6 +78,32 @@ class DroppingStore(Protocol):
         ...
 
 
+class HousekeepingStore(DroppingStore, Protocol):
+    """What else is done now and then.
+
+    Raises:
+        UnavailableError: by every method; try again later.
+    """
+
+    async def tidy(self) -> None:
+        """Take away what answers do not need any more; however seldom, they stay what they are."""
+        ...
+
+    async def close_hours(self) -> int:
+        """Count what happened in the next hours that have ended, so that statistics need not; returns how many hours.
+
+        At most a day's; 0: none is left for now. Answers are the same before and after, and if it is interrupted.
+        """
+        ...
+
+    async def check_hours(self) -> int | None:
+        """Find the first of these hours whose counts are wrong (epoch milliseconds), and use none from it on.
+
+        None: all are right. Whoever stores or drops rows by other means than this makes them wrong.
+        """
+        ...
+
+
 class ProjectionStore(DroppingStore, Protocol):
     """Keeps what the projector makes of the topics; rows written again replace themselves.
 
@@ -112,8 +138,4 @@ class ProjectionStore(DroppingStore, Protocol):
 
         Several projectors may write: the farthest counts, and what it has acknowledged is there.
         """
-        ...
-
-    async def tidy(self) -> None:
-        """Take away what answers do not need any more; however seldom, they stay what they are."""
         ...

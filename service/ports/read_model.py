@@ -31,8 +31,12 @@ class Order(StrEnum):
     DURATION = "duration"
 
 
+TIMES_ERROR: Final = 0.01
+"""How far a percentile may be from the exact one, relative to it, where it is not asked for exactly."""
+
+
 class Percentiles(NamedTuple):
-    """Of durations, in milliseconds: each was measured, none is estimated."""
+    """Of durations, in milliseconds, by the nearest rank: of `n` durations, that at place `ceil(level * n)`."""
 
     p50: int
     p90: int
@@ -202,8 +206,13 @@ class ReadModel(Protocol):
         """
         ...
 
-    async def times(self, filters: CreationFilters, by: Grouping | None = None) -> Mapping[str, Times]:
-        """How long the executions that fit took, by the same keys; of a group where none has started, nothing."""
+    async def times(
+        self, filters: CreationFilters, by: Grouping | None = None, *, exact: bool = False
+    ) -> Mapping[str, Times]:
+        """How long the executions that fit took, by the same keys; of a group where none has started, nothing.
+
+        Unless it must be `exact`, each is within `TIMES_ERROR`, or a millisecond.
+        """
         ...
 
     async def failures(self, filters: EndFilters, limit: int) -> Failures:

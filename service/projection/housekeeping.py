@@ -9,8 +9,9 @@ from typing import Final
 import structlog
 from prometheus_client import Counter
 
+from service.contracts.timestamps import from_epoch_ms
 from service.ports.errors import UnavailableError
-from service.ports.projection_store import DroppingStore, ProjectionStore
+from service.ports.projection_store import DroppingStore, HousekeepingStore
 from service.ports.retentions import Retentions
 from service.projection import metrics
 
@@ -24,18 +25,31 @@ PERIOD_SECONDS: Final = 600.0
 _DAY_MS: Final = 86_400_000
 
 
-async def keep_house(store: ProjectionStore, retentions: Retentions, clock: Callable[[], float] = time.time) -> None:
+async def keep_house(store: HousekeepingStore, retentions: Retentions, clock: Callable[[], float] = time.time) -> None:
     """Tidy up and drop what is due, again and again, until cancelled.
 
-    What a replay brings back goes again.
+    What a replay brings back goes again. What is counted of ended hours is checked once.
     """
+    checked = False
     while True:
         try:
+            if not checked and (wrong := await store.check_hours()) is not None:
+                log.warning("hours_counted_wrong", since=str(from_epoch_ms(wrong)), advice="they are counted again.")
+            checked = True
+            await _close_hours(store)
             await store.tidy()
             await drop_due(store, retentions, int(clock() * 1000))
         except UnavailableError as error:
             log.warning("housekeeping_postponed", error=str(error), seconds=PERIOD_SECONDS)
         await asyncio.sleep(PERIOD_SECONDS)
+
+
+async def _close_hours(store: HousekeepingStore) -> None:
+    count = 0
+    while hours := await store.close_hours():
+        count += hours
+    if count > 1:  # one each hour goes without saying
+        log.info("hours_counted", count=count)
 
 
 async def drop_due(store: DroppingStore, kept: Retentions, now: int) -> None:

@@ -80,7 +80,7 @@ class TaskExecutionHistory(Contract):
 
 
 class Percentiles(Contract):
-    """Of durations, in milliseconds. They are exact: each is the duration of an execution."""
+    """Of durations, in milliseconds, by the nearest rank. `timesError` says how exact they are."""
 
     p50: int
     p90: int
@@ -117,6 +117,11 @@ class TaskExecutionStats(StatusCounts):
 
     task_id: str | None = None
     groups: tuple[TaskExecutionGroup, ...] | None = None
+    times_error: float | None = Field(
+        default=None,
+        description="How far a percentile may be from the exact one, relative to it, if more than a millisecond; "
+        "0: they are exact. There if `times` was asked for.",
+    )
     as_of: Timestamp | None = None
     lag: int | None = None
 

@@ -113,9 +113,8 @@ class TaskExecutionQueries:
         """Counts by status, of one task or of all (spec, GetTaskExecutionStats); `given`: see GetTaskExecutionStats."""
         request = check(GetTaskExecutionStats, task_id=task_id, min_position=min_position, **given)
         fresh = await self._fresh(request.min_position)
-        filters = CreationFilters(**{name: getattr(request, name) for name in CreationFilters.model_fields})
         with self._refusing_outages():
-            return await stats_of(self._read_model, filters, request.group_by, fresh, times=request.times)
+            return await stats_of(self._read_model, request, fresh)
 
     async def stats_by_task(self) -> Sequence[TaskExecutionStats]:
         """The counts of every task that was ever executed, by its id."""

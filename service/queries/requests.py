@@ -86,7 +86,10 @@ class GetTaskExecutionStats(CreationFilters, Fresh):
     """Counts by status, of all executions or of those that fit; filters combine."""
 
     group_by: Grouping | None = Field(default=None, description="Count each of these, too: a trend by hour or day.")
-    times: bool = Field(default=False, description="With the percentiles of queue and run times.")
+    times: bool = Field(
+        default=False, description="With the percentiles of queue and run times, each within 1 % or a millisecond."
+    )
+    exact: bool = Field(default=False, description="With exact percentiles: each execution that fits is looked at.")
 
 
 Query = TypeVar("Query", bound=Contract)

@@ -5,23 +5,24 @@ from typing import Any, Final
 
 from service.contracts.status import Status
 from service.ports.filters import CreationFilters
-from service.ports.read_model import Counts, Grouping, ReadModel, Times
+from service.ports.read_model import TIMES_ERROR, Counts, ReadModel, Times
 from service.queries.answers import Percentiles, TaskExecutionGroup, TaskExecutionStats
 from service.queries.freshness import Freshness
+from service.queries.requests import GetTaskExecutionStats
 
 MAX_GROUPS: Final = 1_000
 
 
-async def stats_of(
-    read_model: ReadModel, filters: CreationFilters, by: Grouping | None, fresh: Freshness, *, times: bool
-) -> TaskExecutionStats:
-    """What `GetTaskExecutionStats` asks for.
+async def stats_of(read_model: ReadModel, request: GetTaskExecutionStats, fresh: Freshness) -> TaskExecutionStats:
+    """What was asked for.
 
     Raises:
         UnavailableError: the read model cannot be reached now.
     """
+    filters = CreationFilters(**{name: getattr(request, name) for name in CreationFilters.model_fields})
+    by, exact = request.group_by, request.exact
     counts = await read_model.counts(filters, by)
-    took = await read_model.times(filters, by) if times else {}
+    took = await read_model.times(filters, by, exact=exact) if request.times else {}
     overall, groups = counts, None
     if by is not None:
         overall = {"": {status: sum(each[status] for each in counts.values()) for status in Status}}
@@ -29,9 +30,13 @@ async def stats_of(
         groups = tuple(
             TaskExecutionGroup(key=key, **status_counts(counts[key], took.get(key))) for key in sorted(largest)
         )
-        took = await read_model.times(filters) if times else {}
+        took = await read_model.times(filters, exact=exact) if request.times else {}
     return TaskExecutionStats(
-        task_id=filters.task_id, groups=groups, **status_counts(overall[""], took.get("")), **asdict(fresh)
+        task_id=filters.task_id,
+        groups=groups,
+        times_error=(0.0 if exact else TIMES_ERROR) if request.times else None,
+        **status_counts(overall[""], took.get("")),
+        **asdict(fresh),
     )
 
 

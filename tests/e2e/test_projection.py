@@ -42,7 +42,7 @@ async def test_what_up_has_left_is_verified_repaired_and_made_anew(data_dir: Pat
     assert (ran.returncode, json.loads(ran.stdout)["left"]) == (0, 0), ran.stderr
     assert json.loads(ran.stdout)["rows"]["task_execution_events"] == EXECUTIONS
     driver = connect(f"chdb://{data_dir}/clickhouse")
-    await driver.delete("DELETE FROM task_execution_transitions WHERE 1")
+    await driver.maintain("DELETE FROM task_execution_transitions WHERE 1")
     await driver.close()
     told = taskexec(*verify, "--dry-run")
     assert told.returncode == 1

@@ -188,9 +188,6 @@ class Delegating:
     async def write_positions(self, positions: Sequence[PartitionPosition]) -> None:
         await self.real.write_positions(positions)
 
-    async def tidy(self) -> None:
-        await self.real.tidy()
-
     async def drop_finished(self, before: int) -> int:
         return await self.real.drop_finished(before)
 

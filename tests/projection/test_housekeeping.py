@@ -31,10 +31,18 @@ class Store:
         self.asked: list[int] = []
         self.others: list[tuple[str, int, int]] = []
         self.tidied = 0
+        self.closing: list[int] = []
+        self.miscounted: int | None = None
         self.ended = asyncio.Event()
 
     async def tidy(self) -> None:
         self.tidied += 1
+
+    async def check_hours(self) -> int | None:
+        return self.miscounted
+
+    async def close_hours(self) -> int:
+        return self.closing.pop() if self.closing else 0
 
     async def drop_payloads(self, since: int, before: int) -> int:
         return self.once("payloads", since, before)
@@ -61,7 +69,7 @@ class Store:
 async def run(store: Store, retentions: Retentions = Retentions(RETENTION)) -> list[tuple[str, object]]:  # noqa: B008 - frozen
     """Until it has no more answers; returns what was logged."""
     with capture_logs() as logs:
-        task = asyncio.create_task(keep_house(store, retentions, lambda: NOW))  # type: ignore[arg-type] # all it needs
+        task = asyncio.create_task(keep_house(store, retentions, lambda: NOW))
         async with asyncio.timeout(30):
             await store.ended.wait()
         task.cancel()
@@ -129,3 +137,10 @@ async def test_an_hour_passes_between_hidden_and_dropped(monkeypatch: pytest.Mon
 
 def test_the_write_side_forgets_later() -> None:
     assert GRACE + 2 * timedelta(seconds=PERIOD_SECONDS) < FORGET_AFTER_DROP
+
+
+async def test_ended_hours_are_counted_and_wrong_counts_are_told_of() -> None:
+    store = Store(0)
+    store.closing, store.miscounted = [3, 24, 24], 1_799_971_200_000
+    assert await run(store) == [("hours_counted_wrong", None), ("hours_counted", 51)]
+    assert not store.closing

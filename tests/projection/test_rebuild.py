@@ -2,6 +2,8 @@
 
 import asyncio
 import random
+import time
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from itertools import count
@@ -27,7 +29,8 @@ from service.projection import rebuild
 from service.projection.rebuild import ProjectorBehindError, Rebuilder
 from service.projection.rows import UnreadableRecordError
 from service.queries.executions import TaskExecutionQueries
-from service.read_model.clickhouse import comparing
+from service.read_model.clickhouse import closed_hours, comparing
+from service.read_model.clickhouse.closed_hours import ClosedHours
 from service.read_model.clickhouse.driver import Driver
 from service.read_model.clickhouse.schema import create_schema
 from service.read_model.clickhouse.second import TABLES, SecondTables
@@ -58,6 +61,7 @@ async def stage(broker: EmbeddedBroker, driver: Driver) -> AsyncIterator[Stage]:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rebuild, "_UNDER_WAY_SECONDS", 0.1)
+    monkeypatch.setattr(closed_hours, "QUIET", timedelta())
 
 
 def rebuilder(stage: Stage, **more: Any) -> Rebuilder:
@@ -95,7 +99,28 @@ async def projected_lives(stage: Stage, number: int = 60) -> list[list[Event]]:
     await reject(stage, REJECTED)
     async with stage.projecting():
         await stage.caught_up()
+    assert await close_hours(stage) > number // 2
     return lives
+
+
+async def close_hours(stage: Stage) -> int:
+    """Count all that have ended."""
+    hours = ClosedHours(stage.driver, time.time)
+    count = 0
+    while more := await hours.close_next():
+        count += more
+    return count
+
+
+async def statistics_are_of(stage: Stage, lives: Sequence[Sequence[Event]]) -> None:
+    """Before what is counted of closed hours is counted again, and after."""
+    queries = TaskExecutionQueries(stage.store, PARTITIONS)
+    statuses = Counter(events[-1].status for events in lives)
+    for _ in range(2):
+        stats = await queries.stats(group_by="hour")
+        assert {status: getattr(stats, status.lower()) for status in Status} == {s: statuses[s] for s in Status}
+        assert await close_hours(stage) or stats.groups
+        assert await ClosedHours(stage.driver, time.time).check() is None
 
 
 async def left_over(driver: Driver) -> list[str]:
@@ -106,7 +131,7 @@ async def left_over(driver: Driver) -> list[str]:
 async def damage(driver: Driver, seed: int = 1) -> None:
     """Take away a third of the rows of every table, add some that nobody has written, and change some."""
     for table in TABLES:
-        await driver.delete(f"DELETE FROM {table} WHERE rand({seed}) % 3 = 0")  # noqa: S608 - our own
+        await driver.maintain(f"DELETE FROM {table} WHERE rand({seed}) % 3 = 0")  # noqa: S608 - our own
     events = "INSERT INTO task_execution_events SELECT executionId, {}, createdAt, topic, partition, offset FROM ("
     events += "SELECT * FROM task_execution_events ORDER BY rand({}) LIMIT 5)"
     await driver.command(events.format("sequence + 7, type, payload", seed))
@@ -124,6 +149,7 @@ async def test_damaged_tables_are_replaced(stage: Stage) -> None:
     records = await rebuilder(stage).rebuild(nothing)
     assert records == sum(map(len, lives)) + REJECTED
     assert await stage.projected() == whole(lives)
+    await statistics_are_of(stage, lives)
     assert await stage.store.rejections_total() == REJECTED
     assert await left_over(stage.driver) == []
     more = lives_of(10, name="more ")
@@ -146,6 +172,7 @@ async def test_every_row_that_differs_is_found_and_repaired(stage: Stage, seed: 
     assert repaired.comparison == found.comparison
     assert repaired.left == 0
     assert await stage.projected() == whole(lives)
+    await statistics_are_of(stage, lives)
     again = await rebuilder(stage).verify(nothing, repairing=True)
     assert again.comparison.differences == []
     assert again.comparison.rows["task_execution_events"] == sum(map(len, lives))

@@ -28,7 +28,7 @@ _INSERT_SETTINGS: Final = {
     "materialize_skip_indexes_on_insert": 0,
 }
 
-_DELETE_SETTINGS: Final = {"lightweight_deletes_sync": 2, "mutations_sync": 2}
+_MAINTENANCE_SETTINGS: Final = {"lightweight_deletes_sync": 2, "mutations_sync": 2}
 
 T = TypeVar("T")
 
@@ -49,7 +49,7 @@ class Driver:
     be called concurrently. A cancelled call may still take effect.
 
     A chdb client serialises its calls; several clients on one engine run side by side. So every thread has a client
-    of its own. Inserts have their own thread, and so have deletions: nothing slow holds up the projection.
+    of its own. Inserts have their own thread, and so has maintenance: nothing slow holds up the projection.
 
     On a `cluster`, the same SQL means its tables.
 
@@ -65,7 +65,7 @@ class Driver:
         self._settings: dict[str, Any] = {} if cluster is None else cluster.settings
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="clickhouse-read")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="clickhouse-write")
-        self._deleter = ThreadPoolExecutor(1, thread_name_prefix="clickhouse-delete")
+        self._maintainer = ThreadPoolExecutor(1, thread_name_prefix="clickhouse-maintain")
         self._local = threading.local()
         self._clients: list[Client] = []
 
@@ -108,9 +108,9 @@ class Driver:
         """Run a statement that returns nothing, such as DDL."""
         await self._command(self._writer, sql, parameters, {})
 
-    async def delete(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
-        """Run a statement that drops or marks rows; returns when it is done. After an error it may still be done."""
-        await self._command(self._deleter, sql, parameters, _DELETE_SETTINGS)
+    async def maintain(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
+        """Run a statement that changes many rows; returns when it is done. After an error it may still be done."""
+        await self._command(self._maintainer, sql, parameters, _MAINTENANCE_SETTINGS)
 
     async def _command(
         self, threads: ThreadPoolExecutor, sql: str, parameters: Mapping[str, Any] | None, settings: dict[str, Any]
@@ -126,7 +126,7 @@ class Driver:
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
-        for threads in (self._readers, self._writer, self._deleter):
+        for threads in (self._readers, self._writer, self._maintainer):
             threads.shutdown(wait=True, cancel_futures=True)
         while self._clients:
             self._clients.pop().close()

@@ -26,6 +26,8 @@ TABLES: Final = (
     "task_execution_events",
     "task_execution_transitions",
     "task_executions_open",
+    "task_execution_hours",
+    "task_execution_hours_closed",
     "task_command_rejections",
     "projector_position",
     "projector_topics",

@@ -91,6 +91,37 @@ SETTINGS index_granularity = 1024, non_replicated_deduplication_window = 1000,
     fsync_after_insert = 1, fsync_part_directory = 1, allow_experimental_replacing_merge_with_cleanup = 1
 COMMENT '{version}';
 
+-- Transitions of hours that have ended, counted: what statistics read instead of the rows (docs/adr/0033).
+CREATE TABLE IF NOT EXISTS task_execution_hours (
+    hour DateTime('UTC') CODEC(Delta(4), ZSTD(1)) COMMENT 'the hour in which they came into the status',
+    taskId LowCardinality(String) COMMENT 'empty: of all tasks and versions',
+    taskVersion LowCardinality(String),
+    createdHour DateTime('UTC') CODEC(Delta(4), ZSTD(1)) COMMENT 'the hour in which they were created',
+    status Enum8('PENDING' = 1, 'RUNNING' = 2, 'SUCCESS' = 3, 'FAILURE' = 4, 'STOPPED' = 5, 'SKIPPED' = 6),
+    previousStatus Enum8('NONE' = 0, 'PENDING' = 1, 'RUNNING' = 2, 'SUCCESS' = 3, 'FAILURE' = 4, 'STOPPED' = 5, 'SKIPPED' = 6),
+    count UInt32 CODEC(ZSTD(1)) COMMENT 'how many',
+    timeClasses Array(UInt16) CODEC(ZSTD(1))
+        COMMENT 'of those that started their queue times, of those that ran their run times: round(log(1 + ms) / log(1.02))',
+    timeCounts Array(UInt32) CODEC(ZSTD(1)) COMMENT 'how many took so long, of each class'
+)
+ENGINE = ReplacingMergeTree
+PARTITION BY toYYYYMM(hour)
+ORDER BY (taskId, hour, taskVersion, createdHour, status, previousStatus)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
+COMMENT '{version}';
+
+-- Which hours these are: those from SINCE until UNTIL, the end exclusive, and no further than any OPENED that was not
+-- known when hours were counted last (`reopened`). So it does not matter who writes what at the same moment.
+CREATE TABLE IF NOT EXISTS task_execution_hours_closed (
+    edge Enum8('SINCE' = 1, 'UNTIL' = 2, 'OPENED' = 3),
+    reopened DateTime64(3, 'UTC'),
+    moment DateTime64(3, 'UTC')
+)
+ENGINE = ReplacingMergeTree(moment)
+ORDER BY (edge, reopened)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
+COMMENT '{version}';
+
 -- Every command that was refused, as far as it could be read.
 CREATE TABLE IF NOT EXISTS task_command_rejections (
     topic LowCardinality(String),
@@ -164,12 +195,16 @@ ALTER TABLE task_execution_transitions ADD COLUMN IF NOT EXISTS payloads
 ALTER TABLE task_execution_events MODIFY SETTING min_bytes_for_full_part_storage = 10485760;
 ALTER TABLE task_execution_transitions MODIFY SETTING min_bytes_for_full_part_storage = 10485760;
 ALTER TABLE task_executions_open MODIFY SETTING min_bytes_for_full_part_storage = 10485760;
+ALTER TABLE task_execution_hours MODIFY SETTING min_bytes_for_full_part_storage = 10485760;
+ALTER TABLE task_execution_hours_closed MODIFY SETTING min_bytes_for_full_part_storage = 10485760;
 ALTER TABLE projector_position MODIFY SETTING min_bytes_for_full_part_storage = 10485760;
 
 -- Else the engine starts a hundred threads to remove a hundred merged parts, and keeps them, with three files each.
 ALTER TABLE task_execution_events MODIFY SETTING concurrent_part_removal_threshold = 1000000;
 ALTER TABLE task_execution_transitions MODIFY SETTING concurrent_part_removal_threshold = 1000000;
 ALTER TABLE task_executions_open MODIFY SETTING concurrent_part_removal_threshold = 1000000;
+ALTER TABLE task_execution_hours MODIFY SETTING concurrent_part_removal_threshold = 1000000;
+ALTER TABLE task_execution_hours_closed MODIFY SETTING concurrent_part_removal_threshold = 1000000;
 ALTER TABLE task_command_rejections MODIFY SETTING concurrent_part_removal_threshold = 1000000;
 ALTER TABLE projector_position MODIFY SETTING concurrent_part_removal_threshold = 1000000;
 ALTER TABLE projector_topics MODIFY SETTING concurrent_part_removal_threshold = 1000000;

@@ -1,11 +1,13 @@
 """A second set of tables beside those in use (docs/adr/0028): their names with `_new`, filled by views of its own."""
 
 import re
+import time
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 from service.ports.errors import StoreSetupError
 from service.ports.second_store import Comparison, Difference
+from service.read_model.clickhouse.closed_hours import ClosedHours
 from service.read_model.clickhouse.comparing import compare, repair
 from service.read_model.clickhouse.driver import Driver
 from service.read_model.clickhouse.schema import schema_statements
@@ -19,9 +21,12 @@ TABLES: Final = (
 )
 """In the order in which they are put in place: an execution has its events before it is listed."""
 
+_HOURS: Final = ("task_execution_hours_closed", "task_execution_hours")
+"""What is counted of these tables: they come with them."""
+
 _ENTRANCE: Final = "task_execution_events_in"
 _FILLERS: Final = tuple(f"{name}_filler" for name in TABLES[1:])
-_OURS: Final = re.compile(rf"\b({'|'.join((_ENTRANCE, *_FILLERS, *TABLES))})\b")
+_OURS: Final = re.compile(rf"\b({'|'.join((_ENTRANCE, *_FILLERS, *TABLES, *_HOURS))})\b")
 _FILLER: Final = re.compile(r"\b(\w+)_filler TO (\w+)\b")
 
 
@@ -79,8 +84,9 @@ class SecondTables:
             )
 
     async def put_in_place(self) -> None:
-        """See `SecondStore`."""
-        for table in TABLES:
+        """See `SecondStore`; what is counted of the old ones is used no more."""
+        await ClosedHours(self._driver.rewriting(renamed), time.time).open_all()
+        for table in (*_HOURS, *TABLES):
             await self._driver.command(f"EXCHANGE TABLES {table} AND {table}_new")
 
     async def compare(self) -> Comparison:
@@ -89,6 +95,7 @@ class SecondTables:
 
     async def repair(self, differences: Sequence[Difference]) -> None:
         """See `SecondStore`."""
+        await ClosedHours(self._driver, time.time).open_all()
         await repair(self._driver, differences)
 
     async def remove(self) -> None:
@@ -97,5 +104,5 @@ class SecondTables:
             await self._driver.command(f"DROP VIEW IF EXISTS {table}_live")
         for view in _FILLERS:
             await self._driver.command(f"DROP VIEW IF EXISTS {view}_new")
-        for table in (_ENTRANCE, *TABLES):
+        for table in (_ENTRANCE, *TABLES, *_HOURS):
             await self._driver.command(f"DROP TABLE IF EXISTS {table}_new SYNC")

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from service.contracts.status import Status
-from service.ports.filters import CreationFilters, Filters
-from service.ports.read_model import Grouping, Place
+from service.ports.filters import Filters
+from service.ports.read_model import Place
 from service.read_model.clickhouse.selection import FINAL, Rows, Selection, among
 
 
@@ -33,15 +32,6 @@ COMPLETED: Final = "parseDateTime64BestEffortOrNull(JSONExtractString(payload, '
 TRANSITIONS: Final = "task_execution_transitions FINAL"
 _CUT: Final = "fromUnixTimestamp64Milli({kept_since:Int64}, 'UTC')"
 ENDED: Final = among(FINAL)
-_KEYS: Final = {
-    None: "0",
-    Grouping.TASK_ID: "taskId",
-    Grouping.TASK_VERSION: "taskVersion",
-    Grouping.CREATED_BY: "createdBy",
-    Grouping.HOUR: "toStartOfHour(createdAt)",
-    Grouping.DAY: "toStartOfDay(createdAt)",
-}
-"""What executions are grouped by; it is made a text when they are counted."""
 CREATED: Final = "fromUnixTimestamp64Milli({created_ms:Int64}, 'UTC')"
 
 
@@ -86,42 +76,6 @@ def statuses_statement(filters: Filters, kept_since: int | None) -> Statement:
         for where in kept(rows, kept_since)
     ]
     sql = f"SELECT s AS status, sum(n) AS count FROM ({' UNION ALL '.join(counts)}) GROUP BY s"  # noqa: S608 - see Statement
-    return Statement(sql, selection.parameters | since(kept_since))
-
-
-def counts_statement(filters: CreationFilters, kept_since: int | None, by: Grouping | None) -> Statement:
-    """How many executions came from each status into each other, by their keys."""
-    selection = Selection(filters)
-    every = Rows(tuple(Status), tuple(selection.always))
-    found = [
-        f"SELECT {_KEYS[by]} AS k, status, previousStatus, count() AS n FROM {TRANSITIONS} WHERE {where} "  # noqa: S608 - see Statement
-        "GROUP BY k, status, previousStatus"
-        for where in kept(every, kept_since)
-    ]
-    sql = (
-        f"SELECT {_key(by)} AS key, status, previousStatus AS previous_status, sum(n) AS count "  # noqa: S608 - see Statement
-        f"FROM ({' UNION ALL '.join(found)}) GROUP BY k, status, previousStatus ORDER BY k"
-    )
-    return Statement(sql, selection.parameters | since(kept_since))
-
-
-def times_statement(filters: CreationFilters, kept_since: int | None, by: Grouping | None) -> Statement:
-    """The percentiles of queue and run times, in milliseconds, by their keys."""
-    selection = Selection(filters)
-    always = tuple(selection.always)
-    found = [
-        f"SELECT {_KEYS[by]} AS k, '{what}' AS what, "  # noqa: S608 - see Statement
-        f"toUnixTimestamp64Milli(at) - toUnixTimestamp64Milli({since}) AS ms FROM {TRANSITIONS} WHERE {where}"
-        for what, since, rows in (
-            ("queue", "createdAt", Rows((Status.RUNNING,), always)),
-            ("run", "assumeNotNull(startedAt)", Rows(FINAL, (*always, "previousStatus = 'RUNNING'"))),
-        )
-        for where in kept(rows, kept_since)
-    ]
-    sql = (
-        f"SELECT {_key(by)} AS key, what, quantilesExact(0.5, 0.9, 0.95, 0.99)(ms) AS percentiles "  # noqa: S608 - see Statement
-        f"FROM ({' UNION ALL '.join(found)}) GROUP BY k, what ORDER BY k"
-    )
     return Statement(sql, selection.parameters | since(kept_since))
 
 
@@ -211,12 +165,6 @@ def kept(rows: Rows, kept_since: int | None) -> list[str]:
         earlier = Rows(began, rows.conditions)
         stretches.append(f"{earlier.where} AND at < {_CUT} AND {LIFE} NOT IN ({gone})")
     return stretches
-
-
-def _key(by: Grouping | None) -> str:
-    if by is None:
-        return "''"
-    return "formatDateTime(k, '%Y-%m-%dT%H:%i:%SZ')" if by in {Grouping.HOUR, Grouping.DAY} else "k"
 
 
 def since(kept_since: int | None) -> dict[str, Any]:

@@ -28,10 +28,12 @@ from service.ports.read_model import (
     Times,
 )
 from service.ports.retentions import Retentions
+from service.read_model.clickhouse.closed_hours import ClosedHours
 from service.read_model.clickhouse.driver import Driver, Row, columns_of
 from service.read_model.clickhouse.dropping import AT_ONCE, drop_statements, oldest_statement
 from service.read_model.clickhouse.dropping_payloads import UNDROPPED, drop_payloads_statements
 from service.read_model.clickhouse.failures import failures_statement
+from service.read_model.clickhouse.hours import Closed, counted_by_hour
 from service.read_model.clickhouse.longest import longest_statement
 from service.read_model.clickhouse.rejections import (
     drop_rejections_statement,
@@ -47,13 +49,12 @@ from service.read_model.clickhouse.statements import (
     POSITIONS,
     TOPIC_IDS,
     Statement,
-    counts_statement,
     events_statement,
     page_statement,
     statuses_statement,
-    times_statement,
     total_statement,
 )
+from service.read_model.clickhouse.statistics import counts_statement, times_statement
 
 INSERTED_COLUMNS: Final = columns_of(EventRow)
 REJECTION_COLUMNS: Final = columns_of(RejectionRow)
@@ -77,6 +78,7 @@ class ClickHouseStore:
         self._driver = driver
         self._retentions = retentions
         self._clock = clock
+        self._hours = ClosedHours(driver, clock)
 
     async def payloads(self, execution_ids: Sequence[str]) -> list[StoredPayload]:
         """See `ReadModel`."""
@@ -107,9 +109,10 @@ class ClickHouseStore:
         if order is Order.DURATION and filters.min_duration is None:
             filters = filters.model_copy(update={"min_duration": timedelta()})  # who has ended, and ran
         kept_since = self._kept_since()
-        counts = await self._by_status(filters) if counting else None
+        counted = counting or counted_by_hour(filters)
+        counts = await self._by_status(filters) if counted else None
         if Selection(filters).of_none:
-            return Found(0, [], counts)
+            return Found(0, [], counts if counting else None)
         if counts is None:
             (row,) = await self._rows(total_statement(filters, kept_since))
             total = int(row["total"])
@@ -117,24 +120,20 @@ class ClickHouseStore:
             total = sum(counts[status] for status in filters.status or Status)
         if order is Order.DURATION:
             rows = await self._rows(longest_statement(filters, limit, offset, after, kept_since))
-            return Found(total, [ListedExecution(**row) for row in rows], counts)
+            return Found(total, [ListedExecution(**row) for row in rows], counts if counting else None)
         there = min(limit, total - offset)
         if backwards := after is None and there > 0 and offset > max(total // 2, _FAR):
             limit, offset = there, total - offset - there
         rows = await self._rows(page_statement(filters, limit, offset, after, kept_since, backwards=backwards))
         listed = [ListedExecution(**row) for row in rows]
-        return Found(total, listed[::-1] if backwards else listed, counts)
+        return Found(total, listed[::-1] if backwards else listed, counts if counting else None)
 
     async def counts(self, filters: CreationFilters, by: Grouping | None = None) -> Mapping[str, Counts]:
         """See `ReadModel`."""
-        counts: dict[str, dict[Status, int]] = {} if by else {"": dict.fromkeys(Status, 0)}
-        for row in await self._rows(counts_statement(filters, self._kept_since(), by)):
-            # Those that came into a status, less those that left it.
-            of_key = counts.setdefault(row["key"], dict.fromkeys(Status, 0))
-            of_key[Status(row["status"])] += row["count"]
-            if row["previous_status"] in of_key:
-                of_key[Status(row["previous_status"])] -= row["count"]
-        return counts
+        kept_since = self._kept_since()
+        rows = await self._hours.read(lambda closed: counts_statement(filters, kept_since, by, closed))
+        counts = {row["key"]: {status: int(row[status]) for status in Status} for row in rows}
+        return counts if by or counts else {"": dict.fromkeys(Status, 0)}
 
     async def _by_status(self, filters: Filters) -> Counts:
         """Of those that fit but for their status, how many are in each."""
@@ -143,10 +142,17 @@ class ClickHouseStore:
         found = await self._rows(statuses_statement(filters, self._kept_since()))
         return dict.fromkeys(Status, 0) | {Status(row["status"]): int(row["count"]) for row in found}
 
-    async def times(self, filters: CreationFilters, by: Grouping | None = None) -> Mapping[str, Times]:
+    async def times(
+        self, filters: CreationFilters, by: Grouping | None = None, *, exact: bool = False
+    ) -> Mapping[str, Times]:
         """See `ReadModel`."""
+        kept_since = self._kept_since()
+        if exact:
+            rows = await self._rows(times_statement(filters, kept_since, by, Closed()))
+        else:
+            rows = await self._hours.read(lambda closed: times_statement(filters, kept_since, by, closed))
         found: dict[str, dict[str, Percentiles]] = {}
-        for row in await self._rows(times_statement(filters, self._kept_since(), by)):
+        for row in rows:
             found.setdefault(row["key"], {})[row["what"]] = Percentiles(*row["percentiles"])
         return {key: Times(of_key.get("queue"), of_key.get("run")) for key, of_key in found.items()}
 
@@ -205,6 +211,8 @@ class ClickHouseStore:
 
     async def insert_events(self, rows: Sequence[EventRow], token: str) -> None:
         """See `ProjectionStore`."""
+        if rows:
+            await self._hours.open_for(min(row.completed_at or row.started_at or row.created_at for row in rows))
         await self._driver.insert("task_execution_events_in", INSERTED_COLUMNS, rows, token)
 
     async def insert_rejections(self, rows: Sequence[RejectionRow], token: str) -> None:
@@ -219,8 +227,9 @@ class ClickHouseStore:
         """See `ProjectionStore`."""
         (oldest,) = await self._rows(oldest_statement(before, AT_ONCE))
         if oldest["count"]:
+            await self._hours.forget(oldest["last"])
             for statement in drop_statements(oldest["last"]):
-                await self._driver.delete(statement)
+                await self._driver.maintain(statement)
         return int(oldest["count"])
 
     async def drop_payloads(self, since: int, before: int) -> int:
@@ -228,19 +237,27 @@ class ClickHouseStore:
         (oldest,) = await self._rows(oldest_statement(before, AT_ONCE, since, UNDROPPED))
         if oldest["count"]:
             for statement in drop_payloads_statements(since, oldest["last"]):
-                await self._driver.delete(statement)
+                await self._driver.maintain(statement)
         return int(oldest["count"])
 
     async def drop_rejections(self, before: int) -> int:
         """See `ProjectionStore`."""
         (old,) = await self._rows(old_rejections_statement(before))
         if old["total"]:
-            await self._driver.delete(drop_rejections_statement(before))
+            await self._driver.maintain(drop_rejections_statement(before))
         return int(old["total"])
 
     async def tidy(self) -> None:
         """See `ProjectionStore`."""
-        await self._driver.delete("OPTIMIZE TABLE task_executions_open FINAL CLEANUP")
+        await self._driver.maintain("OPTIMIZE TABLE task_executions_open FINAL CLEANUP")
+
+    async def close_hours(self) -> int:
+        """See `ProjectionStore`."""
+        return await self._hours.close_next()
+
+    async def check_hours(self) -> int | None:
+        """See `ProjectionStore`."""
+        return await self._hours.check()
 
     def _kept_since(self) -> int | None:
         return self._ago(self._retentions.executions)

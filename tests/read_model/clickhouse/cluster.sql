@@ -98,6 +98,42 @@ CREATE TABLE IF NOT EXISTS task_executions_open ON CLUSTER 'main' AS task_execut
 ENGINE = Distributed('main', 'taskexec', 'task_executions_open_local', cityHash64(executionId))
 COMMENT 'task-execution schema 3';
 
+CREATE TABLE IF NOT EXISTS task_execution_hours_local ON CLUSTER 'main' (
+    hour DateTime('UTC') CODEC(Delta(4), ZSTD(1)) COMMENT 'the hour in which they came into the status',
+    taskId LowCardinality(String) COMMENT 'empty: of all tasks and versions',
+    taskVersion LowCardinality(String),
+    createdHour DateTime('UTC') CODEC(Delta(4), ZSTD(1)) COMMENT 'the hour in which they were created',
+    status Enum8('PENDING' = 1, 'RUNNING' = 2, 'SUCCESS' = 3, 'FAILURE' = 4, 'STOPPED' = 5, 'SKIPPED' = 6),
+    previousStatus Enum8('NONE' = 0, 'PENDING' = 1, 'RUNNING' = 2, 'SUCCESS' = 3, 'FAILURE' = 4, 'STOPPED' = 5, 'SKIPPED' = 6),
+    count UInt32 CODEC(ZSTD(1)) COMMENT 'how many',
+    timeClasses Array(UInt16) CODEC(ZSTD(1))
+        COMMENT 'of those that started their queue times, of those that ran their run times: round(log(1 + ms) / log(1.02))',
+    timeCounts Array(UInt32) CODEC(ZSTD(1)) COMMENT 'how many took so long, of each class'
+)
+ENGINE = ReplicatedReplacingMergeTree
+PARTITION BY toYYYYMM(hour)
+ORDER BY (taskId, hour, taskVersion, createdHour, status, previousStatus)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
+COMMENT 'task-execution schema 3';
+
+CREATE TABLE IF NOT EXISTS task_execution_hours ON CLUSTER 'main' AS task_execution_hours_local
+ENGINE = Distributed('main', 'taskexec', 'task_execution_hours_local', cityHash64(taskId))
+COMMENT 'task-execution schema 3';
+
+CREATE TABLE IF NOT EXISTS task_execution_hours_closed_local ON CLUSTER 'main' (
+    edge Enum8('SINCE' = 1, 'UNTIL' = 2, 'OPENED' = 3),
+    reopened DateTime64(3, 'UTC'),
+    moment DateTime64(3, 'UTC')
+)
+ENGINE = ReplicatedReplacingMergeTree(moment)
+ORDER BY (edge, reopened)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
+COMMENT 'task-execution schema 3';
+
+CREATE TABLE IF NOT EXISTS task_execution_hours_closed ON CLUSTER 'main' AS task_execution_hours_closed_local
+ENGINE = Distributed('main', 'taskexec', 'task_execution_hours_closed_local', cityHash64(edge))
+COMMENT 'task-execution schema 3';
+
 CREATE TABLE IF NOT EXISTS task_command_rejections_local ON CLUSTER 'main' (
     topic LowCardinality(String),
     partition UInt16,
@@ -189,6 +225,10 @@ ALTER TABLE task_execution_transitions_local ON CLUSTER 'main' MODIFY SETTING mi
 
 ALTER TABLE task_executions_open_local ON CLUSTER 'main' MODIFY SETTING min_bytes_for_full_part_storage = 10485760;
 
+ALTER TABLE task_execution_hours_local ON CLUSTER 'main' MODIFY SETTING min_bytes_for_full_part_storage = 10485760;
+
+ALTER TABLE task_execution_hours_closed_local ON CLUSTER 'main' MODIFY SETTING min_bytes_for_full_part_storage = 10485760;
+
 ALTER TABLE projector_position_local ON CLUSTER 'main' MODIFY SETTING min_bytes_for_full_part_storage = 10485760;
 
 ALTER TABLE task_execution_events_local ON CLUSTER 'main' MODIFY SETTING concurrent_part_removal_threshold = 1000000;
@@ -196,6 +236,10 @@ ALTER TABLE task_execution_events_local ON CLUSTER 'main' MODIFY SETTING concurr
 ALTER TABLE task_execution_transitions_local ON CLUSTER 'main' MODIFY SETTING concurrent_part_removal_threshold = 1000000;
 
 ALTER TABLE task_executions_open_local ON CLUSTER 'main' MODIFY SETTING concurrent_part_removal_threshold = 1000000;
+
+ALTER TABLE task_execution_hours_local ON CLUSTER 'main' MODIFY SETTING concurrent_part_removal_threshold = 1000000;
+
+ALTER TABLE task_execution_hours_closed_local ON CLUSTER 'main' MODIFY SETTING concurrent_part_removal_threshold = 1000000;
 
 ALTER TABLE task_command_rejections_local ON CLUSTER 'main' MODIFY SETTING concurrent_part_removal_threshold = 1000000;
 
@@ -227,3 +271,7 @@ ALTER TABLE task_execution_transitions_local ON CLUSTER 'main' UPDATE payloads =
 DELETE FROM task_command_rejections_local ON CLUSTER 'main' WHERE (time < fromUnixTimestamp64Milli(2, 'UTC'));
 
 OPTIMIZE TABLE task_executions_open_local ON CLUSTER 'main' FINAL CLEANUP;
+
+DELETE FROM task_execution_hours_local ON CLUSTER 'main' WHERE hour >= fromUnixTimestamp64Milli(0, 'UTC') AND hour < fromUnixTimestamp64Milli(1, 'UTC');
+
+INSERT INTO task_execution_hours SELECT hour, taskId, taskVersion, createdHour, status, previousStatus, sum(n), groupArrayIf(class, (status = 'RUNNING' OR previousStatus = 'RUNNING')), groupArrayIf(toUInt32(n), (status = 'RUNNING' OR previousStatus = 'RUNNING')) FROM (SELECT toStartOfHour(at) AS hour, taskId, taskVersion, toStartOfHour(createdAt) AS createdHour, status, previousStatus, if((status = 'RUNNING' OR previousStatus = 'RUNNING'), toUInt16(round(log(1 + greatest(toUnixTimestamp64Milli(at) - toUnixTimestamp64Milli(if(status = 'RUNNING', t.createdAt, assumeNotNull(t.startedAt))), 0)) / log(1.02))), 0) AS class, count() AS n FROM task_execution_transitions AS t FINAL WHERE at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC') AND at < fromUnixTimestamp64Milli({until:Int64}, 'UTC') GROUP BY GROUPING SETS ((hour, createdHour, status, previousStatus, taskId, taskVersion, class), (hour, createdHour, status, previousStatus, class))) GROUP BY hour, createdHour, status, previousStatus, taskId, taskVersion SETTINGS do_not_merge_across_partitions_select_final = 1;

@@ -32,6 +32,7 @@ from service.read_model.clickhouse.connecting import connect
 from service.read_model.clickhouse.driver import Driver
 from service.read_model.clickhouse.dropping import drop_statements
 from service.read_model.clickhouse.dropping_payloads import drop_payloads_statements
+from service.read_model.clickhouse.hours import count_statement, uncount_statement
 from service.read_model.clickhouse.rejections import drop_rejections_statement
 from service.read_model.clickhouse.schema import TABLES, create_schema, schema_statements
 from service.read_model.clickhouse.store import ClickHouseStore
@@ -50,6 +51,8 @@ EVERY: Final = [
     *drop_payloads_statements(1, 2),
     drop_rejections_statement(2),
     "OPTIMIZE TABLE task_executions_open FINAL CLEANUP",
+    uncount_statement(0, 1).sql,
+    count_statement(0, 1).sql,
 ]
 """Every statement that is not a query or an insert of the projector's."""
 

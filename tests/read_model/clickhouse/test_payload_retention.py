@@ -107,8 +107,8 @@ async def test_who_does_not_know_the_retention_sees_all_or_nothing(driver: Drive
     queries = TaskExecutionQueries(ClickHouseStore(driver), 8)
     await insert(store, OLD + KEPT)
     claim, rewrite, _ = drop_payloads_statements(0, BEFORE)
-    await driver.delete(claim)
-    await driver.delete(rewrite.replace("AND (JSON", "AND sequence = 1 AND (JSON"))
+    await driver.maintain(claim)
+    await driver.maintain(rewrite.replace("AND (JSON", "AND sequence = 1 AND (JSON"))
     await left(driver)
     page = await queries.list(asked(page_size=1000))
     known = {events[0].execution_id: view(events) for events in KEPT}
@@ -124,8 +124,8 @@ async def test_stopped_anywhere_the_next_time_drops_the_rest(driver: Driver, sto
         await insert(store, OLD + KEPT, f"{steps}")
         *done, half = drop_payloads_statements(0, BEFORE)[: steps + 1]
         for statement in done:
-            await driver.delete(statement)
-        await driver.delete(half.replace(" AND ", " AND cityHash64(executionId) % 2 = 0 AND ", 1))
+            await driver.maintain(statement)
+        await driver.maintain(half.replace(" AND ", " AND cityHash64(executionId) % 2 = 0 AND ", 1))
         await shows_all_but_payloads(store)
         await store.drop_payloads(0, BEFORE)
         await shows_all_but_payloads(store)
@@ -147,9 +147,9 @@ async def test_what_comes_back_while_they_are_dropped_goes_the_next_time(
     await insert(store, OLD + KEPT, "first")
     claim, rewrite, mark = drop_payloads_statements(0, BEFORE)
     for statement in (claim, rewrite):
-        await driver.delete(statement)
+        await driver.maintain(statement)
     await insert(store, OLD, "second")
-    await driver.delete(mark)
+    await driver.maintain(mark)
     assert await store.drop_payloads(0, BEFORE) == len(OLD)
     await assert_dropped(driver)
 

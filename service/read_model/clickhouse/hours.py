@@ -1,0 +1,167 @@
+"""Hours that have ended, counted: which part of an answer is read from them, and how they are made (docs/adr/0033)."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from service.ports.filters import CreationFilters, Filters
+from service.ports.read_model import TIMES_ERROR, Grouping
+from service.read_model.clickhouse.selection import bounded_ms
+from service.read_model.clickhouse.statements import Statement
+
+HOUR_MS: Final = 3_600_000
+
+_BASE: Final = 1 + 2 * TIMES_ERROR
+"""The times of a class lie within so much of each other: its middle is within half of it."""
+
+TIME: Final = f"toInt64(round(exp2(class * log2({_BASE})) - 1))"
+"""The time, in milliseconds, that stands for those of a class."""
+
+_TIMED: Final = "(status = 'RUNNING' OR previousStatus = 'RUNNING')"
+_SINCE: Final = "if(status = 'RUNNING', t.createdAt, assumeNotNull(t.startedAt))"
+_MS: Final = f"greatest(toUnixTimestamp64Milli(at) - toUnixTimestamp64Milli({_SINCE}), 0)"
+_CLASS: Final = f"if({_TIMED}, toUInt16(round(log(1 + {_MS}) / log({_BASE}))), 0)"
+
+CLOSED: Final = (
+    "SELECT max(opened) AS reopened, maxIf(at, edge = 'SINCE') AS since, least("
+    "maxIf(at, edge = 'UNTIL' AND opened = counted), minOrNullIf(at, edge = 'OPENED' AND opened > counted)) AS until "
+    "FROM (SELECT edge, toUnixTimestamp64Milli(reopened) AS opened, toUnixTimestamp64Milli(moment) AS at, "
+    "maxIf(opened, edge = 'UNTIL') OVER () AS counted FROM task_execution_hours_closed)"
+)
+
+CHANGED: Final = (
+    "SELECT toUnixTimestamp64Milli(max(c.reopened)) AS reopened, "
+    "toUnixTimestamp64Milli(maxIf(moment, edge = 'SINCE')) AS since FROM task_execution_hours_closed AS c"
+)
+"""What of `CLOSED` changes when closed hours are closed no more."""
+
+_KEYS: Final = {
+    None: "0",
+    Grouping.TASK_ID: "taskId",
+    Grouping.TASK_VERSION: "taskVersion",
+    Grouping.HOUR: "createdHour",
+    Grouping.DAY: "toStartOfDay(createdHour)",
+}
+
+
+class Closed(NamedTuple):
+    """The hours that are counted, from `since` until `until`, and when hours were last opened again; epoch ms."""
+
+    reopened: int = 0
+    since: int = 0
+    until: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """What of an answer is in closed hours: which counts (`key`, `where`), and which rows are in none (`others`)."""
+
+    key: str
+    where: str
+    others: tuple[str, ...]
+    parameters: dict[str, Any]
+
+
+def counted_by_hour(filters: Filters) -> bool:
+    """Whether closed hours say how many fit, for each status, if some are closed."""
+    known = {"task_id", "task_version", "created_from", "created_to", "status"}
+    return all(getattr(filters, name) in (None, ()) for name in Filters.model_fields.keys() - known)
+
+
+def hours_of(filters: CreationFilters, by: Grouping | None, kept_since: int | None, closed: Closed) -> Hours | None:
+    """How to answer from closed hours; None: they do not have it.
+
+    They know the task, the version and the hour of creation. Of hours that are not wanted as a whole, and of such as
+    something has been dropped from, the rows are read.
+    """
+    since = max(closed.since, 0 if kept_since is None else hour_after(kept_since))
+    if by not in _KEYS or filters.created_by is not None or filters.tag or since >= closed.until:
+        return None
+    parameters: dict[str, Any] = {"hours_since": since, "hours_until": closed.until}
+    of_tasks = filters.task_version is not None or by in {Grouping.TASK_ID, Grouping.TASK_VERSION}
+    conditions = [f"hour >= {_time('hours_since')} AND hour < {_time('hours_until')}"]
+    conditions += ["taskId != ''" if of_tasks and filters.task_id is None else "taskId = {task_id:String}"]
+    parameters["task_id"] = filters.task_id or ""
+    if filters.task_version is not None:
+        conditions.append("taskVersion = {task_version:String}")
+    parts = []
+    for name, at, bound, whole, part in (
+        ("first_hour", filters.created_from, hour_after, "createdHour >= {}", "createdAt < {}"),
+        ("last_hour", filters.created_to, hour_of, "createdHour < {}", "createdAt >= {}"),
+    ):
+        if at is not None:
+            parameters[name] = bound(bounded_ms(at))
+            conditions.append(whole.format(_time(name)))
+            parts.append(part.format(_time(name)))
+    others = [f"(at < {_time('hours_since')} OR at >= {_time('hours_until')})"]
+    if parts:
+        others.append(f"at >= {_time('hours_since')} AND at < {_time('hours_until')} AND ({' OR '.join(parts)})")
+    return Hours(_KEYS[by], " AND ".join(conditions), tuple(others), parameters)
+
+
+def next_statement(since: int) -> Statement:
+    """When something next happened from then on: the hours of a day, and how many rows each has about."""
+    begin = f"(SELECT min(at) FROM task_execution_transitions WHERE at >= {_time('since')})"  # noqa: S608 - our own words
+    sql = (
+        "SELECT toUnixTimestamp(toStartOfHour(at)) * 1000 AS hour, count() AS count FROM task_execution_transitions "  # noqa: S608 - as above
+        f"WHERE at >= {begin} AND at < {begin} + INTERVAL 1 DAY GROUP BY hour ORDER BY hour"
+    )
+    return Statement(sql, {"since": since})
+
+
+def counted_statement(since: int, until: int) -> Statement:
+    """Whether any of these hours was counted before."""
+    sql = f"SELECT count() > 0 AS counted FROM task_execution_hours WHERE {_between('hour')}"  # noqa: S608 - our own words
+    return Statement(sql, {"since": since, "until": until})
+
+
+def uncount_statement(since: int, until: int) -> Statement:
+    """Take away the counts of these hours."""
+    begin, end = (f"fromUnixTimestamp64Milli({edge:d}, 'UTC')" for edge in (since, until))
+    return Statement(f"DELETE FROM task_execution_hours WHERE hour >= {begin} AND hour < {end}")  # noqa: S608 - numbers
+
+
+def count_statement(since: int, until: int) -> Statement:
+    """Count these hours."""
+    by = "hour, createdHour, status, previousStatus"
+    each = (
+        "SELECT toStartOfHour(at) AS hour, taskId, taskVersion, toStartOfHour(createdAt) AS createdHour, status, "  # noqa: S608 - our own words
+        f"previousStatus, {_CLASS} AS class, count() AS n FROM task_execution_transitions AS t FINAL "
+        f"WHERE {_between('at')} GROUP BY GROUPING SETS (({by}, taskId, taskVersion, class), ({by}, class))"
+    )
+    sql = (
+        "INSERT INTO task_execution_hours SELECT hour, taskId, taskVersion, createdHour, status, previousStatus, "  # noqa: S608 - as above
+        f"sum(n), groupArrayIf(class, {_TIMED}), groupArrayIf(toUInt32(n), {_TIMED}) FROM ({each}) "
+        f"GROUP BY {by}, taskId, taskVersion SETTINGS do_not_merge_across_partitions_select_final = 1"
+    )
+    return Statement(sql, {"since": since, "until": until})
+
+
+def miscounted_statement(closed: Closed) -> Statement:
+    """The first closed hour that is not counted as its rows are; no row: all are."""
+    return Statement(
+        "SELECT toUnixTimestamp(h) * 1000 AS hour FROM ("  # noqa: S608 - our own words
+        "SELECT toStartOfHour(at) AS h, toInt64(count()) AS n FROM task_execution_transitions FINAL "
+        f"WHERE {_between('at')} GROUP BY h UNION ALL "
+        "SELECT hour AS h, -toInt64(sum(count)) AS n FROM task_execution_hours FINAL "
+        f"WHERE taskId = '' AND {_between('hour')} GROUP BY h) GROUP BY h HAVING sum(n) != 0 ORDER BY h LIMIT 1",
+        {"since": closed.since, "until": closed.until},
+    )
+
+
+def hour_of(at: int) -> int:
+    """When the hour began that this moment is in."""
+    return at - at % HOUR_MS
+
+
+def hour_after(at: int) -> int:
+    """When the first hour begins that has nothing of before this moment."""
+    return math.ceil(at / HOUR_MS) * HOUR_MS
+
+
+def _time(name: str) -> str:
+    return f"fromUnixTimestamp64Milli({{{name}:Int64}}, 'UTC')"
+
+
+def _between(column: str) -> str:
+    return f"{column} >= {_time('since')} AND {column} < {_time('until')}"

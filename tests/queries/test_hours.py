@@ -1,0 +1,361 @@
+"""What is counted of closed hours is what their rows say: whatever comes late, again, or while hours are counted."""
+
+import asyncio
+import math
+import random
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from service.contracts.events import Event
+from service.contracts.executions import TaskExecution
+from service.contracts.status import Status
+from service.contracts.timestamps import Timestamp
+from service.domain.view import view
+from service.ports.retentions import Retentions
+from service.projection.rows import event_row
+from service.queries.answers import Percentiles, StatusCounts
+from service.queries.executions import TaskExecutionQueries
+from service.read_model.clickhouse.closed_hours import GRACE, LATE, QUIET, ClosedHours
+from service.read_model.clickhouse.driver import Driver
+from service.read_model.clickhouse.store import ClickHouseStore
+from tests.queries.lives import SECOND, T0, asked, life, records
+from tests.queries.test_filters import MINUTE
+from tests.queries.test_statistics import KEYS, percentiles
+
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+
+class Clock:
+    def __init__(self, now: Timestamp = T0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now.timestamp()
+
+    def advance(self, by: timedelta) -> None:
+        self.now = Timestamp.of(self.now + by)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(driver: Driver, clock: Clock) -> ClickHouseStore:
+    return ClickHouseStore(driver, clock=clock)
+
+
+@pytest.fixture
+def reader(driver: Driver, clock: Clock) -> TaskExecutionQueries:
+    """In a process of its own, which knows what was closed a moment ago."""
+    return TaskExecutionQueries(ClickHouseStore(driver, clock=clock), 8)
+
+
+async def publish(store: ClickHouseStore, events: Iterable[Event]) -> None:
+    await store.insert_events([event_row(record) for record in records(events)], "")
+
+
+async def close(store: ClickHouseStore) -> int:
+    hours = 0
+    while closed := await store.close_hours():
+        hours += closed
+    return hours
+
+
+def near(found: Percentiles | None, wanted: Percentiles | None) -> None:
+    assert (found is None) == (wanted is None)
+    if found and wanted:
+        for level, exact in wanted.model_dump().items():
+            assert abs(getattr(found, level) - exact) <= max(0.0101 * exact, 1), (found, wanted)
+
+
+def same(found: StatusCounts, wanted: Sequence[TaskExecution], *, exact: bool = False) -> None:
+    counts = Counter(one.status for one in wanted)
+    assert {status: getattr(found, status.lower()) for status in Status} == {s: counts[s] for s in Status}
+    started = [one for one in wanted if one.started_at]
+    queue = percentiles([one.started_at - one.metadata.created_at for one in started])  # type: ignore[operator]
+    run = percentiles([one.completed_at - one.started_at for one in started if one.completed_at])  # type: ignore[operator]
+    if exact:
+        assert (found.queue_time, found.run_time) == (queue, run)
+    near(found.queue_time, queue)
+    near(found.run_time, run)
+
+
+def lives(rng: random.Random, count: int, hours: int) -> list[list[Event]]:
+    return [
+        life(
+            (count, number),
+            rng.choice([*Status]),
+            at=Timestamp.of(T0 + timedelta(seconds=rng.randrange(hours * 3600))),
+            task_id=rng.choice(("etl:load", "ml:train")),
+            task_version=rng.choice(("1.0.0", "1.1.0")),
+            started=rng.random() < 0.5,
+            took=timedelta(milliseconds=math.floor(10 ** rng.uniform(0, 7.5))),
+        )
+        for number in range(count)
+    ]
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_statistics_are_right_at_every_moment(
+    store: ClickHouseStore, reader: TaskExecutionQueries, clock: Clock, driver: Driver, seed: int
+) -> None:
+    """Of a model that knows what was published: events come in time, late, or again; hours are closed in between."""
+    rng = random.Random(seed)  # noqa: S311 - a seeded model
+    known = lives(rng, 150, 30)
+    late = {number for number in range(len(known)) if rng.random() < 0.1}
+    published = [0] * len(known)
+    closed = 0
+    while clock.now < T0 + 40 * HOUR:
+        clock.advance(timedelta(minutes=rng.randrange(20, 200)))
+        batch: list[Event] = []
+        for number, events in enumerate(known):
+            behind = timedelta(hours=rng.randrange(20)) if number in late else timedelta()
+            while published[number] < len(events) and events[published[number]].occurred_at <= clock.now - behind:
+                batch.append(events[published[number]])
+                published[number] += 1
+        again = [event for events, so_far in zip(known, published, strict=True) for event in events[:so_far]]
+        batch += rng.sample(again, len(again) // 10) if rng.random() < 0.2 else []
+        await publish(store, batch)
+        if rng.random() < 0.7:
+            closed += await close(store)
+        names = rng.sample(["task_id", "task_version", "created_from", "created_to", "tag"], rng.randrange(3))
+        by = rng.choice([None, *KEYS])
+        exact = rng.random() < 0.3
+        await check(reader, [view(e[:n]) for e, n in zip(known, published, strict=True) if n], names, by, exact=exact)
+    assert closed > 20
+    (row,) = await driver.query("SELECT sum(count) AS count FROM task_execution_hours FINAL WHERE taskId = ''")
+    assert row["count"] > 200
+
+
+FROM, TO = str(T0 + 7 * HOUR + 17 * MINUTE), str(T0 + 20 * HOUR + 31 * MINUTE)
+CASES: dict[str, Any] = {
+    "task_id": "ml:train",
+    "task_version": "1.1.0",
+    "created_from": FROM,
+    "created_to": TO,
+    "tag": ["x"],
+}
+
+
+def fits(one: TaskExecution, name: str) -> bool:
+    match name:
+        case "task_id":
+            return one.task_id == "ml:train"
+        case "task_version":
+            return one.task_version == "1.1.0"
+        case "created_from":
+            return str(one.metadata.created_at) >= FROM
+        case "created_to":
+            return str(one.metadata.created_at) < TO
+        case _:
+            return False  # none has tags
+
+
+async def check(
+    queries: TaskExecutionQueries,
+    everything: Sequence[TaskExecution],
+    names: Sequence[str],
+    by: str | None,
+    *,
+    exact: bool,
+) -> None:
+    wanted = [one for one in everything if all(fits(one, name) for name in names)]
+    given = {name: CASES[name] for name in names}
+    found = await queries.stats(**given, group_by=by, times=True, exact=exact)
+    assert found.times_error == (0 if exact else 0.01)
+    same(found, wanted, exact=exact)
+    for group in found.groups or ():
+        same(group, [one for one in wanted if KEYS[by or ""](one) == group.key], exact=exact)
+    page = await queries.list(asked(**given, status=["FAILURE", "PENDING"], counts=True, page_size=1))
+    statuses = Counter(one.status for one in wanted)
+    assert page.total == statuses[Status.FAILURE] + statuses[Status.PENDING]
+    assert page.counts
+    assert {status: getattr(page.counts, status.lower()) for status in Status} == {s: statuses[s] for s in Status}
+
+
+async def some_closed(store: ClickHouseStore, clock: Clock) -> list[list[Event]]:
+    """Executions of eleven hours, all closed."""
+    known = [life(number, at=Timestamp.of(T0 + number * 10 * MINUTE)) for number in range(60)]
+    await publish(store, (event for events in known for event in events))
+    clock.advance(2 * DAY)
+    assert await close(store) == 11
+    return known
+
+
+async def test_a_late_event_opens_its_hour_until_it_is_quiet(
+    store: ClickHouseStore, reader: TaskExecutionQueries, clock: Clock
+) -> None:
+    await some_closed(store, clock)
+    assert (await reader.stats()).total == 60
+    await publish(store, life("late", Status.RUNNING, at=Timestamp.of(T0 + 3 * HOUR)))
+    found = await reader.stats()
+    assert (found.running, found.pending, found.total) == (1, 0, 61)
+    assert await close(store) == 0
+    clock.advance(QUIET)
+    assert await close(store)
+    assert (await reader.stats()).running == 1
+
+
+async def test_who_reads_while_an_hour_is_opened_reads_again(
+    store: ClickHouseStore, driver: Driver, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The late row is stored after it was asked which hours are closed, and before the rows are read."""
+    await some_closed(store, clock)
+    reading = ClickHouseStore(driver, clock=clock)
+    await reading.counts(asked())
+    query, asked_for = driver.query, []
+
+    async def query_after_late_row(sql: str, parameters: Any = None) -> Any:
+        if "task_execution_hours FINAL" in sql:
+            asked_for.append(sql)
+            if len(asked_for) == 1:
+                late = life("late", Status.RUNNING, at=Timestamp.of(T0 + 3 * HOUR))
+                late[1] = replace(late[1], started_at=clock.now, occurred_at=clock.now)
+                await publish(store, late)
+        return await query(sql, parameters)
+
+    monkeypatch.setattr(driver, "query", query_after_late_row)
+    counts = (await reading.counts(asked()))[""]
+    assert (counts[Status.PENDING], counts[Status.RUNNING]) == (0, 1)
+    assert len(asked_for) == 2
+
+
+async def test_an_hour_that_is_opened_while_it_is_counted_stays_open(
+    store: ClickHouseStore, reader: TaskExecutionQueries, driver: Driver, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await publish(store, life("one"))
+    clock.advance(DAY)
+    maintain = driver.maintain
+
+    async def late_after(sql: str, parameters: Any = None) -> None:
+        await maintain(sql, parameters)
+        await ClosedHours(driver, clock).open_all()  # as before rows are stored
+        await publish(store, life("late"))
+
+    monkeypatch.setattr(driver, "maintain", late_after)
+    await store.close_hours()
+    monkeypatch.undo()
+    assert (await reader.stats()).total == 2
+    clock.advance(QUIET)
+    assert await close(store)
+    assert (await reader.stats()).total == 2
+
+
+async def test_two_that_open_hours_at_the_same_moment_open_both(
+    store: ClickHouseStore, reader: TaskExecutionQueries, driver: Driver, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is second knows nothing of the first."""
+    await some_closed(store, clock)
+    hours = ClosedHours(driver, clock)
+    before = await hours._closed()
+    await hours.open_for(int((T0 + 2 * HOUR).timestamp() * 1000))
+    await hours._open(before, int((T0 + 5 * HOUR).timestamp() * 1000))
+    assert (await hours._closed()).until == int((T0 + 2 * HOUR).timestamp() * 1000) // 3_600_000 * 3_600_000
+
+
+@pytest.mark.parametrize("steps", range(6))
+async def test_whatever_ends_the_counting_answers_stay(  # noqa: PLR0913, PLR0917 - fixtures
+    store: ClickHouseStore,
+    reader: TaskExecutionQueries,
+    driver: Driver,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    steps: int,
+) -> None:
+    """Ended after so many statements, and begun again; also where these hours had been counted before."""
+    await some_closed(store, clock)
+    await publish(store, life("late", at=Timestamp.of(T0 + HOUR)))
+    clock.advance(QUIET)
+    left = steps
+
+    class EndedError(Exception):
+        pass
+
+    def ending(call: Any) -> Any:
+        async def called(*given: Any) -> Any:
+            nonlocal left
+            if not left:
+                raise EndedError
+            left -= 1
+            return await call(*given)
+
+        return called
+
+    for name in ("query", "maintain", "insert"):
+        monkeypatch.setattr(driver, name, ending(getattr(driver, name)))
+    with pytest.raises(EndedError):
+        await close(store)
+    monkeypatch.undo()
+    assert (await reader.stats()).success == 61
+    assert await close(store)
+    found = await reader.stats(times=True)
+    assert (found.success, found.total) == (61, 61)
+    near(found.run_time, percentiles([2 * SECOND]))
+
+
+async def test_counts_that_are_wrong_are_found_and_used_no_more(
+    store: ClickHouseStore, reader: TaskExecutionQueries, driver: Driver, clock: Clock
+) -> None:
+    await some_closed(store, clock)
+    assert await store.check_hours() is None
+    await driver.maintain("DELETE FROM task_execution_hours WHERE toHour(hour) = 12")
+    assert (await reader.stats()).total == 54  # so it is these counts that are read
+    assert await store.check_hours() == int((T0 + 2 * HOUR + 30 * MINUTE).timestamp() * 1000)
+    assert (await reader.stats()).total == 60
+    assert await store.check_hours() is None
+    clock.advance(QUIET)
+    assert await close(store)
+    assert (await reader.stats()).total == 60
+
+
+async def test_what_is_dropped_is_counted_no_more(driver: Driver, clock: Clock) -> None:
+    """Also by those who keep everything; and what began before and ended after is counted."""
+    everything = ClickHouseStore(driver, clock=clock)
+    store = ClickHouseStore(driver, Retentions(executions=2 * DAY), clock=clock)
+    others, kept = TaskExecutionQueries(everything, 8), TaskExecutionQueries(store, 8)
+    ends = [Timestamp.of(events[-1].occurred_at) for events in await some_closed(everything, clock)]
+    await publish(store, life("long", at=T0, took=12 * HOUR))
+    clock.advance(5 * HOUR + 7 * MINUTE)
+    assert await close(store)
+    assert (await others.stats()).total == 61
+    shown = 1 + sum(end >= clock.now - 2 * DAY for end in ends)
+    assert shown == 30
+    assert ((await kept.stats()).total, (await kept.stats(group_by="hour")).success) == (shown, shown)
+    clock.advance(2 * HOUR)
+    before = Timestamp.of(clock.now - 2 * DAY - HOUR)
+    left = 1 + sum(end >= before for end in ends)
+    assert await store.drop_finished(int(before.timestamp() * 1000)) == 61 - left
+    assert ((await others.stats()).total, (await others.stats(group_by="taskId")).success) == (left, left)
+    assert await store.check_hours() is None
+    clock.advance(DAY)
+    await publish(store, life("next", at=Timestamp.of(clock.now - 3 * HOUR)))
+    assert await close(store)
+    assert await store.drop_finished(int((clock.now - DAY).timestamp() * 1000)) == left
+    assert ((await others.stats()).total, (await kept.stats()).total) == (1, 1)
+    assert await store.drop_finished(int(clock.now.timestamp() * 1000)) == 1
+    (row,) = await driver.query("SELECT toString(min(toDate(hour))) AS first FROM task_execution_hours")
+    assert row["first"] == f"{clock.now - 3 * HOUR:%Y-%m-%d}"  # of earlier days, there is nothing left
+
+
+def test_an_insert_has_time_between_being_late_and_its_hour_being_closed() -> None:
+    assert timedelta(minutes=10) <= GRACE - LATE
+
+
+async def test_two_close_hours_at_the_same_time(
+    store: ClickHouseStore, reader: TaskExecutionQueries, driver: Driver, clock: Clock
+) -> None:
+    known = [life(number, at=Timestamp.of(T0 + number * 10 * MINUTE)) for number in range(60)]
+    await publish(store, (event for events in known for event in events))
+    clock.advance(2 * DAY)
+    await asyncio.gather(close(store), close(ClickHouseStore(driver, clock=clock)))
+    found = await reader.stats(group_by="taskId")
+    assert (found.success, found.total) == (60, 60)
+    assert await store.check_hours() is None
