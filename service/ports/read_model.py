@@ -209,8 +209,9 @@ class ReadModel(Protocol):
     async def times(
         self, filters: CreationFilters, by: Grouping | None = None, *, exact: bool = False
     ) -> Mapping[str, Times]:
-        """How long the executions that fit took, by the same keys; of a group where none has started, nothing.
+        """How long the executions that fit took, by the same keys, and all of them, under an empty key.
 
+        Of a group where none has started: nothing.
         Unless it must be `exact`, each is within `TIMES_ERROR`, or a millisecond.
         """
         ...

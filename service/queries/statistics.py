@@ -30,7 +30,6 @@ async def stats_of(read_model: ReadModel, request: GetTaskExecutionStats, fresh:
         groups = tuple(
             TaskExecutionGroup(key=key, **status_counts(counts[key], took.get(key))) for key in sorted(largest)
         )
-        took = await read_model.times(filters, exact=exact) if request.times else {}
     return TaskExecutionStats(
         task_id=filters.task_id,
         groups=groups,

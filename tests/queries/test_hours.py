@@ -4,7 +4,7 @@ import asyncio
 import math
 import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -126,35 +126,38 @@ async def test_statistics_are_right_at_every_moment(
         await publish(store, batch)
         if rng.random() < 0.7:
             closed += await close(store)
-        names = rng.sample(["task_id", "task_version", "created_from", "created_to", "tag"], rng.randrange(3))
-        by = rng.choice([None, *KEYS])
-        exact = rng.random() < 0.3
-        await check(reader, [view(e[:n]) for e, n in zip(known, published, strict=True) if n], names, by, exact=exact)
+        everything = [view(events[:n]) for events, n in zip(known, published, strict=True) if n]
+        given = {name: CASES[name](rng) for name in rng.sample(sorted(CASES), rng.randrange(4))}
+        await check(reader, everything, given, rng.choice([None, *KEYS]), exact=rng.random() < 0.3)
     assert closed > 20
     (row,) = await driver.query("SELECT sum(count) AS count FROM task_execution_hours FINAL WHERE taskId = ''")
     assert row["count"] > 200
 
 
-FROM, TO = str(T0 + 7 * HOUR + 17 * MINUTE), str(T0 + 20 * HOUR + 31 * MINUTE)
-CASES: dict[str, Any] = {
-    "task_id": "ml:train",
-    "task_version": "1.1.0",
-    "created_from": FROM,
-    "created_to": TO,
-    "tag": ["x"],
+def moment(rng: random.Random) -> str:
+    """Perhaps in the same hour as another, perhaps a full hour."""
+    return str(T0 + timedelta(minutes=rng.choice((rng.randrange(30 * 60), 7 * 60 + 17, 7 * 60 + 28, 9 * 60 + 30))))
+
+
+CASES: dict[str, Callable[[random.Random], Any]] = {
+    "task_id": lambda rng: rng.choice(("ml:train", "etl:load", "no:task")),
+    "task_version": lambda _: "1.1.0",
+    "created_from": moment,
+    "created_to": moment,
+    "tag": lambda _: ["x"],
 }
 
 
-def fits(one: TaskExecution, name: str) -> bool:
+def fits(one: TaskExecution, name: str, value: Any) -> bool:
     match name:
         case "task_id":
-            return one.task_id == "ml:train"
+            return one.task_id == str(value)
         case "task_version":
-            return one.task_version == "1.1.0"
+            return one.task_version == str(value)
         case "created_from":
-            return str(one.metadata.created_at) >= FROM
+            return str(one.metadata.created_at) >= str(value)
         case "created_to":
-            return str(one.metadata.created_at) < TO
+            return str(one.metadata.created_at) < str(value)
         case _:
             return False  # none has tags
 
@@ -162,13 +165,12 @@ def fits(one: TaskExecution, name: str) -> bool:
 async def check(
     queries: TaskExecutionQueries,
     everything: Sequence[TaskExecution],
-    names: Sequence[str],
+    given: dict[str, Any],
     by: str | None,
     *,
     exact: bool,
 ) -> None:
-    wanted = [one for one in everything if all(fits(one, name) for name in names)]
-    given = {name: CASES[name] for name in names}
+    wanted = [one for one in everything if all(fits(one, name, value) for name, value in given.items())]
     found = await queries.stats(**given, group_by=by, times=True, exact=exact)
     assert found.times_error == (0 if exact else 0.01)
     same(found, wanted, exact=exact)

@@ -18,7 +18,12 @@ from service.read_model.clickhouse.errors import translated
 Row = dict[str, Any]
 
 _READERS: Final = 4
-_QUERY_SETTINGS: Final = {"max_execution_time": 30, "do_not_merge_across_partitions_select_final": 1}
+_QUERY_SETTINGS: Final = {
+    "max_execution_time": 30,
+    "do_not_merge_across_partitions_select_final": 1,
+    # What is indexed of a row is in all rows of its key: whoever finds one finds all, and need not look beside it.
+    "use_skip_indexes_if_final_exact_mode": 0,
+}
 _INSERT_SETTINGS: Final = {
     # A retry must reach a view that failed the first time, and must not double the one that succeeded.
     "deduplicate_blocks_in_dependent_materialized_views": 1,

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from service.ports.filters import CreationFilters, Filters
+from service.ports.filters import CreationFilters
 from service.ports.read_model import TIMES_ERROR, Grouping
 from service.read_model.clickhouse.selection import bounded_ms
 from service.read_model.clickhouse.statements import Statement
@@ -62,12 +62,6 @@ class Hours:
     parameters: dict[str, Any]
 
 
-def counted_by_hour(filters: Filters) -> bool:
-    """Whether closed hours say how many fit, for each status, if some are closed."""
-    known = {"task_id", "task_version", "created_from", "created_to", "status"}
-    return all(getattr(filters, name) in (None, ()) for name in Filters.model_fields.keys() - known)
-
-
 def hours_of(filters: CreationFilters, by: Grouping | None, kept_since: int | None, closed: Closed) -> Hours | None:
     """How to answer from closed hours; None: they do not have it.
 
@@ -84,18 +78,17 @@ def hours_of(filters: CreationFilters, by: Grouping | None, kept_since: int | No
     parameters["task_id"] = filters.task_id or ""
     if filters.task_version is not None:
         conditions.append("taskVersion = {task_version:String}")
-    parts = []
-    for name, at, bound, whole, part in (
-        ("first_hour", filters.created_from, hour_after, "createdHour >= {}", "createdAt < {}"),
-        ("last_hour", filters.created_to, hour_of, "createdHour < {}", "createdAt >= {}"),
-    ):
-        if at is not None:
-            parameters[name] = bound(bounded_ms(at))
-            conditions.append(whole.format(_time(name)))
-            parts.append(part.format(_time(name)))
     others = [f"(at < {_time('hours_since')} OR at >= {_time('hours_until')})"]
-    if parts:
-        others.append(f"at >= {_time('hours_since')} AND at < {_time('hours_until')} AND ({' OR '.join(parts)})")
+    part = f"at >= {_time('hours_since')} AND at < {_time('hours_until')}"
+    if filters.created_from is not None:
+        parameters["first_hour"] = hour_after(bounded_ms(filters.created_from))
+        conditions.append(f"createdHour >= {_time('first_hour')}")
+        others.append(f"{part} AND createdAt < {_time('first_hour')}")
+        part += f" AND createdAt >= {_time('first_hour')}"  # both ends may be in one hour
+    if filters.created_to is not None:
+        parameters["last_hour"] = hour_of(bounded_ms(filters.created_to))
+        conditions.append(f"createdHour < {_time('last_hour')}")
+        others.append(f"{part} AND createdAt >= {_time('last_hour')}")
     return Hours(_KEYS[by], " AND ".join(conditions), tuple(others), parameters)
 
 

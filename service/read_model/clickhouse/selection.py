@@ -112,14 +112,13 @@ class Selection:
 
     @property
     def created(self) -> Rows:
-        """All that fit, where every status will do: one row for each."""
-        narrowed = [sql.replace("createdAt", "at", 1) for sql in self.always if sql.startswith("createdAt")]
-        return Rows((Status.PENDING,), (*self.always, *narrowed))
+        """All that fit, where every status will do: one row for each, `at` its creation."""
+        return Rows((Status.PENDING,), tuple(sql.replace("createdAt", "at") for sql in self.always))
 
     @property
     def ended(self) -> Rows:
         """Those that fit and have ended: one row for each."""
-        conditions = (*self._since(), *self._ended, *self._on("startedAt"), *self._in_message)
+        conditions = (*self.since, *self._ended, *self._on("startedAt"), *self._in_message)
         return Rows(tuple(status for status in self._wanted if status.is_final), conditions)
 
     @property
@@ -131,15 +130,16 @@ class Selection:
         for status in self.open:
             came = self._on("at") if status is Status.RUNNING else []
             left = self._on("startedAt") if status is Status.RUNNING else []
-            always = self.created.conditions if status is Status.PENDING else self._since()
+            always = self.created.conditions if status is Status.PENDING else self.since
             rows += [
                 Rows((status,), (*always, *came, *self._in_id)),
-                Rows(_LATER[status], (f"previousStatus = '{status}'", *self._since(), *left, *self._in_id), -1),
+                Rows(_LATER[status], (f"previousStatus = '{status}'", *self.since, *left, *self._in_id), -1),
             ]
         return rows
 
-    def _since(self) -> list[str]:
-        """Nothing comes into a status before it is created: which the primary key knows by `at` only."""
+    @property
+    def since(self) -> list[str]:
+        """What is always true, and that nothing comes into a status before it is created: the key is by `at` only."""
         return self.always + [sql.replace("createdAt", "at") for sql in self.always if sql.startswith("createdAt >=")]
 
     def _on(self, column: str) -> list[str]:

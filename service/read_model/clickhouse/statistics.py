@@ -5,7 +5,7 @@ from typing import Final
 from service.contracts.status import Status
 from service.ports.filters import CreationFilters
 from service.ports.read_model import Grouping
-from service.read_model.clickhouse.hours import TIME, Closed, hours_of
+from service.read_model.clickhouse.hours import TIME, Closed, Hours, hours_of
 from service.read_model.clickhouse.selection import FINAL, Rows, Selection
 from service.read_model.clickhouse.statements import TRANSITIONS, Statement, kept, since
 
@@ -24,6 +24,8 @@ _COUNTS: Final = ", ".join(
 )
 """How many are in each status: those that came into it, less those that left it."""
 
+_WHAT: Final = "if(status = 'RUNNING', 'queue', 'run')"
+
 _HOURS: Final = "task_execution_hours FINAL"
 
 
@@ -32,56 +34,53 @@ def counts_statement(
 ) -> Statement:
     """How many executions are in each status, by their keys."""
     selection = Selection(filters)
-    every = Rows(tuple(Status), tuple(selection.always))
-    parameters = selection.parameters | since(kept_since)
-    wheres, found = kept(every, kept_since), []
-    if hours := hours_of(filters, by, kept_since, closed):
-        parameters |= hours.parameters
-        wheres = [f"{where} AND {others}" for where in wheres for others in hours.others]
-        found = [
-            f"SELECT {hours.key} AS k, status, previousStatus, toInt64(count) AS n FROM {_HOURS} WHERE {hours.where}"  # noqa: S608 - see Statement
-        ]
-    found += [
+    hours = hours_of(filters, by, kept_since, closed)
+    found = [
         f"SELECT {_KEYS[by]} AS k, status, previousStatus, toInt64(count()) AS n FROM {TRANSITIONS} WHERE {where} "  # noqa: S608 - see Statement
         "GROUP BY k, status, previousStatus"
-        for where in wheres
+        for where in _wheres(Rows(tuple(Status), tuple(selection.since)), kept_since, hours)
     ]
+    if hours is not None:
+        found.append(
+            f"SELECT {hours.key} AS k, status, previousStatus, toInt64(count) AS n FROM {_HOURS} WHERE {hours.where}"  # noqa: S608 - see Statement
+        )
     sql = f"SELECT {_key(by)} AS key, {_COUNTS} FROM ({' UNION ALL '.join(found)}) GROUP BY k ORDER BY k"  # noqa: S608 - see Statement
-    return Statement(sql, parameters)
+    return Statement(sql, selection.parameters | since(kept_since) | (hours.parameters if hours else {}))
 
 
 def times_statement(filters: CreationFilters, kept_since: int | None, by: Grouping | None, closed: Closed) -> Statement:
-    """The percentiles of queue and run times, in milliseconds, by their keys; with closed hours, not quite exact."""
+    """The percentiles of queue and run times, in milliseconds, by their keys; and of all, `of_all`.
+
+    With closed hours, they are not quite exact.
+    """
     selection = Selection(filters)
-    always = tuple(selection.always)
-    parameters = selection.parameters | since(kept_since)
     hours = hours_of(filters, by, kept_since, closed)
-    found = []
+    timed = Rows((Status.RUNNING, *FINAL), (*selection.since, "(status = 'RUNNING' OR previousStatus = 'RUNNING')"))
+    found = [
+        f"SELECT {_KEYS[by]} AS k, {_WHAT} AS what, toUnixTimestamp64Milli(at) - "  # noqa: S608 - see Statement
+        "toUnixTimestamp64Milli(if(status = 'RUNNING', createdAt, assumeNotNull(startedAt))) AS ms, count() AS n "
+        f"FROM {TRANSITIONS} WHERE {where} GROUP BY k, what, ms"
+        for where in _wheres(timed, kept_since, hours)
+    ]
     if hours is not None:
-        parameters |= hours.parameters
-        found.append(
-            f"SELECT k, what, {TIME} AS ms, n FROM (SELECT {hours.key} AS k, "  # noqa: S608 - see Statement
-            f"if(status = 'RUNNING', 'queue', 'run') AS what, class, sum(classCount) AS n FROM {_HOURS} "
-            f"ARRAY JOIN timeClasses AS class, timeCounts AS classCount WHERE {hours.where} GROUP BY k, what, class)"
+        classes = (
+            f"SELECT {hours.key} AS k, {_WHAT} AS what, class, sum(of_class) AS n FROM {_HOURS} "  # noqa: S608 - see Statement
+            f"ARRAY JOIN timeClasses AS class, timeCounts AS of_class WHERE {hours.where} GROUP BY k, what, class"
         )
-    for what, began, rows in (
-        ("queue", "createdAt", Rows((Status.RUNNING,), always)),
-        ("run", "assumeNotNull(startedAt)", Rows(FINAL, (*always, "previousStatus = 'RUNNING'"))),
-    ):
-        wheres = kept(rows, kept_since)
-        if hours is not None:
-            wheres = [f"{where} AND {others}" for where in wheres for others in hours.others]
-        found += [
-            f"SELECT {_KEYS[by]} AS k, '{what}' AS what, "  # noqa: S608 - see Statement
-            f"toUnixTimestamp64Milli(at) - toUnixTimestamp64Milli({began}) AS ms, count() AS n "
-            f"FROM {TRANSITIONS} WHERE {where} GROUP BY k, ms"
-            for where in wheres
-        ]
+        found.append(f"SELECT k, what, {TIME} AS ms, n FROM ({classes})")  # noqa: S608 - see Statement
+    groups = "(k, what)" if by is None else "(k, what), (what)"
     sql = (
-        f"SELECT {_key(by)} AS key, what, quantilesExactWeighted(0.5, 0.9, 0.95, 0.99)(ms, n) AS percentiles "  # noqa: S608 - see Statement
-        f"FROM ({' UNION ALL '.join(found)}) GROUP BY k, what ORDER BY k"
+        f"SELECT {_key(by)} AS key, grouping(k) AS of_all, what, "  # noqa: S608 - see Statement
+        "quantilesExactWeighted(0.5, 0.9, 0.95, 0.99)(ms, n) AS percentiles "
+        f"FROM ({' UNION ALL '.join(found)}) GROUP BY GROUPING SETS ({groups})"
     )
-    return Statement(sql, parameters)
+    return Statement(sql, selection.parameters | since(kept_since) | (hours.parameters if hours else {}))
+
+
+def _wheres(rows: Rows, kept_since: int | None, hours: Hours | None) -> list[str]:
+    """The conditions on these rows, without those that are in closed hours."""
+    wheres = kept(rows, kept_since)
+    return wheres if hours is None else [f"{where} AND {others}" for where in wheres for others in hours.others]
 
 
 def _key(by: Grouping | None) -> str:

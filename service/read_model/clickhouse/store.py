@@ -33,7 +33,7 @@ from service.read_model.clickhouse.driver import Driver, Row, columns_of
 from service.read_model.clickhouse.dropping import AT_ONCE, drop_statements, oldest_statement
 from service.read_model.clickhouse.dropping_payloads import UNDROPPED, drop_payloads_statements
 from service.read_model.clickhouse.failures import failures_statement
-from service.read_model.clickhouse.hours import Closed, counted_by_hour
+from service.read_model.clickhouse.hours import Closed
 from service.read_model.clickhouse.longest import longest_statement
 from service.read_model.clickhouse.rejections import (
     drop_rejections_statement,
@@ -109,10 +109,9 @@ class ClickHouseStore:
         if order is Order.DURATION and filters.min_duration is None:
             filters = filters.model_copy(update={"min_duration": timedelta()})  # who has ended, and ran
         kept_since = self._kept_since()
-        counted = counting or counted_by_hour(filters)
-        counts = await self._by_status(filters) if counted else None
+        counts = await self._by_status(filters) if counting else None
         if Selection(filters).of_none:
-            return Found(0, [], counts if counting else None)
+            return Found(0, [], counts)
         if counts is None:
             (row,) = await self._rows(total_statement(filters, kept_since))
             total = int(row["total"])
@@ -120,13 +119,13 @@ class ClickHouseStore:
             total = sum(counts[status] for status in filters.status or Status)
         if order is Order.DURATION:
             rows = await self._rows(longest_statement(filters, limit, offset, after, kept_since))
-            return Found(total, [ListedExecution(**row) for row in rows], counts if counting else None)
+            return Found(total, [ListedExecution(**row) for row in rows], counts)
         there = min(limit, total - offset)
         if backwards := after is None and there > 0 and offset > max(total // 2, _FAR):
             limit, offset = there, total - offset - there
         rows = await self._rows(page_statement(filters, limit, offset, after, kept_since, backwards=backwards))
         listed = [ListedExecution(**row) for row in rows]
-        return Found(total, listed[::-1] if backwards else listed, counts if counting else None)
+        return Found(total, listed[::-1] if backwards else listed, counts)
 
     async def counts(self, filters: CreationFilters, by: Grouping | None = None) -> Mapping[str, Counts]:
         """See `ReadModel`."""
@@ -153,7 +152,8 @@ class ClickHouseStore:
             rows = await self._hours.read(lambda closed: times_statement(filters, kept_since, by, closed))
         found: dict[str, dict[str, Percentiles]] = {}
         for row in rows:
-            found.setdefault(row["key"], {})[row["what"]] = Percentiles(*row["percentiles"])
+            key = "" if row["of_all"] else row["key"]
+            found.setdefault(key, {})[row["what"]] = Percentiles(*row["percentiles"])
         return {key: Times(of_key.get("queue"), of_key.get("run")) for key, of_key in found.items()}
 
     async def failures(self, filters: EndFilters, limit: int) -> Failures:
