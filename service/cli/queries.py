@@ -87,6 +87,8 @@ def stats(
         write_json(answer)
     else:
         show_stats(answer, task_id or "all", _HEADS.get(asked.get("groupBy"), "task"))
+        if error := answer.get("timesError"):
+            write_note(f"times within {error:.0%} or a millisecond; exactly: --exact")
 
 
 @accepting(GetTaskExecutionFailures)

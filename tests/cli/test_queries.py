@@ -66,7 +66,7 @@ def test_stats_show_all_six_statuses(service: Service) -> None:
 def test_stats_show_groups_with_rates_and_times(service: Service) -> None:
     times = {"p50": 1500, "p90": 2000, "p95": 61_000, "p99": 70_000}
     service.queries.statistics = {
-        "successRate": 0.4285, "runTime": times,
+        "successRate": 0.4285, "runTime": times, "timesError": 0.01,
         "groups": [{"key": "1.0.0", "total": 2, "pending": 0, "running": 0, "success": 1, "failure": 1, "stopped": 0,
                     "skipped": 0, "successRate": 0.5, "queueTime": times}],
     }  # fmt: skip
@@ -77,6 +77,7 @@ def test_stats_show_groups_with_rates_and_times(service: Service) -> None:
     assert header.split()[-5:] == ["RATE", "QUEUE_P50", "QUEUE_P95", "RUN_P50", "RUN_P95"]
     assert group.split()[:2] + group.split()[-5:] == ["1.0.0", "2", "50.0%", "1.5", "s", "61.0", "s"]
     assert every.split()[:2] + every.split()[-5:] == ["a:b", "21", "42.9%", "1.5", "s", "61.0", "s"]
+    assert result.stderr == "times within 1% or a millisecond; exactly: --exact\n"
     (asked,) = service.queries.asked
     assert (asked["task_id"], asked["group_by"], asked["times"], asked["tag"]) == ("a:b", "taskVersion", True, ("x",))
 
