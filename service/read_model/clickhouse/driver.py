@@ -99,13 +99,13 @@ class Driver:
         settings = {**_INSERT_SETTINGS, **self._settings, "insert_deduplication_token": token or ""}
 
         def run(client: Client) -> None:
-            client.insert(
-                self._rewrite(table),
-                list(zip(*rows, strict=True)),
-                column_names=list(columns),
-                column_oriented=True,
-                settings=settings,
-            )
+            held = list(zip(*rows, strict=True))
+            try:
+                client.insert(
+                    self._rewrite(table), held, column_names=list(columns), column_oriented=True, settings=settings
+                )
+            finally:
+                held.clear()  # clickhouse-connect keeps it in a cycle, which may be collected much later
 
         await self._run(self._writer, run)
 

@@ -1,8 +1,10 @@
 import asyncio
+import gc
 import os
 import subprocess
 import sys
 import time
+import weakref
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,28 @@ async def test_an_insert_repeated_with_its_token_has_no_further_effect(driver: D
     for _ in range(2):
         await driver.insert("numbers", ["n"], [(1,), (2,)], "same")
     assert await driver.query("SELECT n FROM numbers ORDER BY n") == [{"n": 1}, {"n": 2}]
+
+
+class Text(str):
+    """A text that tells when it is gone."""
+
+    __slots__ = ("__weakref__",)
+
+
+async def test_what_was_inserted_is_let_go_of_and_needs_no_collector(driver: Driver) -> None:
+    await driver.command("CREATE TABLE texts (n UInt64, text String) ENGINE = MergeTree ORDER BY n")
+    text = Text("inserted")
+    there = weakref.ref(text)
+    gc.disable()
+    try:
+        await driver.insert("texts", ["n", "text"], [(1, text)])
+        del text
+        async with asyncio.timeout(10):
+            while there() is not None:  # the thread that inserted lets go a moment later
+                await asyncio.sleep(0.01)
+    finally:
+        gc.enable()
+    assert await driver.query("SELECT text FROM texts") == [{"text": "inserted"}]
 
 
 async def test_a_mistake_in_sql_is_not_called_unavailable(driver: Driver) -> None:
