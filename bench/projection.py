@@ -1,7 +1,8 @@
 """What the projection costs, and how soon an event is listed: `python -m bench.projection [--json]`.
 
 A broker, and the engine in process. First a backlog of events: CPU of this process for each. Then a steady load: how
-long after Kafka has acknowledged an event its execution can be listed.
+long after Kafka has acknowledged an event its execution can be listed, and the cores that this process uses meanwhile,
+which publishes and asks as well. The collector is set as the service sets it.
 """
 
 import asyncio
@@ -35,6 +36,7 @@ from service.embedded.broker import EmbeddedBroker
 from service.kafka.connection import Kafka
 from service.kafka.murmur2 import partition_of
 from service.kafka.provisioning import ensure_topics
+from service.memory import collect_seldom
 from service.projection.projector import Projector
 from service.queries.executions import TaskExecutionQueries
 from service.read_model.clickhouse.connecting import connect
@@ -55,6 +57,7 @@ def main(
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
     """Measure the projector."""
+    collect_seldom()
     with tempfile.TemporaryDirectory() as working:
         result = asyncio.run(_measured(Path(working), executions, rate, seconds))
     print(json.dumps(result) if as_json else "\n".join(f"{name:30} {value}" for name, value in result.items()))
@@ -75,7 +78,9 @@ async def _measured(working: Path, executions: int, rate: int, seconds: int) -> 
             projecting = asyncio.create_task(Projector(store, kafka, _PARTITIONS).run())
             try:
                 backlog = await _drained(queries, executions)
+                began, used = time.perf_counter(), _cpu_seconds()
                 waits = await _steady(driver, producer, rate, seconds)
+                cores = (_cpu_seconds() - used) / (time.perf_counter() - began)
             finally:
                 projecting.cancel()
                 with suppress(asyncio.CancelledError):
@@ -84,6 +89,7 @@ async def _measured(working: Path, executions: int, rate: int, seconds: int) -> 
     waits.sort()
     return backlog | {
         "events_per_second": rate,
+        "cores": round(cores, 2),
         "listed_p50_ms": round(statistics.median(waits)),
         "listed_p99_ms": round(waits[int(len(waits) * 0.99)]),
     }

@@ -26,6 +26,7 @@ from service.embedded.broker import EmbeddedBroker
 from service.kafka.connection import Kafka
 from service.kafka.internals.fetching import bound_fetching
 from service.kafka.provisioning import ensure_topics
+from service.memory import collect_seldom
 from service.ports.positions import PartitionPosition
 from service.ports.progress import Tell
 from service.projection.rebuild import Rebuilder
@@ -47,6 +48,7 @@ def main(
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
     """Measure both."""
+    collect_seldom()
     bound_fetching()
     with tempfile.TemporaryDirectory(dir=directory) as working, steps() as tell:
         result = asyncio.run(_measured(Path(working), executions, tell))

@@ -1,6 +1,5 @@
 """The composition root: the one place that builds the parts and connects them."""
 
-import gc
 from asyncio import Task
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -25,7 +24,7 @@ from service.kafka.installation import (
 from service.kafka.internals.fetching import bound_fetching
 from service.kafka.provisioning import ProvisioningError, ensure_topics
 from service.logs import configure_logs
-from service.memory import give_back
+from service.memory import collect_seldom, give_back
 from service.ports.errors import ForeignStoreError, StoreSetupError, UnavailableError
 from service.ports.readiness import Check
 from service.runtime.child import Up, report, run_child
@@ -63,8 +62,7 @@ async def running_service(settings: Settings, roles: Collection[Role], *also: Ta
         ConnectionError: Kafka or ClickHouse cannot be reached.
         ProvisioningError: the topics are not as they must be.
     """
-    # Each command leaves small, long-lived objects behind; the default thresholds spend 40 % of the time on them.
-    gc.set_threshold(1_000_000, 20, 50)
+    collect_seldom()
     bound_fetching()
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
@@ -196,6 +194,7 @@ async def opened_rebuilder(settings: Settings, directory: Path | None) -> AsyncI
         StoreSetupError: there are no tables, or they are older ones.
         EmbeddedError: the directory is in use or has no data, or see `running_embedded`.
     """
+    collect_seldom()
     async with AsyncExitStack() as stack:
         if directory is not None:
             from service.embedded.data_dir import refuse_unused  # noqa: PLC0415 - only what runs one pays for it

@@ -20,6 +20,14 @@ _ARENAS: Final = 2
 _LARGE_BYTES: Final = 256 << 10
 
 
+def collect_seldom() -> None:
+    """For processes that handle many records: each leaves small, long-lived objects behind.
+
+    The default thresholds spend 40 % of a handler's time on looking through them, and a fifth of a projector's.
+    """
+    gc.set_threshold(1_000_000, 20, 50)
+
+
 def resident_bytes() -> int:
     """How much memory this process has now."""
     return int(_STATM.read_text("ascii").split()[1]) * _PAGE_BYTES
