@@ -9,6 +9,7 @@ from pydantic_core import CoreSchema, core_schema
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
+_NO_ZONE: Final = "the time has no zone; write it as RFC 3339 does, in UTC with a Z"
 
 
 class Timestamp(datetime):
@@ -25,7 +26,7 @@ class Timestamp(datetime):
             ValueError: it has no time zone, so it could be any moment.
         """
         if at.tzinfo is None:
-            raise ValueError("the time has no zone; write it as RFC 3339 does, in UTC with a Z")
+            raise ValueError(_NO_ZONE)
         utc = at.astimezone(UTC)
         return cls(
             utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second, utc.microsecond // 1000 * 1000, tzinfo=UTC
@@ -79,6 +80,19 @@ def from_epoch_ms(milliseconds: int) -> Timestamp:
 
 
 @lru_cache(maxsize=4096)  # the events of an execution repeat its times
+def parsed_ms(text: str) -> int:
+    """`epoch_ms` of `Timestamp.parse`, without making one.
+
+    Raises:
+        ValueError: it is no such text.
+    """
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError(_NO_ZONE)
+    return (at - _EPOCH) // _MILLISECOND
+
+
+@lru_cache(maxsize=4096)  # likewise
 def _parsed(text: str) -> Timestamp:
     return Timestamp.parse(text)
 

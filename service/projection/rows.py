@@ -18,20 +18,18 @@ from pydantic import ValidationError
 
 from service.contracts.codec import MalformedJsonError, decode
 from service.contracts.envelope import CONTENT_TYPE, STRUCTURED
-from service.contracts.events import CONSTANT, AnyEvent, read_event
+from service.contracts.events import CONSTANT, NOT_KEPT, AnyEvent, read_event
 from service.contracts.problems import field_errors
 from service.contracts.rejections import REJECTION_TYPE, CommandRejected, OriginalRecord
 from service.contracts.timestamps import epoch_ms
 from service.contracts.topics import EVENTS_TOPIC, REJECTIONS_TOPIC
 from service.kafka.records import Record
 from service.ports.projection_store import EventRow, RejectionRow
+from service.projection.own_events import own_row
 
 _EVENT_NAME: Final = re.compile(r"TaskExecution[A-Z][A-Za-z]*")
-_LEFT_OUT: Final = frozenset({"executionId", "sequence", "schemaVersion", "commandId", "commandHash"})
 _ELSEWHERE: Final = {
-    (first, derivable): _LEFT_OUT
-    | (frozenset() if first else CONSTANT)
-    | ({"occurredAt"} if derivable else frozenset())
+    (first, derivable): NOT_KEPT | (frozenset() if first else CONSTANT) | ({"occurredAt"} if derivable else frozenset())
     for first in (True, False)
     for derivable in (True, False)
 }
@@ -56,6 +54,13 @@ def event_row(record: Record) -> EventRow:
         UnreadableRecordError: see above.
     """
     type_ = _header(record.headers, "ce_type")
+    if row := own_row(type_, record):
+        return row
+    return any_event_row(type_, record)
+
+
+def any_event_row(type_: str, record: Record) -> EventRow:
+    """The same, whoever wrote it."""
     if _EVENT_NAME.fullmatch(type_) is None:
         raise UnreadableRecordError(record, f"the type is {type_!r}: not the name of an event")
     try:
@@ -162,4 +167,7 @@ def _uuid(value: object) -> UUID | None:
 
 
 def _header(headers: Iterable[tuple[str, bytes | None]], wanted: str) -> str:
-    return next(((value or b"").decode(errors="replace") for name, value in headers if name == wanted), "")
+    for name, value in headers:
+        if name == wanted:
+            return (value or b"").decode(errors="replace")
+    return ""
