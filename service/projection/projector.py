@@ -14,13 +14,12 @@ from aiokafka.errors import KafkaError
 from service.contracts.readiness import STARTING, Readiness
 from service.contracts.topics import EVENTS_TOPIC, REJECTIONS_TOPIC
 from service.kafka.connection import Kafka
-from service.kafka.records import get_many
 from service.ports.errors import UnavailableError
 from service.ports.positions import PartitionPosition
 from service.ports.projection_store import ProjectionStore
 from service.projection import metrics
 from service.projection.batch import TOPICS, Batch, Insert, Row, make_batch
-from service.projection.reading import begin, check_topics, reached, started_consumer
+from service.projection.reading import begin, check_topics, gather, reached, started_consumer
 from service.projection.writing import writing
 
 log = structlog.get_logger(__name__)
@@ -30,7 +29,6 @@ COMMIT_MS: Final = 1_000
 LINGER_SECONDS: Final = 0.1
 """Between inserts of few rows: each is a part that ClickHouse must merge."""
 
-_FEW_ROWS: Final = 2_000
 _LONGEST_WAIT_SECONDS: Final = 5.0
 _SILENT_SECONDS: Final = 15.0
 """Committed is every second, or what takes long is an outage, whether or not it says so."""
@@ -97,14 +95,19 @@ class Projector:
                 metrics.BLOCKED.labels(*partition).set(0)
             while True:
                 began = time.monotonic()
-                records = await get_many(consumer, COMMIT_MS, MAX_ROWS)
+                records, all_there = await gather(consumer, COMMIT_MS, MAX_ROWS)
+                lingering = all_there and bool(records)
+                if lingering:  # else one record is fetched ahead, which holds up those that come after it
+                    consumer.pause(*live)
                 batch = await asyncio.to_thread(make_batch, records, self._kafka)
+                del records  # as large as the rows; they would be held until the next ones are there
                 positions = await reached(consumer, self._kafka, live, batch)
                 self._leave(consumer, live, batch)
                 await writes.begin(partial(self._write, batch, positions, frozenset(live)))
-                if 0 < sum(map(len, records.values())) < _FEW_ROWS:
+                if lingering:
                     await writes.end()
                     await asyncio.sleep(LINGER_SECONDS - (time.monotonic() - began))
+                    consumer.resume(*live)
 
     @staticmethod
     def _leave(consumer: AIOKafkaConsumer, live: set[TopicPartition], batch: Batch) -> None:

@@ -1,5 +1,6 @@
-"""Opens the projector's consumer exactly where ClickHouse stands; reports where Kafka no longer goes back that far."""
+"""Opens the projector's consumer exactly where ClickHouse stands, and reads; reports where Kafka has no longer all."""
 
+from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
@@ -11,6 +12,7 @@ from service.contracts.topics import MAX_RECORD_BYTES
 from service.kafka.connection import Kafka
 from service.kafka.internals.fetching import bound_fetching
 from service.kafka.internals.topic_ids import cluster_ids
+from service.kafka.records import Record, get_many
 from service.ports.errors import ForeignStoreError
 from service.ports.positions import PartitionPosition
 from service.ports.projection_store import ProjectionStore
@@ -18,6 +20,12 @@ from service.projection import metrics
 from service.projection.batch import TOPICS, Batch
 
 log = structlog.get_logger(__name__)
+
+_FEW_BYTES: Final = 1 << 20
+"""A poll that gives less has left nothing: in a backlog, one partition alone gives more."""
+
+_MOST_BYTES: Final = 32 << 20
+"""Of memory that the records of one batch take, and one poll more."""
 
 _FETCH_WAIT_MS: Final = 100
 """An idle partition is heard of this often: what `asOf` is made of. A request for idle ones holds up the others."""
@@ -87,6 +95,30 @@ async def begin(consumer: AIOKafkaConsumer, next_offsets: Mapping[TopicPartition
     consumer.assign(list(offsets))
     for partition, offset in offsets.items():
         consumer.seek(partition, offset)
+
+
+async def gather(
+    consumer: AIOKafkaConsumer, wait_ms: int, most_rows: int
+) -> tuple[dict[TopicPartition, list[Record]], bool]:
+    """What comes next, and whether that is all that can be had at once.
+
+    In a backlog it is what several polls give: the engine has half as much to do for large inserts.
+
+    Raises:
+        KafkaError: the broker does not answer.
+    """
+    gathered: dict[TopicPartition, list[Record]] = defaultdict(list)
+    rows = size = 0
+    while True:
+        polled = await get_many(consumer, _FETCH_WAIT_MS if rows else wait_ms, most_rows - rows)
+        for partition, records in polled.items():
+            gathered[partition] += records
+        rows += sum(map(len, polled.values()))
+        came = sum(record.size for records in polled.values() for record in records)
+        size += came
+        full = rows >= most_rows or size >= _MOST_BYTES
+        if full or came < _FEW_BYTES:
+            return gathered, not full
 
 
 def _first(partition: TopicPartition, wanted: int, start: int, end: int) -> int:

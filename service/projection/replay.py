@@ -9,14 +9,13 @@ from typing import Final, Protocol
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from service.kafka.connection import Kafka
-from service.kafka.records import get_many
 from service.ports.progress import Tell
 from service.ports.projection_store import EventRow, RejectionRow
 from service.projection.batch import TOPICS, Batch, make_batch
-from service.projection.reading import begin, started_consumer
+from service.projection.reading import begin, gather, started_consumer
 from service.projection.writing import writing
 
-_ROWS: Final = 50_000
+_ROWS: Final = 20_000
 _POLL_MS: Final = 500
 
 
@@ -70,12 +69,13 @@ async def replay(store: Inserted, kafka: Kafka, span: Span, what: str, tell: Tel
         left = span.size
         tell(what, 0, span.size)
         while left > 0:
-            records = await get_many(consumer, _POLL_MS, _ROWS)
+            records, _ = await gather(consumer, _POLL_MS, _ROWS)
             batch = await asyncio.to_thread(make_batch, records, kafka)
             for _, error in batch.unreadable.values():
                 raise error
-            await writes.begin(partial(_insert, store, batch))
             count += sum(map(len, records.values()))
+            del records  # as large as the rows; they would be held until the next ones are there
+            await writes.begin(partial(_insert, store, batch))
             left = await _left(consumer, span)
             tell(what, span.size - left, span.size)
     return count

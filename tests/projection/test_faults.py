@@ -153,7 +153,11 @@ async def test_a_record_that_cannot_be_read_stops_its_partition_loudly_and_no_ot
                     return all(now[partition].as_of > since + 1000 for partition in ALL if partition != poisoned)
 
                 await until(others_go_on)
+                later = [life(("later", alarms, number)) for number in range(30)]
+                await stage.publish(event for events in later for event in events)
+                await stage.caught_up([partition for partition in ALL if partition != poisoned])
                 assert (await stage.positions())[poisoned] == blocked
+                late += later
     for alarm in (entry for entry in logs if entry["event"] == "partition_blocked"):
         assert alarm["log_level"] == "error"
         assert f"{EVENTS_TOPIC}/0/{offset}: " in alarm["flaw"]

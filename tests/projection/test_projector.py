@@ -16,7 +16,7 @@ from service.contracts.status import Status
 from service.contracts.topics import EVENTS_TOPIC, REJECTIONS_TOPIC
 from service.kafka.connection import Kafka
 from service.ports.positions import PartitionPosition
-from service.ports.projection_store import EventRow
+from service.ports.projection_store import EventRow, ProjectionStore
 from service.projection import projector
 from service.queries.executions import TaskExecutionQueries
 from tests.engines import ENGINES
@@ -104,6 +104,37 @@ async def test_stopped_in_the_middle_again_and_again_it_is_exact_and_never_ahead
             await until(some_more)
     async with stage.projecting(watching):
         await stage.caught_up()
+    assert await stage.projected() == whole(lives)
+
+
+class Holding(Delegating):
+    """Its first insert waits until it is let go; `inserted` has how many events each has."""
+
+    def __init__(self, real: ProjectionStore) -> None:
+        super().__init__(real)
+        self.inserted: list[int] = []
+        self.begun, self.let_go = asyncio.Event(), asyncio.Event()
+
+    async def insert_events(self, rows: Sequence[EventRow], token: str) -> None:
+        self.inserted.append(len(rows))
+        self.begun.set()
+        await self.let_go.wait()
+        await super().insert_events(rows, token)
+
+
+async def test_all_that_comes_while_one_is_written_is_the_next_insert(stage: Stage) -> None:
+    """Not what came first of it, and the rest another turn later."""
+    lives = [life(number) for number in range(13)]
+    holding = Holding(stage.store)
+    async with stage.projecting(holding):
+        await stage.publish(lives[0])
+        await holding.begun.wait()
+        for events in lives[1:]:  # each is a transaction of its own, in one of the partitions
+            await stage.publish(events)
+            await until(stage.visible)
+        holding.let_go.set()
+        await stage.caught_up()
+    assert holding.inserted == [3, 36]
     assert await stage.projected() == whole(lives)
 
 
