@@ -24,7 +24,7 @@ from service.ports.read_model import Found
 from service.projection.batch import make_batch
 from service.queries import payloads
 from service.queries.executions import TaskExecutionQueries
-from service.read_model.clickhouse import store as store_module
+from service.read_model.clickhouse import reading
 from service.read_model.clickhouse.driver import Driver
 from service.read_model.clickhouse.store import ClickHouseStore
 from tests.queries.conftest import PARTITIONS, Publish
@@ -252,7 +252,7 @@ async def test_while_events_come_in_nothing_contradicts_itself(
 async def test_the_last_pages_are_read_from_the_other_end(
     queries: TaskExecutionQueries, known: list[list[Event]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_module, "_FAR", 5)
+    monkeypatch.setattr(reading, "_FAR", 5)
     for status in ([], ["SUCCESS", "FAILURE"], ["SUCCESS", "RUNNING"]):
         everything = (await queries.list(asked(status=status, page_size=1000))).items
         by_number: list[TaskExecution] = []

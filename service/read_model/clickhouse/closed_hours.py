@@ -11,6 +11,7 @@ from service.read_model.clickhouse.hours import (
     CHANGED,
     CLOSED,
     HOUR_MS,
+    UNTIL,
     Closed,
     count_statement,
     counted_statement,
@@ -64,10 +65,9 @@ class ClosedHours:
         """
         closed = await self._lately_closed()
         while True:
-            rows = await self._rows(statement(closed))
-            if not closed.until or (await self._driver.query(CHANGED)) == [
-                {"reopened": closed.reopened, "since": closed.since}
-            ]:
+            asked = statement(closed)
+            rows = await self._rows(asked)
+            if UNTIL not in asked.parameters or await self._is_still(closed):
                 return rows
             closed = await self._closed()
 
@@ -134,6 +134,9 @@ class ClosedHours:
 
     async def _rows(self, statement: Statement) -> list[Row]:
         return await self._driver.query(statement.sql, statement.parameters)
+
+    async def _is_still(self, closed: Closed) -> bool:
+        return await self._driver.query(CHANGED) == [{"reopened": closed.reopened, "since": closed.since}]
 
     async def _lately_closed(self) -> Closed:
         at, closed = self._known

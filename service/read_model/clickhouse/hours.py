@@ -11,6 +11,9 @@ from service.read_model.clickhouse.statements import Statement
 
 HOUR_MS: Final = 3_600_000
 
+UNTIL: Final = "hours_until"
+"""The parameter that every statement has which reads closed hours."""
+
 _BASE: Final = 1 + 2 * TIMES_ERROR
 """The times of a class lie within so much of each other: its middle is within half of it."""
 
@@ -54,7 +57,10 @@ class Closed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """What of an answer is in closed hours: which counts (`key`, `where`), and which rows are in none (`others`)."""
+    """What of an answer is in closed hours: which counts (`key`, `where`); and which rows are in none (`others`).
+
+    These are of the task, too: of a few hours, its column tells sooner than the index which rows are.
+    """
 
     key: str
     where: str
@@ -71,15 +77,15 @@ def hours_of(filters: CreationFilters, by: Grouping | None, kept_since: int | No
     since = max(closed.since, 0 if kept_since is None else hour_after(kept_since))
     if by not in _KEYS or filters.created_by is not None or filters.tag or since >= closed.until:
         return None
-    parameters: dict[str, Any] = {"hours_since": since, "hours_until": closed.until}
+    parameters: dict[str, Any] = {"hours_since": since, UNTIL: closed.until}
     of_tasks = filters.task_version is not None or by in {Grouping.TASK_ID, Grouping.TASK_VERSION}
-    conditions = [f"hour >= {_time('hours_since')} AND hour < {_time('hours_until')}"]
+    conditions = [f"hour >= {_time('hours_since')} AND hour < {_time(UNTIL)}"]
     conditions += ["taskId != ''" if of_tasks and filters.task_id is None else "taskId = {task_id:String}"]
     parameters["task_id"] = filters.task_id or ""
     if filters.task_version is not None:
         conditions.append("taskVersion = {task_version:String}")
-    others = [f"(at < {_time('hours_since')} OR at >= {_time('hours_until')})"]
-    part = f"at >= {_time('hours_since')} AND at < {_time('hours_until')}"
+    others = [f"(at < {_time('hours_since')} OR at >= {_time(UNTIL)})"]
+    part = f"at >= {_time('hours_since')} AND at < {_time(UNTIL)}"
     if filters.created_from is not None:
         parameters["first_hour"] = hour_after(bounded_ms(filters.created_from))
         conditions.append(f"createdHour >= {_time('first_hour')}")
@@ -89,6 +95,8 @@ def hours_of(filters: CreationFilters, by: Grouping | None, kept_since: int | No
         parameters["last_hour"] = hour_of(bounded_ms(filters.created_to))
         conditions.append(f"createdHour < {_time('last_hour')}")
         others.append(f"{part} AND createdAt >= {_time('last_hour')}")
+    if filters.task_id is not None:
+        others = [f"{rows} AND taskId = {{task_id:String}}" for rows in others]
     return Hours(_KEYS[by], " AND ".join(conditions), tuple(others), parameters)
 
 

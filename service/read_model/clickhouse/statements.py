@@ -54,31 +54,6 @@ def events_statement(execution_ids: Sequence[str], kept_since: int | None, colum
     return Statement(sql, parameters)
 
 
-def total_statement(filters: Filters, kept_since: int | None) -> Statement:
-    """How many executions fit the filters."""
-    selection = Selection(filters)
-    counts = [
-        f"SELECT {rows.sign} * toInt64(count()) AS n FROM {TRANSITIONS} WHERE {where}"  # noqa: S608 - see Statement
-        for rows in selection.counted
-        for where in kept(rows, kept_since)
-    ]
-    sql = f"SELECT sum(n) AS total FROM ({' UNION ALL '.join(counts)})"  # noqa: S608 - see Statement
-    return Statement(sql, selection.parameters | since(kept_since))
-
-
-def statuses_statement(filters: Filters, kept_since: int | None) -> Statement:
-    """How many fit in each status, whichever is wanted."""
-    selection = Selection(filters.model_copy(update={"status": ()}))
-    counts = [
-        f"SELECT toString({key}) AS s, {rows.sign} * toInt64(count()) AS n FROM {TRANSITIONS} WHERE {where} GROUP BY {key}"  # noqa: S608, E501 - see Statement
-        for rows in selection.counted
-        for key in ("status" if rows.sign > 0 else "previousStatus",)
-        for where in kept(rows, kept_since)
-    ]
-    sql = f"SELECT s AS status, sum(n) AS count FROM ({' UNION ALL '.join(counts)}) GROUP BY s"  # noqa: S608 - see Statement
-    return Statement(sql, selection.parameters | since(kept_since))
-
-
 def page_statement(  # noqa: PLR0913 - a page has these
     filters: Filters, limit: int, offset: int, after: Place | None, kept_since: int | None, *, backwards: bool = False
 ) -> Statement:

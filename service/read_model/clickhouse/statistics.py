@@ -3,7 +3,7 @@
 from typing import Final
 
 from service.contracts.status import Status
-from service.ports.filters import CreationFilters
+from service.ports.filters import CreationFilters, Filters
 from service.ports.read_model import Grouping
 from service.read_model.clickhouse.hours import TIME, Closed, Hours, hours_of
 from service.read_model.clickhouse.selection import FINAL, Rows, Selection
@@ -29,23 +29,52 @@ _WHAT: Final = "if(status = 'RUNNING', 'queue', 'run')"
 _HOURS: Final = "task_execution_hours FINAL"
 
 
+def total_statement(filters: Filters, kept_since: int | None, closed: Closed) -> Statement:
+    """How many executions fit the filters."""
+    selection, hours = Selection(filters), None
+    if selection.of_all and (hours := hours_of(filters, None, kept_since, closed)):
+        selection = _without_task(filters)
+    counts = [
+        f"SELECT {rows.sign} * toInt64(count()) AS n FROM {TRANSITIONS} WHERE {where}"  # noqa: S608 - see Statement
+        for rows in selection.counted
+        for where in _wheres(rows, kept_since, hours)
+    ]
+    if hours:
+        counts.append(f"SELECT toInt64(sum(count)) AS n FROM {_HOURS} WHERE {hours.where} AND status = 'PENDING'")  # noqa: S608 - see Statement
+    sql = f"SELECT sum(n) AS total FROM ({' UNION ALL '.join(counts)})"  # noqa: S608 - see Statement
+    return _statement(sql, selection, kept_since, hours)
+
+
+def statuses_statement(filters: Filters, kept_since: int | None) -> Statement:
+    """How many fit in each status, whichever is wanted."""
+    selection = Selection(filters.model_copy(update={"status": ()}))
+    counts = [
+        f"SELECT toString({key}) AS s, {rows.sign} * toInt64(count()) AS n FROM {TRANSITIONS} WHERE {where} GROUP BY {key}"  # noqa: S608, E501 - see Statement
+        for rows in selection.counted
+        for key in ("status" if rows.sign > 0 else "previousStatus",)
+        for where in kept(rows, kept_since)
+    ]
+    sql = f"SELECT s AS status, sum(n) AS count FROM ({' UNION ALL '.join(counts)}) GROUP BY s"  # noqa: S608 - see Statement
+    return _statement(sql, selection, kept_since)
+
+
 def counts_statement(
     filters: CreationFilters, kept_since: int | None, by: Grouping | None, closed: Closed
 ) -> Statement:
     """How many executions are in each status, by their keys."""
-    selection = Selection(filters)
     hours = hours_of(filters, by, kept_since, closed)
+    selection = _without_task(filters) if hours else Selection(filters)
     found = [
         f"SELECT {_KEYS[by]} AS k, status, previousStatus, toInt64(count()) AS n FROM {TRANSITIONS} WHERE {where} "  # noqa: S608 - see Statement
         "GROUP BY k, status, previousStatus"
         for where in _wheres(Rows(tuple(Status), tuple(selection.since)), kept_since, hours)
     ]
-    if hours is not None:
+    if hours:
         found.append(
             f"SELECT {hours.key} AS k, status, previousStatus, toInt64(count) AS n FROM {_HOURS} WHERE {hours.where}"  # noqa: S608 - see Statement
         )
     sql = f"SELECT {_key(by)} AS key, {_COUNTS} FROM ({' UNION ALL '.join(found)}) GROUP BY k ORDER BY k"  # noqa: S608 - see Statement
-    return Statement(sql, selection.parameters | since(kept_since) | (hours.parameters if hours else {}))
+    return _statement(sql, selection, kept_since, hours)
 
 
 def times_statement(filters: CreationFilters, kept_since: int | None, by: Grouping | None, closed: Closed) -> Statement:
@@ -53,8 +82,8 @@ def times_statement(filters: CreationFilters, kept_since: int | None, by: Groupi
 
     With closed hours, they are not quite exact.
     """
-    selection = Selection(filters)
     hours = hours_of(filters, by, kept_since, closed)
+    selection = _without_task(filters) if hours else Selection(filters)
     timed = Rows((Status.RUNNING, *FINAL), (*selection.since, "(status = 'RUNNING' OR previousStatus = 'RUNNING')"))
     found = [
         f"SELECT {_KEYS[by]} AS k, {_WHAT} AS what, toUnixTimestamp64Milli(at) - "  # noqa: S608 - see Statement
@@ -62,7 +91,7 @@ def times_statement(filters: CreationFilters, kept_since: int | None, by: Groupi
         f"FROM {TRANSITIONS} WHERE {where} GROUP BY k, what, ms"
         for where in _wheres(timed, kept_since, hours)
     ]
-    if hours is not None:
+    if hours:
         classes = (
             f"SELECT {hours.key} AS k, {_WHAT} AS what, class, sum(of_class) AS n FROM {_HOURS} "  # noqa: S608 - see Statement
             f"ARRAY JOIN timeClasses AS class, timeCounts AS of_class WHERE {hours.where} GROUP BY k, what, class"
@@ -74,13 +103,22 @@ def times_statement(filters: CreationFilters, kept_since: int | None, by: Groupi
         "quantilesExactWeighted(0.5, 0.9, 0.95, 0.99)(ms, n) AS percentiles "
         f"FROM ({' UNION ALL '.join(found)}) GROUP BY GROUPING SETS ({groups})"
     )
-    return Statement(sql, selection.parameters | since(kept_since) | (hours.parameters if hours else {}))
+    return _statement(sql, selection, kept_since, hours)
+
+
+def _without_task(filters: CreationFilters) -> Selection:
+    """Where `Hours` say which task."""
+    return Selection(filters.model_copy(update={"task_id": None}))
 
 
 def _wheres(rows: Rows, kept_since: int | None, hours: Hours | None) -> list[str]:
     """The conditions on these rows, without those that are in closed hours."""
     wheres = kept(rows, kept_since)
     return wheres if hours is None else [f"{where} AND {others}" for where in wheres for others in hours.others]
+
+
+def _statement(sql: str, selection: Selection, kept_since: int | None, hours: Hours | None = None) -> Statement:
+    return Statement(sql, selection.parameters | since(kept_since) | (hours.parameters if hours else {}))
 
 
 def _key(by: Grouping | None) -> str:

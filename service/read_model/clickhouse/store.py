@@ -1,205 +1,30 @@
-"""Both sides of the read model in ClickHouse: what the projector writes, what queries ask."""
+"""What the projector writes into ClickHouse, and what housekeeping does there."""
 
-import time
-from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
-from service.contracts.status import Status
-from service.contracts.timestamps import Timestamp, from_epoch_ms
-from service.ports.filters import CreationFilters, EndFilters, Filters, RejectionFilters
 from service.ports.positions import PartitionPosition
 from service.ports.projection_store import EventRow, RejectionRow
-from service.ports.read_model import (
-    Counts,
-    FailureGroup,
-    Failures,
-    Found,
-    Grouping,
-    ListedExecution,
-    Order,
-    Percentiles,
-    Place,
-    RejectionPlace,
-    StoredEvent,
-    StoredPayload,
-    StoredRejection,
-    Times,
-)
-from service.ports.retentions import Retentions
-from service.read_model.clickhouse.closed_hours import ClosedHours
-from service.read_model.clickhouse.driver import Driver, Row, columns_of
+from service.read_model.clickhouse.driver import columns_of
 from service.read_model.clickhouse.dropping import AT_ONCE, drop_statements, oldest_statement
 from service.read_model.clickhouse.dropping_payloads import UNDROPPED, drop_payloads_statements
-from service.read_model.clickhouse.failures import failures_statement
-from service.read_model.clickhouse.hours import Closed
-from service.read_model.clickhouse.longest import longest_statement
+from service.read_model.clickhouse.reading import ClickHouseReadModel
 from service.read_model.clickhouse.rejections import (
     drop_rejections_statement,
     old_rejections_statement,
-    rejection_statement,
-    rejections_statement,
-    rejections_total_statement,
 )
-from service.read_model.clickhouse.selection import Selection
 from service.read_model.clickhouse.statements import (
-    EVENT_COLUMNS,
-    PAYLOAD_COLUMNS,
-    POSITIONS,
     TOPIC_IDS,
-    Statement,
-    events_statement,
-    page_statement,
-    statuses_statement,
-    total_statement,
 )
-from service.read_model.clickhouse.statistics import counts_statement, times_statement
 
 INSERTED_COLUMNS: Final = columns_of(EventRow)
 REJECTION_COLUMNS: Final = columns_of(RejectionRow)
 POSITION_COLUMNS: Final = columns_of(PartitionPosition)
 
-KEPT_FOR_EVER: Final = Retentions()
 
-_FAR: Final = 10_000
-"""So far from the newest, a page is looked for from the nearer end."""
-
-
-class ClickHouseStore:
-    """`ReadModel` and `ProjectionStore` over tables that `create_schema` made. Whoever made the driver closes it.
-
-    What is older than its retention is not shown any more, wherever its rows still are.
-    """
-
-    def __init__(
-        self, driver: Driver, retentions: Retentions = KEPT_FOR_EVER, clock: Callable[[], float] = time.time
-    ) -> None:
-        self._driver = driver
-        self._retentions = retentions
-        self._clock = clock
-        self._hours = ClosedHours(driver, clock)
-
-    async def payloads(self, execution_ids: Sequence[str]) -> list[StoredPayload]:
-        """See `ReadModel`."""
-        rows = await self._rows(events_statement(execution_ids, self._kept_since(), PAYLOAD_COLUMNS))
-        return [StoredPayload(**row) for row in rows]
-
-    def payloads_kept_since(self) -> Timestamp | None:
-        """See `ReadModel`."""
-        kept_since = self._ago(self._retentions.payloads)
-        return None if kept_since is None else from_epoch_ms(kept_since)
-
-    async def events(self, execution_id: str) -> list[StoredEvent]:
-        """See `ReadModel`."""
-        rows = await self._rows(events_statement([execution_id], self._kept_since(), EVENT_COLUMNS))
-        return [StoredEvent(**row) for row in rows]
-
-    async def page(  # noqa: PLR0913 - a page has these
-        self,
-        filters: Filters,
-        limit: int,
-        order: Order = Order.CREATED,
-        *,
-        offset: int = 0,
-        after: Place | None = None,
-        counting: bool = False,
-    ) -> Found:
-        """See `ReadModel`."""
-        if order is Order.DURATION and filters.min_duration is None:
-            filters = filters.model_copy(update={"min_duration": timedelta()})  # who has ended, and ran
-        kept_since = self._kept_since()
-        counts = await self._by_status(filters) if counting else None
-        if Selection(filters).of_none:
-            return Found(0, [], counts)
-        if counts is None:
-            (row,) = await self._rows(total_statement(filters, kept_since))
-            total = int(row["total"])
-        else:
-            total = sum(counts[status] for status in filters.status or Status)
-        if order is Order.DURATION:
-            rows = await self._rows(longest_statement(filters, limit, offset, after, kept_since))
-            return Found(total, [ListedExecution(**row) for row in rows], counts)
-        there = min(limit, total - offset)
-        if backwards := after is None and there > 0 and offset > max(total // 2, _FAR):
-            limit, offset = there, total - offset - there
-        rows = await self._rows(page_statement(filters, limit, offset, after, kept_since, backwards=backwards))
-        listed = [ListedExecution(**row) for row in rows]
-        return Found(total, listed[::-1] if backwards else listed, counts)
-
-    async def counts(self, filters: CreationFilters, by: Grouping | None = None) -> Mapping[str, Counts]:
-        """See `ReadModel`."""
-        kept_since = self._kept_since()
-        rows = await self._hours.read(lambda closed: counts_statement(filters, kept_since, by, closed))
-        counts = {row["key"]: {status: int(row[status]) for status in Status} for row in rows}
-        return counts if by or counts else {"": dict.fromkeys(Status, 0)}
-
-    async def _by_status(self, filters: Filters) -> Counts:
-        """Of those that fit but for their status, how many are in each."""
-        if Selection(filters).of_creation:
-            return (await self.counts(filters))[""]
-        found = await self._rows(statuses_statement(filters, self._kept_since()))
-        return dict.fromkeys(Status, 0) | {Status(row["status"]): int(row["count"]) for row in found}
-
-    async def times(
-        self, filters: CreationFilters, by: Grouping | None = None, *, exact: bool = False
-    ) -> Mapping[str, Times]:
-        """See `ReadModel`."""
-        kept_since = self._kept_since()
-        if exact:
-            rows = await self._rows(times_statement(filters, kept_since, by, Closed()))
-        else:
-            rows = await self._hours.read(lambda closed: times_statement(filters, kept_since, by, closed))
-        found: dict[str, dict[str, Percentiles]] = {}
-        for row in rows:
-            key = "" if row["of_all"] else row["key"]
-            found.setdefault(key, {})[row["what"]] = Percentiles(*row["percentiles"])
-        return {key: Times(of_key.get("queue"), of_key.get("run")) for key, of_key in found.items()}
-
-    async def failures(self, filters: EndFilters, limit: int) -> Failures:
-        """See `ReadModel`."""
-        rows = await self._rows(failures_statement(filters, limit, self._kept_since()))
-        total, groups = (rows[0]["total"], rows[0]["groups"]) if rows else (0, 0)
-        largest = [
-            FailureGroup(
-                fingerprint=row["fingerprint"],
-                count=row["count"],
-                tasks=row["tasks"],
-                task_count=row["task_count"],
-                first_ms=row["first_ms"],
-                last_ms=row["last_ms"],
-                newest=ListedExecution(row["execution_id"], row["created_ms"]),
-            )
-            for row in rows
-        ]
-        return Failures(total, groups, largest)
-
-    async def rejections_total(self) -> int:
-        """See `ReadModel`."""
-        (row,) = await self._rows(rejections_total_statement(RejectionFilters(), self._rejections_since()))
-        return int(row["total"])
-
-    async def rejections(
-        self, filters: RejectionFilters, limit: int, after: RejectionPlace | None = None
-    ) -> tuple[int, list[StoredRejection]]:
-        """See `ReadModel`."""
-        kept_since = self._rejections_since()
-        (row,) = await self._rows(rejections_total_statement(filters, kept_since))
-        found = await self._rows(rejections_statement(filters, limit, after, kept_since))
-        return int(row["total"]), [StoredRejection(**each) for each in found]
-
-    async def rejection(self, partition: int, offset: int) -> StoredRejection | None:
-        """See `ReadModel`."""
-        found = await self._rows(rejection_statement(partition, offset, self._rejections_since()))
-        return StoredRejection(**found[0]) if found else None
-
-    async def positions(self) -> list[PartitionPosition]:
-        """See `ReadModel` and `ProjectionStore`."""
-        return [PartitionPosition(**row) for row in await self._driver.query(POSITIONS)]
-
-    async def ping(self) -> None:
-        """See `ReadModel`."""
-        await self._driver.query("SELECT 1")
+class ClickHouseStore(ClickHouseReadModel):
+    """`ProjectionStore` and `HousekeepingStore`, and `ReadModel`, over the same tables."""
 
     async def topic_ids(self) -> dict[str, UUID]:
         """See `ProjectionStore`."""
@@ -258,16 +83,3 @@ class ClickHouseStore:
     async def check_hours(self) -> int | None:
         """See `ProjectionStore`."""
         return await self._hours.check()
-
-    def _kept_since(self) -> int | None:
-        return self._ago(self._retentions.executions)
-
-    def _rejections_since(self) -> int | None:
-        return self._ago(self._retentions.rejections)
-
-    def _ago(self, retention: timedelta | None) -> int | None:
-        """In epoch milliseconds."""
-        return None if retention is None else int((self._clock() - retention.total_seconds()) * 1000)
-
-    async def _rows(self, statement: Statement) -> list[Row]:
-        return await self._driver.query(statement.sql, statement.parameters)
