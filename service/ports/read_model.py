@@ -36,7 +36,7 @@ TIMES_ERROR: Final = 0.01
 
 
 class Percentiles(NamedTuple):
-    """Of durations, in milliseconds, by the nearest rank: of `n` durations, that at place `ceil(level * n)`."""
+    """Of durations, in milliseconds: of `n` of them, that at place `floor(level * n)`, counted from 0."""
 
     p50: int
     p90: int

@@ -80,7 +80,7 @@ class TaskExecutionHistory(Contract):
 
 
 class Percentiles(Contract):
-    """Of durations, in milliseconds, by the nearest rank. `timesError` says how exact they are."""
+    """Of durations, in milliseconds. `timesError` says how exact they are."""
 
     p50: int
     p90: int

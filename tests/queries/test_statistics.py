@@ -1,6 +1,5 @@
 """Counts, rates, times and trends against a brute-force model, on many unmerged parts."""
 
-import math
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -30,11 +29,11 @@ KEYS: dict[str, Callable[[TaskExecution], str]] = {
 
 
 def percentiles(durations: Sequence[timedelta]) -> Percentiles | None:
-    """By the nearest rank: the value at ceil(level * count), counted from 1."""
+    """As ClickHouse's quantileExact has them: the value at floor(level * count), counted from 0."""
     if not durations:
         return None
     ms = sorted(duration // timedelta(milliseconds=1) for duration in durations)
-    found = {name: ms[math.ceil(level * len(ms)) - 1] for name, level in LEVELS.items()}
+    found = {name: ms[min(int(level * len(ms)), len(ms) - 1)] for name, level in LEVELS.items()}
     return Percentiles(**found)
 
 

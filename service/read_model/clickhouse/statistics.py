@@ -26,6 +26,11 @@ _COUNTS: Final = ", ".join(
 
 _WHAT: Final = "if(status = 'RUNNING', 'queue', 'run')"
 
+_LEVELS: Final = (0.5, 0.9, 0.95, 0.99)
+_EXACT: Final = f"quantilesExact({', '.join(map(str, _LEVELS))})(ms)"
+_OF_CLASSES: Final = f"quantilesExactWeighted({', '.join(f'{level + 1e-9:.9f}' for level in _LEVELS)})(ms, n)"
+"""The same of classes: where a rank is a whole number, the exact ones are the next higher, these would be the lower."""
+
 _HOURS: Final = "task_execution_hours FINAL"
 
 
@@ -87,8 +92,8 @@ def times_statement(filters: CreationFilters, kept_since: int | None, by: Groupi
     timed = Rows((Status.RUNNING, *FINAL), (*selection.since, "(status = 'RUNNING' OR previousStatus = 'RUNNING')"))
     found = [
         f"SELECT {_KEYS[by]} AS k, {_WHAT} AS what, toUnixTimestamp64Milli(at) - "  # noqa: S608 - see Statement
-        "toUnixTimestamp64Milli(if(status = 'RUNNING', createdAt, assumeNotNull(startedAt))) AS ms, count() AS n "
-        f"FROM {TRANSITIONS} WHERE {where} GROUP BY k, what, ms"
+        "toUnixTimestamp64Milli(if(status = 'RUNNING', createdAt, assumeNotNull(startedAt))) AS ms, 1 AS n "
+        f"FROM {TRANSITIONS} WHERE {where}"
         for where in _wheres(timed, kept_since, hours)
     ]
     if hours:
@@ -99,8 +104,7 @@ def times_statement(filters: CreationFilters, kept_since: int | None, by: Groupi
         found.append(f"SELECT k, what, {TIME} AS ms, n FROM ({classes})")  # noqa: S608 - see Statement
     groups = "(k, what)" if by is None else "(k, what), (what)"
     sql = (
-        f"SELECT {_key(by)} AS key, grouping(k) AS of_all, what, "  # noqa: S608 - see Statement
-        "quantilesExactWeighted(0.5, 0.9, 0.95, 0.99)(ms, n) AS percentiles "
+        f"SELECT {_key(by)} AS key, grouping(k) AS of_all, what, {_OF_CLASSES if hours else _EXACT} AS percentiles "  # noqa: S608 - see Statement
         f"FROM ({' UNION ALL '.join(found)}) GROUP BY GROUPING SETS ({groups})"
     )
     return _statement(sql, selection, kept_since, hours)

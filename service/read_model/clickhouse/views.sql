@@ -63,9 +63,9 @@ AS SELECT toStartOfHour(e.createdAt) AS hour, e.taskId AS taskId, e.taskVersion 
     countIf(e.status = 'SUCCESS') AS success, countIf(e.status = 'FAILURE') AS failure,
     countIf(e.status = 'STOPPED') AS stopped, countIf(e.status = 'SKIPPED') AS skipped,
     count(e.queueMs) AS started, ifNull(sum(e.queueMs), 0) AS queueMsSum,
-    quantileExactWeighted(0.5)(e.queueMs, 1) AS queueMsP50, quantileExactWeighted(0.95)(e.queueMs, 1) AS queueMsP95,
+    quantileExact(0.5)(e.queueMs) AS queueMsP50, quantileExact(0.95)(e.queueMs) AS queueMsP95,
     count(e.runMs) AS ran, ifNull(sum(e.runMs), 0) AS runMsSum,
-    quantileExactWeighted(0.5)(e.runMs, 1) AS runMsP50, quantileExactWeighted(0.95)(e.runMs, 1) AS runMsP95
+    quantileExact(0.5)(e.runMs) AS runMsP50, quantileExact(0.95)(e.runMs) AS runMsP95
 FROM executions AS e
 GROUP BY hour, taskId, taskVersion
 COMMENT '{mark} the executions of each hour of creation, task and version';
@@ -99,9 +99,9 @@ AS SELECT e.taskId AS taskId, count() AS total,
     countIf(e.status = 'STOPPED') AS stopped, countIf(e.status = 'SKIPPED') AS skipped,
     success / nullIf(success + failure, 0) AS successRate,
     count(e.queueMs) AS started, ifNull(sum(e.queueMs), 0) AS queueMsSum,
-    quantileExactWeighted(0.5)(e.queueMs, 1) AS queueMsP50, quantileExactWeighted(0.95)(e.queueMs, 1) AS queueMsP95,
+    quantileExact(0.5)(e.queueMs) AS queueMsP50, quantileExact(0.95)(e.queueMs) AS queueMsP95,
     count(e.runMs) AS ran, ifNull(sum(e.runMs), 0) AS runMsSum,
-    quantileExactWeighted(0.5)(e.runMs, 1) AS runMsP50, quantileExactWeighted(0.95)(e.runMs, 1) AS runMsP95,
+    quantileExact(0.5)(e.runMs) AS runMsP50, quantileExact(0.95)(e.runMs) AS runMsP95,
     max(e.createdAt) AS lastCreatedAt, maxIf(e.completedAt, e.status = 'SUCCESS') AS lastSuccessAt,
     maxIf(e.completedAt, e.status = 'FAILURE') AS lastFailureAt
 FROM executions AS e
