@@ -68,9 +68,8 @@ def pages(remote: Remote, filters: Mapping[str, Any]) -> Iterator[tuple[list[dic
 
 def _fixed(filters: Mapping[str, Any]) -> dict[str, Any]:
     """The filters, so that they mean the same for every page, however long that takes."""
-    now = str(Timestamp.now(UTC))
     fixed = {name: _moment(value) if name.endswith(("From", "To")) else value for name, value in filters.items()}
-    return fixed | {"createdTo": fixed["createdTo"] or now}
+    return fixed | {"createdTo": fixed["createdTo"] or str(Timestamp.now(UTC))}
 
 
 def _moment(given: Any) -> object:  # noqa: ANN401 - an option
