@@ -6,6 +6,7 @@ from typing import Final
 
 import structlog
 
+from service.contracts.timestamps import from_epoch_ms
 from service.read_model.clickhouse.driver import Driver, Row
 from service.read_model.clickhouse.hours import (
     CHANGED,
@@ -124,7 +125,7 @@ class ClosedHours:
         await self._driver.maintain(counting.sql, counting.parameters)
 
     async def _open(self, closed: Closed, hour: int) -> None:
-        log.info("hours_opened_again", since_ms=hour)
+        log.info("hours_opened_again", since=str(from_epoch_ms(hour)))
         await self._mark("OPENED", max(closed.reopened + 1, self._now()), hour)
 
     async def _mark(self, edge: str, reopened: int, moment: int) -> None:

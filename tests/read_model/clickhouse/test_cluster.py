@@ -225,6 +225,9 @@ async def test_answers_are_those_of_one_server_and_what_is_dropped_too(both: tup
     totals = [await same_answers(both, retentions) for retentions in RETENTIONS]
     assert totals == [72, 52]  # of the four final statuses, five ended in the first seconds
     for store in stores:
+        assert (await store.close_hours(), await store.close_hours(), await store.check_hours()) == (1, 0, None)
+    assert [await same_answers(both, retentions) for retentions in RETENTIONS] == totals
+    for store in stores:
         assert [await store.drop_payloads(0, MS + 10_000) for _ in range(2)] == [28, 0]
         assert [await store.drop_finished(MS + 8_000) for _ in range(2)] == [20, 0]
     assert [await same_answers(both, retentions) for retentions in RETENTIONS] == [52, 52]
