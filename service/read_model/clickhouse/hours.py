@@ -20,10 +20,15 @@ _BASE: Final = 1 + 2 * TIMES_ERROR
 TIME: Final = f"toInt64(round(exp2(class * log2({_BASE})) - 1))"
 """The time, in milliseconds, that stands for those of a class."""
 
-_TIMED: Final = "(status = 'RUNNING' OR previousStatus = 'RUNNING')"
-_SINCE: Final = "if(status = 'RUNNING', t.createdAt, assumeNotNull(t.startedAt))"
-_MS: Final = f"greatest(toUnixTimestamp64Milli(at) - toUnixTimestamp64Milli({_SINCE}), 0)"
-_CLASS: Final = f"if({_TIMED}, toUInt16(round(log(1 + {_MS}) / log({_BASE}))), 0)"
+TIMED: Final = "(status = 'RUNNING' OR previousStatus = 'RUNNING')"
+"""Which transitions have a time: the queue time of what has started, the run time of what ran and has ended."""
+
+TOOK: Final = (
+    "toUnixTimestamp64Milli(at) - toUnixTimestamp64Milli(if(status = 'RUNNING', createdAt, assumeNotNull(startedAt)))"
+)
+"""That time, in milliseconds."""
+
+_CLASS: Final = f"if({TIMED}, toUInt16(round(log(1 + greatest({TOOK}, 0)) / log({_BASE}))), 0)"
 
 CLOSED: Final = (
     "SELECT max(opened) AS reopened, maxIf(at, edge = 'SINCE') AS since, least("
@@ -127,12 +132,12 @@ def count_statement(since: int, until: int) -> Statement:
     by = "hour, createdHour, status, previousStatus"
     each = (
         "SELECT toStartOfHour(at) AS hour, taskId, taskVersion, toStartOfHour(createdAt) AS createdHour, status, "  # noqa: S608 - our own words
-        f"previousStatus, {_CLASS} AS class, count() AS n FROM task_execution_transitions AS t FINAL "
+        f"previousStatus, {_CLASS} AS class, count() AS n FROM task_execution_transitions FINAL "
         f"WHERE {_between('at')} GROUP BY GROUPING SETS (({by}, taskId, taskVersion, class), ({by}, class))"
     )
     sql = (
         "INSERT INTO task_execution_hours SELECT hour, taskId, taskVersion, createdHour, status, previousStatus, "  # noqa: S608 - as above
-        f"sum(n), groupArrayIf(class, {_TIMED}), groupArrayIf(toUInt32(n), {_TIMED}) FROM ({each}) "
+        f"sum(n), groupArrayIf(class, {TIMED}), groupArrayIf(toUInt32(n), {TIMED}) FROM ({each}) "
         f"GROUP BY {by}, taskId, taskVersion SETTINGS do_not_merge_across_partitions_select_final = 1"
     )
     return Statement(sql, {"since": since, "until": until})

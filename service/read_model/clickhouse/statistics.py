@@ -5,7 +5,7 @@ from typing import Final
 from service.contracts.status import Status
 from service.ports.filters import CreationFilters, Filters
 from service.ports.read_model import Grouping
-from service.read_model.clickhouse.hours import TIME, Closed, Hours, hours_of
+from service.read_model.clickhouse.hours import TIME, TIMED, TOOK, Closed, Hours, hours_of
 from service.read_model.clickhouse.selection import FINAL, Rows, Selection
 from service.read_model.clickhouse.statements import TRANSITIONS, Statement, kept, since
 
@@ -89,11 +89,9 @@ def times_statement(filters: CreationFilters, kept_since: int | None, by: Groupi
     """
     hours = hours_of(filters, by, kept_since, closed)
     selection = _without_task(filters) if hours else Selection(filters)
-    timed = Rows((Status.RUNNING, *FINAL), (*selection.since, "(status = 'RUNNING' OR previousStatus = 'RUNNING')"))
+    timed = Rows((Status.RUNNING, *FINAL), (*selection.since, TIMED))
     found = [
-        f"SELECT {_KEYS[by]} AS k, {_WHAT} AS what, toUnixTimestamp64Milli(at) - "  # noqa: S608 - see Statement
-        "toUnixTimestamp64Milli(if(status = 'RUNNING', createdAt, assumeNotNull(startedAt))) AS ms, 1 AS n "
-        f"FROM {TRANSITIONS} WHERE {where}"
+        f"SELECT {_KEYS[by]} AS k, {_WHAT} AS what, {TOOK} AS ms, 1 AS n FROM {TRANSITIONS} WHERE {where}"  # noqa: S608 - see Statement
         for where in _wheres(timed, kept_since, hours)
     ]
     if hours:

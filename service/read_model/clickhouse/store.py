@@ -10,13 +10,8 @@ from service.read_model.clickhouse.driver import columns_of
 from service.read_model.clickhouse.dropping import AT_ONCE, drop_statements, oldest_statement
 from service.read_model.clickhouse.dropping_payloads import UNDROPPED, drop_payloads_statements
 from service.read_model.clickhouse.reading import ClickHouseReadModel
-from service.read_model.clickhouse.rejections import (
-    drop_rejections_statement,
-    old_rejections_statement,
-)
-from service.read_model.clickhouse.statements import (
-    TOPIC_IDS,
-)
+from service.read_model.clickhouse.rejections import drop_rejections_statement, old_rejections_statement
+from service.read_model.clickhouse.statements import TOPIC_IDS
 
 INSERTED_COLUMNS: Final = columns_of(EventRow)
 REJECTION_COLUMNS: Final = columns_of(RejectionRow)
