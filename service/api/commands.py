@@ -15,6 +15,7 @@ from service.contracts.commands import (
     Command,
     ExecuteTask,
     FailTaskExecution,
+    HeartbeatTaskExecution,
     LifecycleCommand,
     SkipTaskExecution,
     StartTaskExecution,
@@ -29,6 +30,7 @@ from service.ports.commands import CommandGateway
 
 ACTIONS: Final[dict[str, type[LifecycleCommand]]] = {
     "start": StartTaskExecution,
+    "heartbeat": HeartbeatTaskExecution,
     "succeed": SucceedTaskExecution,
     "fail": FailTaskExecution,
     "stop": StopTaskExecution,

@@ -35,11 +35,12 @@ _LIFECYCLE: Final = (*_EVERY_COMMAND, Code.EXECUTION_NOT_FOUND, Code.INVALID_TRA
 _CODES: Final[dict[str, tuple[Code, ...]]] = {
     "ExecuteTask": (
         *_EVERY_COMMAND, Code.DEFINITION_NOT_FOUND, Code.DEFINITION_NOT_PUBLISHED, Code.DEFINITION_UNUSABLE,
-        Code.INVALID_INPUTS,
+        Code.INVALID_INPUTS, Code.DEPENDENCY_CYCLE,
     ),
-    "StartTaskExecution": (*_LIFECYCLE, Code.SPARK_NOT_ALLOWED),
-    "SucceedTaskExecution": (*_LIFECYCLE, Code.INVALID_OUTPUTS),
-    "FailTaskExecution": _LIFECYCLE,
+    "StartTaskExecution": (*_LIFECYCLE, Code.NOT_READY, Code.SPARK_NOT_ALLOWED),
+    "HeartbeatTaskExecution": (*_LIFECYCLE, Code.NOT_OWNER),
+    "SucceedTaskExecution": (*_LIFECYCLE, Code.NOT_OWNER, Code.INVALID_OUTPUTS),
+    "FailTaskExecution": (*_LIFECYCLE, Code.NOT_OWNER),
     "StopTaskExecution": _LIFECYCLE,
     "SkipTaskExecution": _LIFECYCLE,
 }  # fmt: skip

@@ -7,6 +7,7 @@ EXECUTION_ID: Final = "0f2c1d9e-7b0a-5a64-9c3b-2f6b1c0d9e11"
 SUMMARIES: Final = {
     "ExecuteTask": "Run one version of a task",
     "StartTaskExecution": "It began to run",
+    "HeartbeatTaskExecution": "It still runs",
     "SucceedTaskExecution": "It ended well",
     "FailTaskExecution": "It ended badly",
     "StopTaskExecution": "End it early",
@@ -22,6 +23,7 @@ COMMAND_BODIES: Final[dict[str, dict[str, Any]]] = {
         "tags": ["nightly"],
     },
     "StartTaskExecution": {"sparkApplicationId": "application_1700000000000_0042"},
+    "HeartbeatTaskExecution": {"owner": "worker-7/2f9c", "progress": 0.4},
     "SucceedTaskExecution": {"outputs": {"rows": 1832}},
     "FailTaskExecution": {"errorMessage": "disk full on node 7"},
     "StopTaskExecution": {"reason": "superseded by a newer run", "requestedBy": "anna"},

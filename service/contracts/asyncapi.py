@@ -39,7 +39,7 @@ from service.contracts.topics import (
 
 Object = dict[str, Any]
 
-CONTRACT_VERSION: Final = "2.1.0"
+CONTRACT_VERSION: Final = "2.2.0"
 """The version of the wire contract: a new major version where something that was valid no longer is."""
 
 _BINDING_VERSION: Final = "0.5.0"
@@ -91,8 +91,8 @@ _INFO: Final = """
     **Order.** The commands that a client sends under one key are handled in order. Use one key for all commands of an
     execution, whatever it is, or wait for the reply to one before the next.
 
-    Every command ends as exactly one event, one rejection, or a duplicate of one that was accepted before. A reply
-    is sent where the command carries a `reply_to` header.
+    Every command ends as exactly one event, one rejection, or a duplicate of one that was accepted before; only a
+    heartbeat that tells of no progress is no event. A reply is sent where the command carries a `reply_to` header.
 
     **Sensitive values.** A value of a variable that its definition marks as `sensitive` is in clear in commands only.
     Whatever the service writes has an object in its place: `{"sealed": "<compact JWE>"}` (RFC 7516, `dir`, `A256GCM`),

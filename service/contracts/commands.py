@@ -4,11 +4,16 @@ Where every command passes, `type(command) is ...` tells which it is: isinstance
 """
 
 from enum import StrEnum
-from typing import Annotated, Any, Final, cast, final
+from typing import Annotated, Any, Final, final
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from service.contracts.bounds import at_most
+from service.contracts.dependencies import Dependencies
+from service.contracts.durations import Lease
 from service.contracts.model import Contract, ExecutionId, Name, Tag, TaskId, TaskVersion
+from service.contracts.retries import RetryPolicy
+from service.contracts.timestamps import Timestamp
 
 MAX_TAGS: Final = 64
 MAX_MESSAGE: Final = 65_536
@@ -30,32 +35,58 @@ Message = Annotated[
 """A text for people. One that is too long is cut, and says so: no run stays open because its error was long."""
 
 
-def _few(tags: list[object] | object) -> list[object] | object:
-    """Refuse too many before each is looked at: errors of half a million tags take seconds to write."""
-    if isinstance(tags, list) and len(cast("list[object]", tags)) > MAX_TAGS:
-        raise ValueError(f"must have at most {MAX_TAGS} items")
-    return tags  # pyright: ignore[reportUnknownVariableType] - narrowed to a list of unknown items
-
-
 @final
 class ExecuteTask(Contract):
-    """Run one version of a task: makes a new TaskExecution in `PENDING`."""
+    """Run one version of a task: makes a new TaskExecution in `PENDING`.
+
+    It can start when all it depends on are `SUCCESS` and `notBefore` has come.
+    """
 
     task_id: TaskId
     task_version: TaskVersion
     inputs: dict[str, Any]
     created_by: Name | None = Field(default=None, description="Who asks; the CloudEvents source where absent.")
-    tags: Annotated[tuple[Tag, ...], BeforeValidator(_few)] = Field(default=(), max_length=MAX_TAGS)
+    tags: Annotated[tuple[Tag, ...], at_most(MAX_TAGS)] = Field(default=(), max_length=MAX_TAGS)
+    depends_on: Dependencies | None = None
+    not_before: Timestamp | None = Field(default=None, description="It cannot start earlier.")
+    retry: RetryPolicy | None = Field(default=None, description="Instead of the definition's, if that has one.")
+    retry_of: ExecutionId | None = Field(default=None, description="The first attempt at the same.")
+    attempt: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] | None = Field(
+        default=None, description="Which attempt it is: 2, 3, and so on; the first one need not say so."
+    )
 
 
 @final
 class StartTaskExecution(Contract):
-    """The execution began to run: `PENDING` to `RUNNING`."""
+    """The execution began to run: `PENDING` to `RUNNING`. With an owner it is a claim: only one is accepted."""
 
     execution_id: ExecutionId
+    owner: Name | None = Field(default=None, description="Who runs it: one name per process.")
+    lease: Lease | None = Field(
+        default=None,
+        description="How long the owner may be silent. Then the execution ends as FAILURE, as its worker is lost.",
+    )
     spark_application_id: Name | None = Field(
         default=None, description="Only where the definition is a pyspark_operator."
     )
+
+    @model_validator(mode="after")
+    def _owned(self) -> "StartTaskExecution":
+        if self.lease is not None and self.owner is None:
+            raise ValueError("a lease needs an owner")
+        return self
+
+
+@final
+class HeartbeatTaskExecution(Contract):
+    """The owner lives: its lease begins anew. It is an event only where there is progress to tell."""
+
+    execution_id: ExecutionId
+    owner: Name
+    progress: Annotated[float, Field(strict=True, ge=0, le=1)] | None = Field(
+        default=None, description="How much is done, from 0 to 1."
+    )
+    message: Name | None = Field(default=None, description="What it is doing.")
 
 
 @final
@@ -64,6 +95,7 @@ class SucceedTaskExecution(Contract):
 
     execution_id: ExecutionId
     outputs: dict[str, Any]
+    owner: Name | None = Field(default=None, description="Who says so: if given, nobody but its owner is believed.")
 
 
 @final
@@ -72,6 +104,7 @@ class FailTaskExecution(Contract):
 
     execution_id: ExecutionId
     error_message: Message = Field(description=f"Beyond {MAX_MESSAGE} characters it is cut, and says so.")
+    owner: Name | None = Field(default=None, description="Who says so: if given, nobody but its owner is believed.")
 
 
 @final
@@ -106,13 +139,21 @@ class SkipTaskExecution(Contract):
         return f"{self.reason}: {self.node}"
 
 
-LifecycleCommand = StartTaskExecution | SucceedTaskExecution | FailTaskExecution | StopTaskExecution | SkipTaskExecution
+LifecycleCommand = (
+    StartTaskExecution
+    | HeartbeatTaskExecution
+    | SucceedTaskExecution
+    | FailTaskExecution
+    | StopTaskExecution
+    | SkipTaskExecution
+)
 Command = ExecuteTask | LifecycleCommand
 
 COMMAND_TYPES: Final[dict[str, type[Command]]] = {
     model.__name__: model
     for model in (
-        ExecuteTask, StartTaskExecution, SucceedTaskExecution, FailTaskExecution, StopTaskExecution, SkipTaskExecution,
+        ExecuteTask, StartTaskExecution, HeartbeatTaskExecution, SucceedTaskExecution, FailTaskExecution,
+        StopTaskExecution, SkipTaskExecution,
     )
 }  # fmt: skip
 """Every command by its CloudEvents type."""

@@ -6,7 +6,9 @@ from typing import Annotated, Any, Final, cast
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictFloat, StrictInt
 from pydantic.alias_generators import to_camel
 
+from service.contracts.durations import Limit
 from service.contracts.model import Name, TaskId, TaskVersion
+from service.contracts.retries import RetryPolicy
 
 MAX_VARIABLES: Final = 1_000
 """How many inputs, and how many outputs, a definition has at most."""
@@ -112,6 +114,13 @@ class TaskDefinition(DefinitionIdentity):
     type: TaskType
     input_variables: Variables = ()
     output_variables: Variables = ()
+    start_timeout: Limit | None = Field(
+        default=None, description="An execution that could start, and has not for so long, is stopped."
+    )
+    run_timeout: Limit | None = Field(default=None, description="An execution that runs for longer fails.")
+    retry: RetryPolicy | None = Field(
+        default=None, description="Of executions that fail; ExecuteTask may say otherwise. Not with sensitive inputs."
+    )
 
     @property
     def key(self) -> str:

@@ -9,6 +9,7 @@ They are structs, not models like the commands: a client's command is checked, a
 made by our own code, from what was checked, thousands of times a second (docs/adr/0014).
 """
 
+from datetime import timedelta
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -62,6 +63,22 @@ class TaskExecutionEvent(
     ]
 
 
+class Dependency(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
+    """An execution that must be `SUCCESS` before this one can start; with a `condition`, that output must be true."""
+
+    execution_id: str
+    node: str
+    condition: str | None = None
+
+
+class Retry(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
+    """How often, and after which wait, what failed is tried again (see ExecuteTask)."""
+
+    max_attempts: int
+    delay: timedelta = timedelta(0)
+    backoff: float = 1.0
+
+
 class TaskExecutionCreated(TaskExecutionEvent, frozen=True, kw_only=True, gc=False):
     """A new execution waits in `PENDING`, its inputs resolved."""
 
@@ -69,10 +86,31 @@ class TaskExecutionCreated(TaskExecutionEvent, frozen=True, kw_only=True, gc=Fal
     sensitive: Annotated[
         Sensitive | None, Meta(description="Absent if none is: the variables whose values are sealed, or withheld.")
     ] = None
+    depends_on: tuple[Dependency, ...] = ()
+    not_before: Annotated[Timestamp | None, Meta(description="It cannot start earlier.")] = None
+    start_timeout: Annotated[timedelta | None, Meta(description="By its definition; it is stopped then.")] = None
+    run_timeout: Annotated[timedelta | None, Meta(description="By its definition; it fails then.")] = None
+    retry: Annotated[Retry | None, Meta(description="What becomes of it if it fails.")] = None
+    retry_of: Annotated[str | None, Meta(description="The executionId of the first attempt.")] = None
+    attempt: Annotated[int, Meta(description="Counts 1, 2, 3.")] = 1
+
+
+class TaskExecutionReady(TaskExecutionEvent, frozen=True, kw_only=True, gc=False):
+    """It had to wait, and can start now; it is still `PENDING`. One that need not wait is ready when it is created."""
 
 
 class TaskExecutionStarted(TaskExecutionEvent, frozen=True, kw_only=True, gc=False):
-    """It runs."""
+    """It runs; if a worker claimed it, with its owner and lease."""
+
+    owner: str | None = None
+    lease: timedelta | None = None
+
+
+class TaskExecutionProgressed(TaskExecutionEvent, frozen=True, kw_only=True, gc=False):
+    """Its owner tells how far it is; it is still `RUNNING`."""
+
+    progress: Annotated[float | None, Meta(description="From 0 to 1.")] = None
+    message: str | None = None
 
 
 class TaskExecutionSucceeded(TaskExecutionEvent, frozen=True, kw_only=True, gc=False):
@@ -85,6 +123,7 @@ class TaskExecutionFailed(TaskExecutionEvent, frozen=True, kw_only=True, gc=Fals
     """It ended badly; `errorMessage` says how."""
 
     error_message: str
+    retried_by: Annotated[str | None, Meta(description="The next attempt, if it is tried again.")] = None
 
 
 class TaskExecutionStopped(TaskExecutionEvent, frozen=True, kw_only=True, gc=False):
@@ -112,7 +151,9 @@ class UnknownEvent(TaskExecutionEvent, frozen=True, kw_only=True, gc=False):
 
 Event = (
     TaskExecutionCreated
+    | TaskExecutionReady
     | TaskExecutionStarted
+    | TaskExecutionProgressed
     | TaskExecutionSucceeded
     | TaskExecutionFailed
     | TaskExecutionStopped
@@ -124,7 +165,7 @@ AnyEvent = Event | UnknownEvent
 EVENT_TYPES: Final[dict[str, type[Event]]] = {
     model.__name__: model
     for model in (
-        TaskExecutionCreated, TaskExecutionStarted, TaskExecutionSucceeded,
+        TaskExecutionCreated, TaskExecutionReady, TaskExecutionStarted, TaskExecutionProgressed, TaskExecutionSucceeded,
         TaskExecutionFailed, TaskExecutionStopped, TaskExecutionSkipped,
     )
 }  # fmt: skip

@@ -10,6 +10,7 @@ from service.contracts.commands import (
     Command,
     ExecuteTask,
     FailTaskExecution,
+    HeartbeatTaskExecution,
     SkipCause,
     SkipTaskExecution,
     StartTaskExecution,
@@ -23,6 +24,8 @@ from service.contracts.events import (
     Event,
     TaskExecutionCreated,
     TaskExecutionFailed,
+    TaskExecutionProgressed,
+    TaskExecutionReady,
     TaskExecutionSkipped,
     TaskExecutionStarted,
     TaskExecutionStopped,
@@ -71,6 +74,7 @@ _RAN: dict[str, Any] = {**_SHARED, "sequence": 3, "previous_status": Status.RUNN
 _COMMANDS: Final[tuple[Command, ...]] = (
     ExecuteTask(**_TASK, inputs={"day": "2026-03-01", "token": "s3cret"}, created_by="scheduler", tags=("nightly",)),
     StartTaskExecution(execution_id=EXECUTION_ID, spark_application_id="application_1700000000000_0042"),
+    HeartbeatTaskExecution(execution_id=EXECUTION_ID, owner="worker-7/2f9c", progress=0.4, message="loading"),
     SucceedTaskExecution(execution_id=EXECUTION_ID, outputs={"rows": 1832}),
     FailTaskExecution(execution_id=EXECUTION_ID, error_message="disk full on node 7"),
     StopTaskExecution(execution_id=EXECUTION_ID, reason="superseded by a newer run", requested_by="anna"),
@@ -81,7 +85,9 @@ _EVENTS: Final[tuple[Event, ...]] = (
     TaskExecutionCreated(
         **_FIRST, sequence=1, status=Status.PENDING, resolved_inputs=_RESOLVED, sensitive=Sensitive(("token",), ())
     ),
+    TaskExecutionReady(**_WAITED, occurred_at=_CREATED, status=Status.PENDING),
     TaskExecutionStarted(**_WAITED, **_STARTS, status=Status.RUNNING),
+    TaskExecutionProgressed(**_RAN, occurred_at=_STARTED, status=Status.RUNNING, progress=0.4, message="loading"),
     TaskExecutionSucceeded(**_RAN, **_ENDS, status=Status.SUCCESS, outputs={"rows": 1832}),
     TaskExecutionFailed(**_RAN, **_ENDS, status=Status.FAILURE, error_message="disk full on node 7"),
     TaskExecutionStopped(

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from service.contracts.dependencies import Dependency
 from service.contracts.model import Contract
 from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp
@@ -42,4 +43,14 @@ class TaskExecution(Contract):
     started_at: Timestamp | None = None
     completed_at: Timestamp | None = None
     payloads_dropped: PayloadsDropped = None
+    depends_on: Annotated[
+        tuple[Dependency, ...] | None, Field(description="What had to be SUCCESS first, if anything had to.")
+    ] = None
+    not_before: Annotated[Timestamp | None, Field(description="It cannot start earlier.")] = None
+    retry_of: Annotated[str | None, Field(description="The first attempt, if this is another one.")] = None
+    attempt: Annotated[int | None, Field(description="Which attempt it is, from the second on.")] = None
+    retried_by: Annotated[str | None, Field(description="The next attempt, if it failed and is tried again.")] = None
+    owner: Annotated[str | None, Field(description="The worker that claimed it.")] = None
+    progress: Annotated[float | None, Field(description="How much is done, from 0 to 1, as its worker says.")] = None
+    message: Annotated[str | None, Field(description="What its worker was doing last.")] = None
     metadata: Metadata

@@ -39,6 +39,9 @@ class Code(StrEnum):
     SPARK_NOT_ALLOWED = "spark_not_allowed"
     EXECUTION_NOT_FOUND = "execution_not_found"
     INVALID_TRANSITION = "invalid_transition"
+    NOT_READY = "not_ready"
+    NOT_OWNER = "not_owner"
+    DEPENDENCY_CYCLE = "dependency_cycle"
     IDEMPOTENCY_CONFLICT = "idempotency_conflict"
     INVALID_REQUEST = "invalid_request"
     NOT_FOUND = "not_found"
@@ -71,6 +74,9 @@ _KINDS: Final = {
     Code.SPARK_NOT_ALLOWED: (HTTPStatus.UNPROCESSABLE_ENTITY, "Only PySpark tasks have a Spark application"),
     Code.EXECUTION_NOT_FOUND: (HTTPStatus.NOT_FOUND, "The task execution does not exist"),
     Code.INVALID_TRANSITION: (HTTPStatus.CONFLICT, "The task execution does not allow this command now"),
+    Code.NOT_READY: (HTTPStatus.CONFLICT, "The task execution cannot start yet"),
+    Code.NOT_OWNER: (HTTPStatus.CONFLICT, "Another worker owns the task execution"),
+    Code.DEPENDENCY_CYCLE: (HTTPStatus.CONFLICT, "The task execution would wait for itself"),
     Code.IDEMPOTENCY_CONFLICT: (HTTPStatus.CONFLICT, "The same source and id came with another payload"),
     Code.INVALID_REQUEST: (HTTPStatus.UNPROCESSABLE_ENTITY, "The request is not valid"),
     Code.NOT_FOUND: (HTTPStatus.NOT_FOUND, "There is no such resource"),

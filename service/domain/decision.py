@@ -1,15 +1,15 @@
-"""`decide` what a command does to an execution, and `ring` what a timer does. Both pure: time comes in as data."""
+"""`decide` what a command does to an execution. Pure: time comes in as data."""
 
-from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, Final, assert_never
+from typing import Final, assert_never, cast
 
-from msgspec import Struct
+from msgspec.structs import replace
 
 from service.contracts.commands import (
     Command,
     ExecuteTask,
     FailTaskExecution,
+    HeartbeatTaskExecution,
     LifecycleCommand,
     SkipTaskExecution,
     StartTaskExecution,
@@ -17,29 +17,34 @@ from service.contracts.commands import (
     SucceedTaskExecution,
 )
 from service.contracts.events import (
-    Event,
     TaskExecutionCreated,
-    TaskExecutionFailed,
+    TaskExecutionProgressed,
     TaskExecutionSkipped,
     TaskExecutionStarted,
     TaskExecutionStopped,
     TaskExecutionSucceeded,
 )
+from service.contracts.internal import INTERNAL_TYPES, InternalCommand
 from service.contracts.problems import Code, Problem, RejectedError, problem, reject
 from service.contracts.sensitive import Seal, sealed, withhold
 from service.contracts.status import Status
-from service.contracts.timestamps import Timestamp
+from service.domain.claims import check_owner, check_ready
+from service.domain.decided import Decision, Request
 from service.domain.definitions import Definition
-from service.domain.execution import Execution, Remembered
+from service.domain.dependencies import advised, announcements, check_no_cycle, upstreams_of
+from service.domain.execution import Execution, Expected, Remembered, evolve
 from service.domain.fitting import check_outputs, check_spark_application, resolve_inputs
+from service.domain.happening import changed, happened, next_event
 from service.domain.identity import id_bytes
+from service.domain.retries import failure, policy_of
 from service.domain.sensitive import marks
-from service.domain.timers import Timer, TimerKind, timers_of
+from service.domain.terms import NONE, heard
 
 TRANSITIONS: Final[dict[tuple[Status, type[Command]], Status]] = {
     (Status.PENDING, StartTaskExecution): Status.RUNNING,
     (Status.PENDING, StopTaskExecution): Status.STOPPED,
     (Status.PENDING, SkipTaskExecution): Status.SKIPPED,
+    (Status.RUNNING, HeartbeatTaskExecution): Status.RUNNING,
     (Status.RUNNING, SucceedTaskExecution): Status.SUCCESS,
     (Status.RUNNING, FailTaskExecution): Status.FAILURE,
     (Status.RUNNING, StopTaskExecution): Status.STOPPED,
@@ -47,41 +52,11 @@ TRANSITIONS: Final[dict[tuple[Status, type[Command]], Status]] = {
 """The whole life of an execution (spec, invariant 3): (status, command) -> the next status. Nothing else is allowed."""
 
 
-class Request(Struct, frozen=True, gc=False):
-    """A command with what comes as data: its identity (`command_id`), its payload's hash, who sent it, the time now.
-
-    `whole_hash` is of the payload with its sensitive values, where `command_hash` is without: an earlier version
-    remembered it. It is compared, and never written.
-    """
-
-    command: Command
-    command_id: str
-    command_hash: str
-    source: str
-    at: Timestamp
-    whole_hash: str | None = None
-
-
-class Decision(Struct, frozen=True, gc=False):
-    """What is to happen, all of it or nothing.
-
-    `events` happen to the execution, in order. `commands` are then sent, to any execution. `timers` are those of the
-    execution from now on, instead of the ones it had. `repeats` says that nothing happens, for an equal command was
-    accepted before; `forgets`, that the execution is remembered no more.
-    """
-
-    events: Sequence[Event] = ()
-    commands: Sequence[Command] = ()
-    timers: Sequence[Timer] = ()
-    repeats: Remembered | None = None
-    forgets: bool = False
-
-
-NOTHING: Final = Decision()
+_INTERNAL: Final = frozenset(INTERNAL_TYPES.values())
 
 
 def decide(
-    state: Execution | None,
+    state: Execution | Expected | None,
     request: Request,
     definition: Definition | None,
     kept: timedelta | None,
@@ -95,33 +70,23 @@ def decide(
     Raises:
         RejectedError: the command is refused; the problem says why and what is allowed.
     """
-    command = request.command
-    if state is not None and (known := repeated(state, request)) is not None:
+    if type(request.command) in _INTERNAL:
+        return advised(state, cast("InternalCommand", request.command), request, kept)
+    command = cast("Command", request.command)
+    expected = None
+    if type(state) is Expected:
+        state, expected = None, state
+    elif type(state) is Execution and (known := repeated(state, request)) is not None:
         return Decision(repeats=known)
     if type(command) is ExecuteTask:
-        return Decision((_create(command, request, definition, seal),))
-    if state is None:
+        return _create(command, request, definition, kept, seal, expected)
+    if type(state) is not Execution:
         raise reject(
             Code.EXECUTION_NOT_FOUND,
             f"There is no task execution {command.execution_id}. Send ExecuteTask first, and what follows under the "
             "same key, or after its reply: under another key it may overtake.",
         )
-    event = _advance(state, command, request, definition, seal)
-    return Decision((event,), timers=timers_of(event, kept))
-
-
-def ring(state: Execution | None, timer: Timer, kept: timedelta | None) -> Decision:
-    """What the timer makes happen, now that it is due: nothing if the execution is in a state that has no such timer.
-
-    It may have changed since the timer was set, or have been forgotten.
-    """
-    if state is None or timer not in timers_of(state, kept):
-        return NOTHING
-    match timer.kind:
-        case TimerKind.FORGET:
-            return Decision(forgets=True)
-        case _:
-            assert_never(timer.kind)
+    return _advance(state, command, request, definition, kept, seal)
 
 
 def repeated(state: Execution, request: Request) -> Remembered | None:
@@ -146,9 +111,19 @@ def repeated(state: Execution, request: Request) -> Remembered | None:
     return last if stopped_again or last.command_hash in hashes else None
 
 
-def _create(command: ExecuteTask, request: Request, definition: Definition | None, seal: Seal) -> TaskExecutionCreated:
+def _create(  # noqa: PLR0913, PLR0917 - all that a new execution is made of
+    command: ExecuteTask,
+    request: Request,
+    definition: Definition | None,
+    kept: timedelta | None,
+    seal: Seal,
+    expected: Expected | None,
+) -> Decision:
     resolved, sensitive = resolve_inputs(command, definition), marks(None, definition)
-    return TaskExecutionCreated(
+    assert definition is not None  # noqa: S101 - else the inputs could not be resolved
+    upstreams = upstreams_of(command.depends_on)
+    check_no_cycle(request.command_id, upstreams, expected)
+    event = TaskExecutionCreated(
         execution_id=request.command_id,
         sequence=1,
         occurred_at=request.at,
@@ -162,52 +137,71 @@ def _create(command: ExecuteTask, request: Request, definition: Definition | Non
         command_hash=request.command_hash,
         resolved_inputs=sealed(resolved, sensitive.inputs, seal) if sensitive else resolved,
         sensitive=sensitive,
+        depends_on=upstreams,
+        not_before=command.not_before if command.not_before and command.not_before > request.at else None,
+        start_timeout=definition.source.start_timeout,
+        run_timeout=definition.source.run_timeout,
+        retry=policy_of(command, definition),
+        retry_of=command.retry_of,
+        attempt=command.attempt or 1,
     )
+    if expected is None and not upstreams:
+        return happened(None, event, kept)
+    made = evolve(None, event)
+    terms = replace(made.terms or NONE, is_announced=bool(upstreams), is_awaited=expected is not None)
+    after = replace(made, terms=terms)
+    return changed(after, kept, events=(event,), commands=announcements(after, expected))
 
 
-def _advance(
-    state: Execution, command: LifecycleCommand, request: Request, definition: Definition | None, seal: Seal
-) -> Event:
+def _advance(  # noqa: PLR0913, PLR0917 - likewise
+    state: Execution,
+    command: LifecycleCommand,
+    request: Request,
+    definition: Definition | None,
+    kept: timedelta | None,
+    seal: Seal,
+) -> Decision:
     status = TRANSITIONS.get((state.status, type(command)))
     if status is None:
         raise RejectedError(_invalid_transition(state, command))
-    at = max(request.at, state.occurred_at)
-    common: dict[str, Any] = {
-        "execution_id": state.execution_id,
-        "sequence": state.sequence + 1,
-        "occurred_at": at,
-        "status": status,
-        "previous_status": state.status,
-        "task_id": state.task_id,
-        "task_version": state.task_version,
-        "created_by": state.created_by,
-        "created_at": state.created_at,
-        "tags": state.tags,
-        "started_at": at if status is Status.RUNNING else state.started_at,
-        "completed_at": at if status.is_final else None,
-        "spark_application_id": state.spark_application_id,
-        "command_id": request.command_id,
-        "command_hash": request.command_hash,
-    }
+    at, cause = request.at, (request.command_id, request.command_hash)
+    common = next_event(state, status, at, cause)
     match command:
         case StartTaskExecution():
+            check_ready(state)
             check_spark_application(command, definition)
             common["spark_application_id"] = command.spark_application_id
-            return TaskExecutionStarted(**common)
+            started = TaskExecutionStarted(**common, owner=command.owner, lease=command.lease)
+            return happened(state, started, kept)
+        case HeartbeatTaskExecution():
+            check_owner(state, command)
+            return _beat(state, command, TaskExecutionProgressed(**common), kept)
         case SucceedTaskExecution():
+            check_owner(state, command)
             check_outputs(command, definition)
             sensitive = marks(state, definition)
             outputs = sealed(command.outputs, sensitive.outputs, seal) if sensitive else command.outputs
-            return TaskExecutionSucceeded(**common, outputs=outputs)
+            return happened(state, TaskExecutionSucceeded(**common, outputs=outputs), kept)
         case FailTaskExecution():
-            return TaskExecutionFailed(**common, error_message=command.error_message)
+            check_owner(state, command)
+            return failure(state, command.error_message, at, cause, kept)
         case StopTaskExecution():
             requested_by = command.requested_by or request.source
-            return TaskExecutionStopped(**common, requested_by=requested_by, reason=command.reason)
+            stopped = TaskExecutionStopped(**common, requested_by=requested_by, reason=command.reason)
+            return happened(state, stopped, kept)
         case SkipTaskExecution():
-            return TaskExecutionSkipped(**common, skip_reason=command.skip_reason)
+            return happened(state, TaskExecutionSkipped(**common, skip_reason=command.skip_reason), kept)
         case _:
             assert_never(command)
+
+
+def _beat(
+    state: Execution, command: HeartbeatTaskExecution, progress: TaskExecutionProgressed, kept: timedelta | None
+) -> Decision:
+    """The lease begins anew. Without progress to tell it is no event: there is one every few seconds, of every run."""
+    if command.progress is None and command.message is None:
+        return changed(replace(state, terms=heard(state.terms, progress.occurred_at)), kept)
+    return happened(state, replace(progress, progress=command.progress, message=command.message), kept)
 
 
 def _invalid_transition(state: Execution, command: Command) -> Problem:

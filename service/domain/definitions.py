@@ -25,8 +25,8 @@ class Definition:
 
     Raises:
         InvalidDefinitionError: a variable is named twice, a required or sensitive one has a default, a default does
-            not fit its own limits, limits contradict each other, or a pattern is not in RE2's syntax or is too large
-            (ADR 0016).
+            not fit its own limits, limits contradict each other, a pattern is not in RE2's syntax or is too large
+            (ADR 0016), or what has sensitive inputs is to be tried again.
     """
 
     flaw: str | None = None
@@ -42,7 +42,10 @@ class Definition:
         self.sensitive = _marked(source)
         self._inputs = Variables("inputs", "inputVariables", source.input_variables)
         self._outputs = Variables("outputs", "outputVariables", source.output_variables)
-        if flaws := (*self._inputs.flaws, *self._outputs.flaws):
+        flaws = [*self._inputs.flaws, *self._outputs.flaws]
+        if source.retry is not None and self.sensitive is not None and self.sensitive.inputs:
+            flaws.append(FieldError(pointer="#/retry", detail="not with sensitive inputs: they are kept nowhere"))
+        if flaws:
             raise InvalidDefinitionError(flaws)
 
     def resolve_inputs(self, inputs: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[FieldError, ...]]:

@@ -6,11 +6,12 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from service.contracts.events import Event, TaskExecutionEvent
+from service.contracts.events import Event, TaskExecutionEvent, TaskExecutionProgressed
 from service.contracts.sensitive import Sensitive
 from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp
 from service.domain.identity import id_bytes
+from service.domain.terms import Terms, terms_after
 
 MAX_REMEMBERED: Final = 16
 """How many commands an execution remembers: the one that made it, and the newest others."""
@@ -26,10 +27,10 @@ class Remembered(Struct, frozen=True, gc=False, array_like=True, forbid_unknown_
 
 
 class Execution(Struct, frozen=True, gc=False):
-    """What the write side remembers of an execution: no payloads.
+    """What the write side remembers of an execution: no payloads, but for inputs that may be needed again.
 
     `occurred_at` is when it last changed; `commands` are those that were accepted, in order; `sensitive` are the
-    variables that its definition marked when it was created.
+    variables that its definition marked when it was created. `terms` are what most have none of.
     """
 
     execution_id: str
@@ -46,10 +47,17 @@ class Execution(Struct, frozen=True, gc=False):
     spark_application_id: str | None
     commands: tuple[Remembered, ...]
     sensitive: Sensitive | None = None
+    terms: Terms | None = None
+
+
+class Expected(Struct, frozen=True, gc=False, array_like=True, forbid_unknown_fields=True):
+    """Not created yet, but others wait for it already: `behind` are some of them, and of those that wait for them."""
+
+    behind: tuple[str, ...] = ()
 
 
 def evolve(state: Execution | None, event: TaskExecutionEvent) -> Execution:
-    """The state after the event. Every event repeats the small fields, so only the commands accumulate."""
+    """The state after the event. Every event repeats the small fields, so only commands and terms accumulate."""
     command = Remembered(id_bytes(event.command_id), bytes.fromhex(event.command_hash), event.sequence, event.status)
     return Execution(
         execution_id=event.execution_id,
@@ -64,8 +72,9 @@ def evolve(state: Execution | None, event: TaskExecutionEvent) -> Execution:
         started_at=event.started_at,
         completed_at=event.completed_at,
         spark_application_id=event.spark_application_id,
-        commands=_remember(state.commands, command) if state else (command,),
+        commands=_remember(state.commands, command, event) if state else (command,),
         sensitive=state.sensitive if state else getattr(event, "sensitive", None),
+        terms=terms_after(state.terms if state else None, event),
     )
 
 
@@ -84,7 +93,9 @@ def as_told(state: Execution, command: Remembered) -> Execution:
     return told if command.status.is_final else replace(told, completed_at=None)
 
 
-def _remember(known: tuple[Remembered, ...], command: Remembered) -> tuple[Remembered, ...]:
+def _remember(known: tuple[Remembered, ...], command: Remembered, event: TaskExecutionEvent) -> tuple[Remembered, ...]:
+    if type(event) is TaskExecutionProgressed:  # they come in any number, and to repeat one does no harm
+        return known
     if known[-1].command_id == command.command_id:  # one command, several events
         return (*known[:-1], command)
     if len(known) == MAX_REMEMBERED:

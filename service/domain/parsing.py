@@ -4,8 +4,9 @@ from collections.abc import Iterable
 
 from pydantic import JsonValue, ValidationError
 
-from service.contracts.commands import COMMAND_TYPES, Command, ExecuteTask
-from service.contracts.envelope import Envelope
+from service.contracts.commands import COMMAND_TYPES, ExecuteTask
+from service.contracts.envelope import SOURCE, Envelope
+from service.contracts.internal import INTERNAL_TYPES, AnyCommand
 from service.contracts.problems import (
     MAX_ERRORS,
     Code,
@@ -29,14 +30,16 @@ class UnfitExecuteTaskError(RejectedError):
         self.rest = rest
 
 
-def parse_command(envelope: Envelope) -> Command:
-    """The command in the envelope.
+def parse_command(envelope: Envelope) -> AnyCommand:
+    """The command in the envelope. An internal one is none unless it comes from the service itself.
 
     Raises:
         RejectedError: the type is unknown, or the data do not fit its schema: all that is wrong, with JSON pointers.
             An UnfitExecuteTaskError where it is an ExecuteTask: `all_errors` adds what the definition finds.
     """
-    model = COMMAND_TYPES.get(envelope.type)
+    model: type[AnyCommand] | None = COMMAND_TYPES.get(envelope.type)
+    if model is None and envelope.source == SOURCE:
+        model = INTERNAL_TYPES.get(envelope.type)
     if model is None:
         known = ", ".join(COMMAND_TYPES)
         raise reject(Code.UNKNOWN_COMMAND, f"There is no command '{envelope.type}'. The type is one of: {known}.")
@@ -45,7 +48,7 @@ def parse_command(envelope: Envelope) -> Command:
         data = dict(listed(data, model.wire_names()))
     try:
         # What model_validate() calls; its own checks of its options cost a third of the time.
-        command: Command = model.__pydantic_validator__.validate_python(data, by_alias=True, by_name=False)
+        command: AnyCommand = model.__pydantic_validator__.validate_python(data, by_alias=True, by_name=False)
     except ValidationError as error:
         errors = field_errors(error, model.wire_names())
         if model is ExecuteTask:

@@ -1,20 +1,34 @@
 """What happens to an execution by time alone: timers follow from its state, so none can be lost or ring twice."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from enum import StrEnum
 
 from msgspec import Struct
 
-from service.contracts.events import TaskExecutionEvent
+from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp
 from service.domain.execution import Execution
+from service.domain.terms import Terms
 
 
 class TimerKind(StrEnum):
-    """What a timer is for."""
+    """What a timer is for. Stores know each by its place here: new ones come last."""
 
     FORGET = "forget"
     """A finished execution is remembered no longer."""
+    READY = "ready"
+    """The moment has come before which it could not start."""
+    START_TIMEOUT = "start_timeout"
+    """It could have started for so long, and has not."""
+    RUN_TIMEOUT = "run_timeout"
+    """It has run for so long."""
+    LEASE = "lease"
+    """Nothing was heard of the worker that runs it."""
+    AWAIT = "await"
+    """Those that it waits for are to be told that it does, as its state was made anew from the events."""
+    RESOLVE = "resolve"
+    """Those that wait for it are to be told how it ended."""
 
 
 class Timer(Struct, frozen=True, order=True):
@@ -25,11 +39,34 @@ class Timer(Struct, frozen=True, order=True):
     kind: TimerKind
 
 
-def timers_of(known: Execution | TaskExecutionEvent, kept: timedelta | None) -> tuple[Timer, ...]:
-    """Those of an execution in this state, or after this event.
-
-    `kept` is how long a finished one is remembered, None for ever.
-    """
-    if known.completed_at is None or kept is None:
+def timers_of(known: Execution, kept: timedelta | None) -> tuple[Timer, ...]:
+    """Those of an execution in this state. `kept` is how long a finished one is remembered, None for ever."""
+    if known.terms is None and (known.completed_at is None or kept is None):
         return ()
-    return (Timer(known.completed_at + kept, known.execution_id, TimerKind.FORGET),)
+    due = [*_ended(known, kept)] if known.completed_at is not None else [*_open(known, known.terms)]
+    return tuple(Timer(at, known.execution_id, kind) for at, kind in due)
+
+
+def _ended(known: Execution, kept: timedelta | None) -> Iterator[tuple[Timestamp, TimerKind]]:
+    assert known.completed_at is not None  # noqa: S101 - it is asked for those alone
+    if kept is not None:
+        yield known.completed_at + kept, TimerKind.FORGET
+    if known.terms is not None and known.terms.is_awaited:
+        yield known.completed_at, TimerKind.RESOLVE
+
+
+def _open(known: Execution, terms: Terms | None) -> Iterator[tuple[Timestamp, TimerKind]]:
+    if terms is None:
+        return
+    if known.status is Status.PENDING:
+        if terms.upstreams and not terms.is_announced:
+            yield known.created_at, TimerKind.AWAIT
+        if terms.not_before is not None:
+            yield terms.not_before, TimerKind.READY
+        if terms.start_timeout is not None and terms.ready_at is not None:
+            yield terms.ready_at + terms.start_timeout, TimerKind.START_TIMEOUT
+    elif known.started_at is not None:
+        if terms.run_timeout is not None:
+            yield known.started_at + terms.run_timeout, TimerKind.RUN_TIMEOUT
+        if terms.claim is not None and terms.claim.lease is not None:
+            yield terms.claim.heard_at + terms.claim.lease, TimerKind.LEASE

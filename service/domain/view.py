@@ -3,11 +3,17 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from service.contracts.events import TaskExecutionEvent
+from msgspec.structs import asdict
+
+from service.contracts.dependencies import Dependency
+from service.contracts.events import TaskExecutionCreated, TaskExecutionEvent
 from service.contracts.executions import Metadata, TaskExecution
 from service.domain.execution import Execution
 
-PAYLOADS: Final = ("resolved_inputs", "outputs", "error_message", "skip_reason")
+PAYLOADS: Final = (
+    "resolved_inputs", "outputs", "error_message", "skip_reason", "not_before", "retry_of", "retried_by", "owner",
+    "progress", "message",
+)  # fmt: skip
 """What a record has from whichever event has it."""
 
 
@@ -23,11 +29,20 @@ def payloads_of(events: Sequence[TaskExecutionEvent]) -> dict[str, Any]:
         for name in PAYLOADS:
             if (payload := getattr(event, name, None)) is not None:
                 payloads[name] = payload
+        if type(event) is TaskExecutionCreated and (event.depends_on or event.attempt > 1):
+            payloads |= _placed(event)
     return payloads
+
+
+def _placed(created: TaskExecutionCreated) -> dict[str, Any]:
+    """Its place among others."""
+    return {"depends_on": created.depends_on or None, "attempt": created.attempt if created.attempt > 1 else None}
 
 
 def describe(known: Execution | TaskExecutionEvent, **payloads: Any) -> TaskExecution:  # noqa: ANN401 - JSON is any
     """The record as far as `known` goes, with the payloads at hand."""
+    if (named := payloads.get("depends_on")) is not None:
+        payloads["depends_on"] = tuple(Dependency(**asdict(one)) for one in named)
     return TaskExecution(
         id=known.execution_id,
         task_id=known.task_id,

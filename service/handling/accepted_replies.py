@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from service.contracts.events import TaskExecutionEvent
+from service.contracts.events import Dependency, TaskExecutionEvent
 from service.contracts.replies import Outcome, Position
 from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp, rfc3339
@@ -36,6 +36,14 @@ class _TaskExecution(Struct, kw_only=True, rename="camel", omit_defaults=True, g
     skip_reason: str | None = None
     started_at: Timestamp | None = None
     completed_at: Timestamp | None = None
+    depends_on: tuple[Dependency, ...] | None = None
+    not_before: Timestamp | None = None
+    retry_of: str | None = None
+    attempt: int | None = None
+    retried_by: str | None = None
+    owner: str | None = None
+    progress: float | None = None
+    message: str | None = None
     metadata: _Metadata
 
 

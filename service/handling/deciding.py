@@ -15,9 +15,10 @@ from service.contracts.problems import Code, Problem, RejectedError, reject
 from service.contracts.sensitive import UNMARKED, Seal, Sensitive, sealed, withhold
 from service.contracts.timestamps import Timestamp
 from service.contracts.topics import MAX_RECORD_BYTES
-from service.domain.decision import Decision, Request, decide
+from service.domain.decided import Decision, Request
+from service.domain.decision import decide
 from service.domain.definitions import Definition
-from service.domain.execution import Execution, as_told, folded
+from service.domain.execution import Execution, Expected, as_told
 from service.domain.fitting import resolve_inputs
 from service.domain.identity import command_hash
 from service.domain.parsing import all_errors
@@ -53,15 +54,27 @@ class Known(Struct, frozen=True):
 
 @final
 class Accepted(Struct, frozen=True, gc=False):
-    """The command made something happen: `bodies` are the decision's events as JSON, `state` is what they lead to."""
+    """The command made something happen: `bodies` are the decision's events as JSON, `state` is what is known then."""
 
     outcome: ClassVar = "accepted"
     record: Record
     reply_to: ReplyAddress | None
+    execution_id: str
     envelope: Envelope
     decision: Decision
     bodies: tuple[bytes, ...]
-    state: Execution
+    state: Execution | Expected | None
+
+
+@final
+class Rung(Struct, frozen=True, gc=False):
+    """What a timer made happen, told as if `envelope` were the command that did."""
+
+    execution_id: str
+    envelope: Envelope
+    decision: Decision
+    bodies: tuple[bytes, ...]
+    state: Execution | Expected | None
 
 
 @final
@@ -96,6 +109,8 @@ class Misplaced(Struct, frozen=True, gc=False):
 
 Answer = Accepted | Repeated | Refused | Misplaced
 
+Caused = Accepted | Rung
+
 
 @dataclass(frozen=True, slots=True)
 class Decider:
@@ -110,13 +125,13 @@ class Decider:
     prefix: str = ""
     seal: Seal = withhold
 
-    def answer(self, incoming: Incoming, state: Execution | None, known: Known, at: Timestamp) -> Answer:
+    def answer(self, incoming: Incoming, state: Execution | Expected | None, known: Known, at: Timestamp) -> Answer:
         """Decide what was read, now (`at`); `state` is that of its execution, if it is remembered here."""
         reply_to = incoming.reply_to
         flaw = known.topic_flaws.get(reply_to.topic) if reply_to is not None else None
-        task = _task(incoming, state)
+        task = task_of(incoming, state)
         definition = known.definition_of(task) if task else None
-        sensitive = marks(state, definition)
+        sensitive = marks(state if isinstance(state, Execution) else None, definition)
         try:
             if type(incoming) is Unreadable:
                 found, reply_to = _whole_problem(incoming, definition), None if flaw else reply_to
@@ -136,7 +151,7 @@ class Decider:
     def _decide(
         self,
         incoming: Readable,
-        state: Execution | None,
+        state: Execution | Expected | None,
         definition: Definition | None,
         sensitive: Sensitive | None,
         at: Timestamp,
@@ -147,22 +162,23 @@ class Decider:
             content, whole = command_hash(envelope.type, without(envelope.data, sensitive)), content
         request = Request(command, incoming.command_id, content, envelope.source, at, whole)
         decision = decide(state, request, definition, self.kept, self.seal)
-        if state is not None and decision.repeats is not None:
+        if isinstance(state, Execution) and decision.repeats is not None:
             payloads = _payloads(incoming, definition, sensitive or UNMARKED)
             return Repeated(record, reply_to, describe(as_told(state, decision.repeats), **payloads))
-        after = folded(state, decision.events)
-        assert after is not None  # noqa: S101 - what is accepted without a state makes one
-        return Accepted(record, reply_to, envelope, decision, tuple(map(_encode, decision.events)), after)
+        after = decision.state or state
+        return Accepted(record, reply_to, incoming.execution_id, envelope, decision, encoded(decision), after)
 
     def _owner(self, execution_id: str) -> int:
         return partition_of(execution_id.encode(), self.partitions)
 
 
-def _task(incoming: Incoming, state: Execution | None) -> ExecuteTask | Execution | None:
+def task_of(incoming: Incoming, state: Execution | Expected | None) -> ExecuteTask | Execution | None:
     """What names the command's definition."""
     if type(incoming) is Unreadable:
         return incoming.rest
-    return incoming.command if type(incoming.command) is ExecuteTask else state
+    if type(incoming.command) is ExecuteTask:
+        return incoming.command
+    return state if isinstance(state, Execution) else None
 
 
 def _whole_problem(incoming: Unreadable, definition: Definition | None) -> Problem:
@@ -189,6 +205,15 @@ def _payloads(incoming: Readable, definition: Definition | None, sensitive: Sens
             return {"skip_reason": command.skip_reason}
         case _:
             return {}
+
+
+def encoded(decision: Decision) -> tuple[bytes, ...]:
+    """The bodies of the events.
+
+    Raises:
+        RejectedError: one is too large.
+    """
+    return tuple(map(_encode, decision.events))
 
 
 def _encode(event: Event) -> bytes:

@@ -42,9 +42,7 @@ async def _fold(store: StateStore, events: Iterable[Event | UnknownEvent]) -> li
     found = [*events]
     keys = [*{state_key(event.execution_id): None for event in found}]
     values = dict(zip(keys, store.get(keys), strict=True)) if keys else {}
-    states: dict[bytes, Execution | None] = {
-        key: None if value is None else decode_snapshot(execution_id_of(key), value) for key, value in values.items()
-    }
+    states = {key: None if value is None else _execution(key, value) for key, value in values.items()}
     early = []
     for event in found:
         key = state_key(event.execution_id)
@@ -58,6 +56,11 @@ async def _fold(store: StateStore, events: Iterable[Event | UnknownEvent]) -> li
     changed = ((key, encode_snapshot(state)) for key, state in states.items() if state is not None)
     store.write(changed, _NOWHERE)
     return early
+
+
+def _execution(key: bytes, value: bytes) -> Execution | None:
+    state = decode_snapshot(execution_id_of(key), value)
+    return state if isinstance(state, Execution) else None
 
 
 def _event(record: Record) -> Event | UnknownEvent:
@@ -77,7 +80,10 @@ async def compare_states(kafka: Kafka, partitions: int, store: StateStore, tell:
         keys = [key for key in had if key is not None]
         for key, value in zip(keys, store.get(keys) if keys else [], strict=True):
             id_ = execution_id_of(key)
-            known, found = decode_snapshot(id_, had[key] or b""), value and decode_snapshot(id_, value)
+            known = _execution(key, had[key] or b"")
+            if known is None:  # it was expected, and is not there yet: it has no events
+                continue
+            found = value and _execution(key, value)
             if not found or found.sequence < known.sequence:
                 raise RebuildError(
                     f"Events are missing: execution {id_} has had event {known.sequence}, and the events topic has "

@@ -9,8 +9,9 @@ from msgspec.structs import replace
 
 from service.contracts.attributes import MAX_ATTRIBUTE
 from service.contracts.codec import sorted_json
-from service.contracts.commands import Command, ExecuteTask
+from service.contracts.commands import ExecuteTask
 from service.contracts.envelope import CORRELATION_ID, HEADER_OVERHEAD, REPLY_TO, Envelope, read_envelope
+from service.contracts.internal import AnyCommand
 from service.contracts.problems import Code, Problem, RejectedError, problem, reject
 from service.contracts.topics import MAX_COMMAND_BYTES, REPLIES_TOPIC, REPLY_TOPIC
 from service.domain.identity import command_id, payload_hash, placed_id
@@ -34,7 +35,7 @@ class Readable(Struct, frozen=True, gc=False):
     record: Record
     reply_to: ReplyAddress | None
     envelope: Envelope
-    command: Command
+    command: AnyCommand
     command_id: str
     command_hash: str
     execution_id: str

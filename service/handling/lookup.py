@@ -6,10 +6,9 @@ from aiokafka import AIOKafkaConsumer
 
 from service.contracts.commands import ExecuteTask
 from service.domain.definitions import Definition
-from service.domain.execution import Execution
-from service.handling.deciding import DefinitionName, Known
+from service.handling.deciding import DefinitionName, Known, task_of
 from service.handling.definitions_table import DefinitionsTable
-from service.handling.incoming import Incoming, Unreadable
+from service.handling.incoming import Incoming, Readable, Unreadable
 from service.handling.reply_topics import ReplyTopics
 from service.handling.unit_of_work import UnitOfWork
 
@@ -55,11 +54,8 @@ class Lookup:
 
 
 def _definition_name(incoming: Incoming, unit: UnitOfWork) -> DefinitionName | None:
-    task: ExecuteTask | Execution | None
-    if type(incoming) is Unreadable:
-        task = incoming.rest
-    elif type(incoming.command) is ExecuteTask:
-        task = incoming.command
-    else:
-        task = unit.state_of(incoming.execution_id)
+    state = None
+    if type(incoming) is Readable and type(incoming.command) is not ExecuteTask:
+        state = unit.state_of(incoming.execution_id)
+    task = task_of(incoming, state)
     return None if task is None else (task.task_id, task.task_version)

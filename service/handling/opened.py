@@ -7,7 +7,9 @@ from functools import partial
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
+from service.contracts.timestamps import Timestamp
 from service.contracts.topics import COMMANDS_TOPIC
+from service.domain.ringing import Ringing
 from service.domain.timers import Timer
 from service.handling import metrics
 from service.handling.batches import Batches
@@ -18,6 +20,7 @@ from service.handling.processing import Processing
 from service.handling.producer import start_producer, stop_producer
 from service.handling.recovery import StartOffset, check_state, start_offset
 from service.handling.restoring import Progress, StoreRecords, restore
+from service.handling.ringing import ring_all
 from service.handling.snapshots import POSITION_KEY
 from service.handling.state_store import StoreError
 from service.handling.state_topic import state_topic
@@ -47,6 +50,7 @@ class OpenedPartition:
         self._close_store: Callable[[], Awaitable[None]] | None = None
         self.progress = Progress(partition, advanced)
         self.next_offset = self._events_end = 0
+        self._since: Timestamp | None = None
 
     async def open(self) -> None:
         """Fence the old owner, then read what it has left. The order is the protocol's (docs/adr/0002).
@@ -76,10 +80,15 @@ class OpenedPartition:
         self.next_offset = await start_offset(self._consumer, commands, known)
         self.states, self._events_end = States(store, records), topic.events_end
         self._close_store = self.states.close
+        self._since = context.clock()
         context.reply_topics.forget()
 
-    async def transact(self, records: Sequence[Record], due: Sequence[Timer], verdict: Verdict) -> int:
+    async def transact(
+        self, records: Sequence[Record], due: Sequence[Timer], verdict: Verdict, until: Timestamp | None = None
+    ) -> int:
         """Answer the first records, as many as fit, and let the timers ring: all of it in one transaction.
+
+        Of commands, all that were sent until `until` (now, if not given) are answered already.
 
         Returns:
             How many records are answered.
@@ -89,10 +98,11 @@ class OpenedPartition:
         await self.states.settle()
         batches = Batches(self._producer.create_batch, context.kafka.topic)
         unit = UnitOfWork(self._partition, context.partitions, batches, self.states, context.clock())
-        unit.ring(due, context.kept)
+        ringing = Ringing(unit.at, context.kept, self._since or unit.at, until or unit.at)
+        rung = ring_all(due, unit, ringing)
         await self._processing.process(records, unit, verdict)
-        if not (unit.count or unit.changed):
-            self.states.rung(due)  # they had nothing to do any more
+        if unit.is_empty:
+            self.states.rung(due[:rung], due[rung:], unit.timers)  # they had nothing to do any more
             return 0
         next_offset = records[unit.count - 1].offset + 1 if unit.count else self.next_offset
         try:
@@ -104,8 +114,8 @@ class OpenedPartition:
             raise
         # Committed: only now may the new state be seen.
         self.next_offset, self._events_end = next_offset, ends.events
+        self.states.rung(due[:rung], due[rung:])
         self.states.remember(unit.changed, unit.states.items(), unit.timers, ends.states)
-        self.states.rung(due)
         self._count(unit, verdict)
         return unit.count
 

@@ -8,12 +8,14 @@ import itertools
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import timedelta
 from typing import Final
 
 import structlog
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
+from service.contracts.timestamps import Timestamp, from_epoch_ms
 from service.contracts.topics import COMMANDS_TOPIC
 from service.domain.timers import Timer
 from service.handling import metrics
@@ -32,7 +34,7 @@ log = structlog.get_logger(__name__)
 _epochs = itertools.count(1)
 _PAUSE: Final = 0.2
 _LEAST_WAIT: Final = 1.0
-"""Timers of an idle partition are carried out together, at most this often."""
+"""Timers of an idle partition that nobody waits for are carried out together, at most this often."""
 
 
 class PartitionOwner:
@@ -190,7 +192,8 @@ class PartitionOwner:
                     await self._wait()
                     continue
                 self._idle.clear()
-                await self._transact(self.queue.take_batch(self._bisection.limit), due)
+                until = self._heard_until() if due else None
+                await self._transact(self.queue.take_batch(self._bisection.limit), due, until)
                 self._idle.set()
         except BaseException:
             if self.phase is not Phase.CLOSED:  # a parked one cannot be gone on with: its outcome is unknown
@@ -211,17 +214,23 @@ class PartitionOwner:
     async def _wait(self) -> None:
         """Until there are records, something changes, or the next timer is due."""
         self._wake.clear()
-        left = self._opened.states.seconds_left(self._context.clock())
+        left = self._opened.states.seconds_left(self._context.clock(), _LEAST_WAIT)
         with suppress(TimeoutError):
-            async with asyncio.timeout(None if left is None else max(left, _LEAST_WAIT)):
+            async with asyncio.timeout(left):
                 await self._wake.wait()
 
-    async def _transact(self, records: list[Record], due: list[Timer]) -> None:
+    def _heard_until(self) -> Timestamp:
+        """When the last command was sent of those that are answered; now, if none waits."""
+        now = self._context.clock()
+        held = now - timedelta(seconds=self.holding.seconds)
+        return min(held, from_epoch_ms(self.queue.next_sent)) if self.queue else held
+
+    async def _transact(self, records: list[Record], due: list[Timer], until: Timestamp | None) -> None:
         verdict = self._bisection.verdict(records[0]) if records else Verdict.DECIDE  # a suspect comes alone
         try:
             with metrics.TRANSACTION_SECONDS.time():
                 async with asyncio.timeout(self._context.timeouts.transaction):
-                    answered = await self._opened.transact(records, due, verdict)
+                    answered = await self._opened.transact(records, due, verdict, until)
         except BaseException as error:
             self._bisection.failed(records, error)
             raise

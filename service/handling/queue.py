@@ -22,6 +22,11 @@ class CommandQueue:
     def __len__(self) -> int:
         return len(self._records)
 
+    @property
+    def next_sent(self) -> int:
+        """When the next record was sent, by its sender's clock, in milliseconds since 1970; there is one."""
+        return self._records[0].timestamp
+
     def put(self, records: Sequence[Record]) -> None:
         """Take in records, at least one."""
         self._records += records

@@ -8,35 +8,40 @@ from service.contracts.attributes import MAX_ATTRIBUTE
 from service.contracts.commands import ExecuteTask
 from service.contracts.envelope import SOURCE, TRACE_HEADERS, Headers, envelope_headers
 from service.contracts.timestamps import Timestamp, epoch_ms
+from service.domain.execution import Execution
 from service.domain.identity import command_id
+from service.domain.retries import attempt_id
 from service.handling.batches import Outgoing
-from service.handling.deciding import Accepted
+from service.handling.deciding import Caused
 from service.kafka.records import Record
 
 
-def event_records(answer: Accepted) -> list[Outgoing]:
+def event_records(caused: Caused) -> list[Outgoing]:
     """The events, keyed by executionId; `ce_id` is `<executionId>/<sequence>`."""
-    cause = answer.envelope
+    cause = caused.envelope
     causation = (("ce_causationid", cause.id.encode()), ("ce_causationsource", cause.source.encode()))
     trace = (*cause.trace, *causation)
     records: list[Outgoing] = []
-    for event, body in zip(answer.decision.events, answer.bodies, strict=True):
+    for event, body in zip(caused.decision.events, caused.bodies, strict=True):
         id_, at = event.execution_id, event.occurred_at
         headers = envelope_headers(type(event).__name__, f"{id_}/{event.sequence}", id_, at, trace=trace)
         records.append(Outgoing(id_.encode(), body, headers, epoch_ms(at)))
     return records
 
 
-def command_records(answer: Accepted, at: Timestamp) -> Iterable[Outgoing]:
-    """The commands that the accepted one causes, keyed by executionId.
+def command_records(caused: Caused, at: Timestamp) -> Iterable[Outgoing]:
+    """The commands that are caused, keyed by executionId.
 
-    Their identity follows from what caused them, `<executionId>/<sequence>/<number>`: they, too, are carried out once.
+    Their identity follows from what caused them, so they, too, are carried out once: of a further attempt, from which
+    one it is; of others, from the execution as it is then, `<executionId>/<sequence>/<number>`.
     """
-    state = answer.state
-    for number, command in enumerate(answer.decision.commands, 1):
-        id_ = f"{state.execution_id}/{state.sequence}/{number}"
+    sequence = caused.state.sequence if isinstance(caused.state, Execution) else 0
+    for number, command in enumerate(caused.decision.commands, 1):
+        id_ = f"{caused.execution_id}/{sequence}/{number}"
+        if isinstance(command, ExecuteTask) and command.retry_of is not None:
+            id_ = attempt_id(command)
         target = command_id(SOURCE, id_) if isinstance(command, ExecuteTask) else command.execution_id
-        headers = envelope_headers(type(command).__name__, id_, target, at, trace=answer.envelope.trace)
+        headers = envelope_headers(type(command).__name__, id_, target, at, trace=caused.envelope.trace)
         yield Outgoing(target.encode(), to_json(command.model_dump(exclude_none=True)), headers, epoch_ms(at))
 
 

@@ -2,9 +2,11 @@
 
 from service.contracts.codec import encode
 from service.contracts.envelope import envelope_headers
+from service.contracts.executions import TaskExecution
 from service.contracts.replies import REPLY_TYPE, CommandReply, Outcome, Position
 from service.contracts.timestamps import Timestamp, epoch_ms
-from service.domain.view import view
+from service.domain.execution import Execution
+from service.domain.view import describe, view
 from service.handling.accepted_replies import accepted_reply
 from service.handling.batches import Outgoing
 from service.handling.deciding import Accepted, Refused, Repeated
@@ -21,7 +23,9 @@ def reply_record(answer: Replied, position: Position, at: Timestamp) -> Outgoing
     record = answer.record
     id_ = f"{record.topic}/{record.partition}/{record.offset}/reply"
     if isinstance(answer, Accepted):
-        value, subject = accepted_reply(answer.decision.events, position), answer.state.execution_id
+        events = answer.decision.events
+        value = accepted_reply(events, position) if events else _json(_reply(answer, position))
+        subject = answer.execution_id
     else:
         value, subject = _json(_reply(answer, position)), id_ if isinstance(answer, Refused) else answer.execution.id
     if len(value) > MAX_REPLY_BYTES:
@@ -36,12 +40,17 @@ def reply_record(answer: Replied, position: Position, at: Timestamp) -> Outgoing
 def _reply(answer: Replied, position: Position) -> CommandReply:
     match answer:
         case Accepted():
-            execution = view(answer.decision.events)
+            execution = view(answer.decision.events) if answer.decision.events else _unchanged(answer)
             return CommandReply(outcome=Outcome.ACCEPTED, task_execution=execution, position=position)
         case Repeated():
             return CommandReply(outcome=Outcome.DUPLICATE, task_execution=answer.execution, position=position)
         case Refused():
             return CommandReply(outcome=Outcome.REJECTED, problem=answer.problem)
+
+
+def _unchanged(answer: Accepted) -> TaskExecution | None:
+    """What is told of an execution to which nothing happened, but that it was heard of."""
+    return describe(answer.state) if isinstance(answer.state, Execution) else None
 
 
 def _without_payloads(reply: CommandReply) -> CommandReply:

@@ -8,6 +8,7 @@ from typing import Final
 import structlog
 
 from service.contracts.timestamps import Timestamp, epoch_ms
+from service.domain.execution import Execution
 from service.domain.timers import timers_of
 from service.handling import metrics
 from service.handling.json_snapshots import decode_json_snapshot, is_text_key
@@ -16,6 +17,7 @@ from service.handling.snapshots import (
     decode_snapshot,
     encode_snapshot,
     execution_id_of,
+    has_terms,
     is_state_key,
     state_key,
 )
@@ -106,9 +108,11 @@ class StoreRecords:
         if value is None:
             return
         check_version(value)
-        if self._kept is not None:
-            for timer in timers_of(decode_snapshot(execution_id_of(key), value), self._kept):
-                yield timer_key(timer), b""
+        if self._kept is None and not has_terms(value):
+            return
+        state = decode_snapshot(execution_id_of(key), value)
+        for timer in timers_of(state, self._kept) if isinstance(state, Execution) else ():
+            yield timer_key(timer), b""
 
     def _old_snapshot(self, key: bytes, value: bytes | None) -> Iterator[StateRecord]:
         today = state_key(key.decode())

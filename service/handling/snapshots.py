@@ -1,11 +1,13 @@
 """The state topic's records: a packed snapshot per execution, and the service's own records beside them.
 
 The key of a snapshot is the executionId's 16 bytes; a key that begins with NUL and has another length is the service's.
+One of 32 bytes says that an execution (the second 16) waits for another (the first).
 The value is a byte that names the version of its format, then a MessagePack array. Each later version reads it. What is
 not known is refused: to write the execution again without it would be to lose it.
 """
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -14,20 +16,25 @@ from msgspec import Struct
 from service.contracts.sensitive import Sensitive
 from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp, epoch_ms, from_epoch_ms
-from service.domain.execution import Execution, Remembered
+from service.domain.decided import Edge
+from service.domain.execution import Execution, Expected, Remembered
 from service.domain.identity import id_bytes
+from service.domain.terms import Terms
 
 POSITION_KEY: Final = b"\0position"
 """The key of the record that holds the next command offset of the partition, as decimal text."""
 
-VERSION: Final = 4
-"""What is written of executions with sensitive variables, which an older version would show in clear; of others, 3.
+VERSION: Final = 6
+"""The highest that is written. Each execution has the lowest that says all of it: 3, with sensitive variables 4, with
+terms 5; 6 is one that is expected. An older version would forget what it does not know.
 
 Versions 1 and 2 were JSON under the executionId's text: see `json_snapshots`.
 """
 
-_PLAIN, _SENSITIVE = b"\3", b"\4"
+_PLAIN, _SENSITIVE, _TERMS, _EXPECTED = b"\3", b"\4", b"\5", b"\6"
 _ID_BYTES: Final = 16
+EDGE_SIZE: Final = 2 * _ID_BYTES
+"""Of a key that says who waits for whom."""
 
 
 class UnreadableSnapshotError(Exception):
@@ -55,10 +62,23 @@ class _PackedSensitive(_Packed, array_like=True, forbid_unknown_fields=True, gc=
     sensitive: Sensitive
 
 
-_pack: Final = msgspec.msgpack.Encoder().encode
-_unpack: Final = {
+class _PackedTerms(_Packed, array_like=True, forbid_unknown_fields=True, gc=False):
+    sensitive: Sensitive | None
+    terms: Terms
+
+
+def _read_time(kind: type, value: Any) -> object:  # noqa: ANN401 - whatever was packed
+    if kind is Timestamp:
+        return from_epoch_ms(value)
+    raise NotImplementedError(f"{kind.__name__} is not packed")
+
+
+_pack: Final = msgspec.msgpack.Encoder(enc_hook=epoch_ms).encode
+_unpack: Final[dict[bytes, Callable[[bytes], _Packed | Expected]]] = {
     _PLAIN: msgspec.msgpack.Decoder(_Packed).decode,
     _SENSITIVE: msgspec.msgpack.Decoder(_PackedSensitive).decode,
+    _TERMS: msgspec.msgpack.Decoder(_PackedTerms, dec_hook=_read_time).decode,
+    _EXPECTED: msgspec.msgpack.Decoder(Expected).decode,
 }
 
 
@@ -77,8 +97,25 @@ def is_state_key(key: bytes) -> bool:
     return len(key) == _ID_BYTES
 
 
-def encode_snapshot(state: Execution) -> bytes:
+def edge_record(edge: Edge) -> tuple[bytes, bytes]:
+    """The key and value that say that one execution waits for another: both ids, and the condition."""
+    return state_key(edge.upstream) + state_key(edge.downstream), (edge.condition or "").encode()
+
+
+def edge_of(key: bytes, value: bytes) -> Edge:
+    """What such a record says."""
+    return Edge(execution_id_of(key[:_ID_BYTES]), execution_id_of(key[_ID_BYTES:]), value.decode() or None)
+
+
+def has_terms(value: bytes) -> bool:
+    """Whether timers can follow from a snapshot of an execution that has not ended."""
+    return value[:1] == _TERMS
+
+
+def encode_snapshot(state: Execution | Expected) -> bytes:
     """The state, packed."""
+    if isinstance(state, Expected):
+        return _EXPECTED + _pack(state)
     started, completed = state.started_at, state.completed_at
     packed = (
         state.sequence,
@@ -94,6 +131,8 @@ def encode_snapshot(state: Execution) -> bytes:
         state.spark_application_id,
         state.commands,
     )
+    if state.terms is not None:
+        return _TERMS + _pack(_PackedTerms(*packed, state.sensitive, state.terms))
     if state.sensitive is not None:
         return _SENSITIVE + _pack(_PackedSensitive(*packed, state.sensitive))
     return _PLAIN + _pack(_Packed(*packed))
@@ -112,7 +151,7 @@ def check_version(value: bytes) -> None:
         )
 
 
-def decode_snapshot(execution_id: str, value: bytes) -> Execution:
+def decode_snapshot(execution_id: str, value: bytes) -> Execution | Expected:
     """The state of this execution.
 
     Raises:
@@ -123,6 +162,8 @@ def decode_snapshot(execution_id: str, value: bytes) -> Execution:
         packed = _unpack[value[:1]](value[1:])
     except msgspec.MsgspecError as error:
         raise UnreadableSnapshotError(f"The state of {execution_id} cannot be read: {error}.") from error
+    if isinstance(packed, Expected):
+        return packed
     return Execution(
         execution_id,
         packed.sequence,
@@ -137,7 +178,8 @@ def decode_snapshot(execution_id: str, value: bytes) -> Execution:
         _time(packed.completed_at),
         packed.spark_application_id,
         packed.commands,
-        packed.sensitive if isinstance(packed, _PackedSensitive) else None,
+        packed.sensitive if isinstance(packed, _PackedSensitive | _PackedTerms) else None,
+        packed.terms if isinstance(packed, _PackedTerms) else None,
     )
 
 

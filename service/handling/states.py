@@ -1,19 +1,23 @@
 """Stage 6, remember: what a partition knows of its executions, and the timers that follow from it."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from service.contracts.timestamps import Timestamp
-from service.domain.execution import Execution
-from service.domain.timers import Timer
+from service.domain.decided import Edge
+from service.domain.execution import Execution, Expected
+from service.domain.timers import Timer, TimerKind
 from service.handling.restoring import StoreRecords, until_ready
-from service.handling.snapshots import decode_snapshot, state_key
+from service.handling.snapshots import EDGE_SIZE, decode_snapshot, edge_of, state_key
 from service.handling.state_store import StateRecord, StateStore
 from service.handling.timer_keys import TIMER_PREFIX, TIMER_SIZE, timer_key, timer_of
 
 MAX_DUE: Final = 5_000
 """So many timers at a time, so that the transaction that carries them out stays quick."""
+
+_AWAITED: Final = frozenset({TimerKind.READY, TimerKind.AWAIT, TimerKind.RESOLVE})
+"""Somebody waits for these; the others can ring a little later."""
 
 MAX_HOT: Final = 1_000
 """So many executions that were used last are kept unpacked, and at most so many again; each has 1.5 KB."""
@@ -30,11 +34,12 @@ class States:
 
     def __init__(self, store: StateStore, records: StoreRecords) -> None:
         self._store, self._records = store, records
-        self._hot: dict[str, Execution | None] = {}
-        self._cooling: dict[str, Execution | None] = {}
+        self._hot: dict[str, Execution | Expected | None] = {}
+        self._cooling: dict[str, Execution | Expected | None] = {}
         self._unwritten: dict[bytes, bytes | None] = {}
         self._offset = store.offset
-        self._next_due = next((timer.due for timer in self._first_timers(1)), None)
+        self._next_due = self._next_awaited = None  # type: Timestamp | None
+        self._note(self._first_timers(MAX_DUE))
 
     @property
     def count(self) -> int:
@@ -58,7 +63,7 @@ class States:
             value = values[key] if key in values else self._unwritten[key]
             self._hot[id_] = None if value is None else decode_snapshot(id_, value)
 
-    def get(self, execution_id: str) -> Execution | None:
+    def get(self, execution_id: str) -> Execution | Expected | None:
         """What is remembered of this execution; None if nothing is. Errors as of `load`."""
         if not self._is_hot(execution_id):
             self.load((execution_id,))
@@ -66,7 +71,7 @@ class States:
 
     def remember(
         self,
-        changed: Mapping[str, Execution | None],
+        changed: Mapping[str, Execution | Expected | None],
         records: Iterable[StateRecord],
         timers: Iterable[Timer],
         offset: int,
@@ -81,7 +86,7 @@ class States:
         self._unwritten.update(records)
         for timer in timers:
             self._unwritten[timer_key(timer)] = b""
-            self._next_due = min(timer.due, self._next_due or timer.due)
+            self._note((timer,))
         self._offset = offset
         if len(self._unwritten) >= MAX_UNWRITTEN and not self._store.is_busy:
             self._write()
@@ -103,17 +108,31 @@ class States:
             self._write()
         timers = self._first_timers(MAX_DUE)
         due = [timer for timer in timers if timer.due < at]
-        later = timers[len(due) :] or (timers[-1:] if len(timers) == MAX_DUE else [])
-        self._next_due = later[0].due if later else None
+        self._next_due = self._next_awaited = None
+        self._note(timers[len(due) :] or (timers[-1:] if len(timers) == MAX_DUE else []))
         return due
 
-    def rung(self, timers: Iterable[Timer]) -> None:
-        """These have done what they were for."""
+    def rung(self, timers: Iterable[Timer], left: Sequence[Timer] = (), again: Sequence[Timer] = ()) -> None:
+        """These have done what they were for; those that are `left` have not, and those `again` are set instead."""
         self._unwritten.update((timer_key(timer), None) for timer in timers)
+        self._unwritten.update((timer_key(timer), b"") for timer in again)
+        self._note((*left, *again))
 
-    def seconds_left(self, at: Timestamp) -> float | None:
-        """How long it is until the next timer is due; None if there is none."""
-        return None if self._next_due is None else (self._next_due - at).total_seconds()
+    def seconds_left(self, at: Timestamp, least: float = 0) -> float | None:
+        """How long it is until timers are to be carried out, but for those that somebody waits for at least so long.
+
+        None if there are none.
+        """
+        if self._next_due is None:
+            return None
+        left = max((self._next_due - at).total_seconds(), least)
+        if self._next_awaited is None:
+            return left
+        return min(left, max((self._next_awaited - at).total_seconds() + 0.001, 0))  # due is what is over
+
+    def waiting_for(self, execution_id: str, most: int) -> list[Edge]:
+        """Those that wait for this execution, at most so many, as far as all is written: see `take_due`."""
+        return [edge_of(key, value) for key, value in self._store.scan(state_key(execution_id), EDGE_SIZE, most)]
 
     async def close(self) -> None:
         """Write what is not written yet, and close the store."""
@@ -129,6 +148,13 @@ class States:
 
     def _first_timers(self, most: int) -> list[Timer]:
         return [timer_of(key) for key, _ in self._store.scan(TIMER_PREFIX, TIMER_SIZE, most)]
+
+    def _note(self, timers: Iterable[Timer]) -> None:
+        """These are set."""
+        for timer in timers:
+            self._next_due = min(timer.due, self._next_due or timer.due)
+            if timer.kind in _AWAITED:
+                self._next_awaited = min(timer.due, self._next_awaited or timer.due)
 
     def _is_hot(self, execution_id: str) -> bool:
         if execution_id in self._cooling and execution_id not in self._hot:

@@ -10,9 +10,10 @@ from msgspec import Struct
 
 from service.contracts.attributes import ATTRIBUTES
 from service.contracts.codec import decode, encode
-from service.contracts.commands import Command, ExecuteTask, SucceedTaskExecution
+from service.contracts.commands import ExecuteTask, SucceedTaskExecution
 from service.contracts.definitions import Variable
 from service.contracts.envelope import CONTENT_TYPE, is_structured
+from service.contracts.internal import AnyCommand
 from service.contracts.rejections import Extent
 from service.contracts.sensitive import WITHHELD, Sensitive
 from service.contracts.topics import MAX_COMMAND_BYTES
@@ -38,7 +39,7 @@ def withholding(incoming: Incoming, definition: Definition | None, sensitive: Se
     `definition` is the one that it, or the state of its execution, names; without, no value is told. `sensitive` is
     what either marks.
     """
-    command: Command | None
+    command: AnyCommand | None
     if type(incoming) is Readable:
         command, fits = incoming.command, incoming.envelope.data
         if type(command) not in {ExecuteTask, SucceedTaskExecution}:

@@ -23,6 +23,7 @@ _READ_AS: Final[dict[str, Any]] = {
     "createdAt": str,
     "startedAt": str,
     "completedAt": str,
+    "notBefore": str,
     "tags": list[str],
     "resolvedInputs": Raw,
     "outputs": Raw,
@@ -39,7 +40,7 @@ _encoder: Final = msgspec.json.Encoder()
 def _decoder(kind: type[Event]) -> "msgspec.json.Decoder[Any]":
     """What is not there is UNSET, which is not written either."""
     fields = [
-        (field.encode_name, _READ_AS.get(field.encode_name, field.type), UNSET if field.default is None else NODEFAULT)
+        (field.encode_name, _READ_AS.get(field.encode_name, field.type), NODEFAULT if field.required else UNSET)
         for field in msgspec.structs.fields(kind)
         if field.name != "sensitive"  # of few, and not to be read as bytes
     ]

@@ -95,7 +95,7 @@ async def test_the_body_may_not_name_another_execution(http: AsyncClient, comman
 
     assert response.status_code == 422
     assert response.json()["errors"] == [
-        {"pointer": "#/executionId", "detail": "unknown here, for the path names it; allowed are: errorMessage"}
+        {"pointer": "#/executionId", "detail": "unknown here, for the path names it; allowed are: errorMessage, owner"}
     ]
     assert not commands.submitted
 
@@ -108,7 +108,7 @@ async def test_all_flaws_of_a_body_are_reported_at_once(http: AsyncClient) -> No
     assert [error["pointer"] for error in answer["errors"]] == [
         "#/taskId", "#/taskVersion", "#/inputs", "#/task_version",
     ]  # fmt: skip
-    assert answer["errors"][3]["detail"] == "unknown; allowed are: taskId, taskVersion, inputs, createdBy, tags"
+    assert answer["errors"][3]["detail"] == f"unknown; allowed are: {', '.join(ExecuteTask.wire_names())}"
 
 
 async def test_too_many_tags_are_one_flaw(http: AsyncClient) -> None:

@@ -19,7 +19,8 @@ from service.demo.definitions import DEFINITIONS
 from service.demo.mischief import MISCHIEF
 from service.demo.steps import Send, Step
 from service.demo.workload import Plan, make_plan
-from service.domain.decision import Request, decide
+from service.domain.decided import Request
+from service.domain.decision import decide
 from service.domain.definitions import Definition
 from service.domain.execution import Execution, folded
 from service.domain.identity import command_hash, command_id

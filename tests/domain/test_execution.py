@@ -29,15 +29,18 @@ from service.contracts.events import (
 from service.contracts.problems import Code, Problem, RejectedError
 from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp
-from service.domain.decision import Decision, Request, decide, repeated, ring
+from service.domain.decided import Decision, Request
+from service.domain.decision import decide, repeated
 from service.domain.definitions import MAX_REASON, Definition, UnusableDefinition
 from service.domain.execution import MAX_REMEMBERED, Execution, as_told, folded
 from service.domain.identity import command_hash
+from service.domain.ringing import Ringing, ring
 from service.domain.view import describe, view
 from tests.ids import hash_of, id_of
 
 T = [Timestamp(2026, 1, 1, 12, tzinfo=UTC) + timedelta(seconds=n) for n in range(10)]
 WINDOW = timedelta(hours=1)
+NOW = Ringing(at=T[9], kept=WINDOW, since=T[0], until=T[9])
 ID = "11111111-1111-5111-8111-111111111111"  # of the first command, and so of the execution
 
 
@@ -268,14 +271,14 @@ def test_the_end_of_an_execution_sets_the_timer_that_forgets_it() -> None:
     assert (timer.due, timer.execution_id) == (T[9] + WINDOW, ID)
     finished = history(EXECUTE, START, FAIL)
     (due,) = decided(FAIL, history(EXECUTE, START), at=T[3]).timers
-    assert ring(state_after(finished), due, WINDOW) == Decision(forgets=True)
+    assert ring(state_after(finished), due, NOW) == Decision(forgets=True)
 
 
 def test_a_timer_of_a_state_that_is_no_more_does_nothing() -> None:
     (timer,) = decided(FAIL, history(EXECUTE, START)).timers
-    assert ring(None, timer, WINDOW) == Decision()
-    assert ring(state_after(history(EXECUTE, START)), timer, WINDOW) == Decision()
-    assert ring(state_after(history(EXECUTE, START, FAIL)), timer, WINDOW) == Decision()  # it ended at another time
+    assert ring(None, timer, NOW) == Decision()
+    assert ring(state_after(history(EXECUTE, START)), timer, NOW) == Decision()
+    assert ring(state_after(history(EXECUTE, START, FAIL)), timer, NOW) == Decision()  # it ended at another time
 
 
 def test_a_clock_that_goes_back_makes_no_negative_durations() -> None:

@@ -21,7 +21,8 @@ from service.contracts.events import Event, encode_event, read_event
 from service.contracts.executions import TaskExecution
 from service.contracts.problems import RejectedError
 from service.contracts.timestamps import Timestamp
-from service.domain.decision import Decision, Request, decide
+from service.domain.decided import Decision, Request
+from service.domain.decision import decide
 from service.domain.definitions import Definition
 from service.domain.execution import Execution, as_told, folded
 from service.domain.identity import command_hash

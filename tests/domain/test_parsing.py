@@ -73,7 +73,7 @@ def test_data_must_be_an_object(type_: str, data: Any) -> None:
 
 def test_schema_and_inputs_are_checked_together() -> None:
     assert errors(refused("ExecuteTask", {**GOOD, "inputs": {"dya": 1}, "task_id": "a:b", "tags": [1, "", "a\n"]})) == {
-        "#/task_id": "unknown; allowed are: taskId, taskVersion, inputs, createdBy, tags",
+        "#/task_id": f"unknown; allowed are: {', '.join(ExecuteTask.wire_names())}",
         "#/tags/0": "must be a string",
         "#/tags/1": "must have at least 1 character",
         "#/tags/2": "control characters are not allowed",

@@ -10,7 +10,8 @@ from service.contracts.events import TaskExecutionCreated, TaskExecutionSucceede
 from service.contracts.problems import Problem, RejectedError
 from service.contracts.sensitive import Sensitive, sealed
 from service.contracts.timestamps import Timestamp
-from service.domain.decision import Request, decide, repeated
+from service.domain.decided import Request
+from service.domain.decision import decide, repeated
 from service.domain.definitions import Definition, InvalidDefinitionError, UnusableDefinition
 from service.domain.execution import Execution, folded
 from service.domain.identity import command_hash

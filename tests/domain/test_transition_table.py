@@ -9,6 +9,7 @@ from service.contracts.commands import (
     Command,
     ExecuteTask,
     FailTaskExecution,
+    HeartbeatTaskExecution,
     SkipCause,
     SkipTaskExecution,
     StartTaskExecution,
@@ -19,7 +20,8 @@ from service.contracts.definitions import TaskDefinition
 from service.contracts.problems import Code, RejectedError
 from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp
-from service.domain.decision import Request, decide
+from service.domain.decided import Request
+from service.domain.decision import decide
 from service.domain.definitions import Definition
 from service.domain.execution import Execution, folded
 from tests.ids import hash_of, id_of
@@ -35,6 +37,7 @@ TABLE = """
                       (nothing)  PENDING  RUNNING  SUCCESS  FAILURE  STOPPED  SKIPPED
 ExecuteTask           PENDING    again    again    again    again    again    again
 StartTaskExecution    none       RUNNING  no       no       no       no       no
+HeartbeatTaskExecution none      no       RUNNING  no       no       no       no
 SucceedTaskExecution  none       no       SUCCESS  no       no       no       no
 FailTaskExecution     none       no       FAILURE  no       no       no       no
 StopTaskExecution     none       STOPPED  STOPPED  no       no       again    no
@@ -42,10 +45,10 @@ SkipTaskExecution     none       SKIPPED  no       no       no       no       no
 """
 ALLOWED = {
     "PENDING": ("StartTaskExecution", "StopTaskExecution", "SkipTaskExecution"),
-    "RUNNING": ("SucceedTaskExecution", "FailTaskExecution", "StopTaskExecution"),
+    "RUNNING": ("HeartbeatTaskExecution", "SucceedTaskExecution", "FailTaskExecution", "StopTaskExecution"),
 }
 EXECUTE = ExecuteTask(task_id="etl:load", task_version="1.0.0", inputs={})
-START = StartTaskExecution(execution_id=ID)
+START = StartTaskExecution(execution_id=ID, owner="worker-1")
 PATHS: dict[str, list[Command]] = {
     "(nothing)": [],
     "PENDING": [EXECUTE],
@@ -58,6 +61,7 @@ PATHS: dict[str, list[Command]] = {
 SENT: dict[str, Command] = {
     "ExecuteTask": EXECUTE,
     "StartTaskExecution": START,
+    "HeartbeatTaskExecution": HeartbeatTaskExecution(execution_id=ID, owner="worker-1", progress=0.5),
     "SucceedTaskExecution": SucceedTaskExecution(execution_id=ID, outputs={}),
     "FailTaskExecution": FailTaskExecution(execution_id=ID, error_message="no memory"),
     "StopTaskExecution": StopTaskExecution(execution_id=ID),

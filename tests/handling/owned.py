@@ -5,6 +5,7 @@ from typing import Any
 
 from aiokafka import TopicPartition
 
+from service.contracts.timestamps import Timestamp
 from service.contracts.topics import COMMANDS_TOPIC
 from service.domain.execution import Execution
 from service.domain.timers import Timer
@@ -57,7 +58,10 @@ class Opened:
         self.states = remembering(*self.restored)
         self.opened += 1
 
-    async def transact(self, records: Sequence[Record], due: Sequence[Timer], verdict: Verdict) -> int:
+    async def transact(
+        self, records: Sequence[Record], due: Sequence[Timer], verdict: Verdict, until: Timestamp | None
+    ) -> int:
+        assert (until is not None) == bool(due)
         self.calls.append(([record.offset for record in records], list(due), verdict))
         answered = await self.work(records)
         self.states.rung(due)

@@ -111,9 +111,15 @@ STOP = lifecycle("StopTaskExecution", id_="3", reason="not needed")
 SKIP = lifecycle("SkipTaskExecution", reason="upstream_failed", node="collect")
 
 
+def execution(found: Accepted) -> Execution:
+    """What is known of the execution after this."""
+    assert isinstance(found.state, Execution)
+    return found.state
+
+
 def state_after(*records: Record) -> Execution | None:
     """The execution after these commands, of which one came each minute."""
     state = None
     for number, record in enumerate(records):
-        state = accepted(record, state, at=AT + timedelta(minutes=number)).state
+        state = execution(accepted(record, state, at=AT + timedelta(minutes=number)))
     return state

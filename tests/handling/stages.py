@@ -11,13 +11,15 @@ from service.contracts.problems import Code, problem
 from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp
 from service.contracts.topics import REPLIES_TOPIC
-from service.domain.decision import Decision
+from service.domain.decided import Decision
 from service.domain.execution import Execution, folded
+from service.domain.ringing import Ringing
 from service.domain.timers import Timer, timers_of
 from service.handling.batches import Batches, Outgoing
 from service.handling.deciding import Accepted, Refused
 from service.handling.incoming import ReplyAddress
 from service.handling.restoring import StoreRecords
+from service.handling.ringing import ring_all
 from service.handling.snapshots import encode_snapshot, state_key
 from service.handling.state_store import Mark, StateRecord, StateStore
 from service.handling.states import States
@@ -81,6 +83,11 @@ def finished(name: str, at: Timestamp = AT) -> Execution:
     return state_after(created(name, at), stopped(name, at))
 
 
+def ring(unit: UnitOfWork, *due: Timer) -> int:
+    """Let these ring in the unit; how many have."""
+    return ring_all(due, unit, Ringing(unit.at, WINDOW, unit.at, unit.at))
+
+
 def timer_of(state: Execution) -> Timer:
     """The one timer of a finished execution."""
     (timer,) = timers_of(state, WINDOW)
@@ -99,7 +106,8 @@ def accepted(
     assert after is not None
     envelope = Envelope("1", "/tests", "Any", None, {}, trace=(("traceparent", b"00-1"),))
     bodies = tuple(map(encode_event, events))
-    return Accepted(a_record(), reply_to, envelope, Decision(events, commands, timers), bodies, after)
+    decision = Decision(events, after, commands, timers)
+    return Accepted(a_record(), reply_to, after.execution_id, envelope, decision, bodies, after)
 
 
 def refused(reply_to: ReplyAddress | None = REPLY_TO) -> Refused:

@@ -26,6 +26,7 @@ from tests.handling.pure import (
     answer,
     command_record,
     definition,
+    execution,
     known,
     lifecycle,
     raw_record,
@@ -57,7 +58,7 @@ def test_an_accepted_command_has_its_events_as_json_and_the_state_after_them() -
     ((event, body),) = zip(found.decision.events, found.bodies, strict=True)
     assert (event.execution_id, event.created_by, event.occurred_at) == (EXECUTION, "/tests", AT)
     assert b'"resolvedInputs":{"day":"monday","top":10}' in body
-    assert (found.state.execution_id, found.state.status, found.state.sequence) == (EXECUTION, Status.PENDING, 1)
+    assert (found.execution_id, execution(found).status, execution(found).sequence) == (EXECUTION, Status.PENDING, 1)
 
 
 def test_an_end_sets_the_timer_that_forgets_the_execution_after_the_window() -> None:
@@ -74,7 +75,7 @@ def test_a_lifecycle_command_is_checked_against_the_definition_of_its_execution(
 
 def test_another_command_with_the_same_payload_is_another_command() -> None:
     running = state_after(EXECUTE, START)
-    assert accepted(lifecycle("StopTaskExecution", id_="9"), running).state.status == Status.STOPPED
+    assert execution(accepted(lifecycle("StopTaskExecution", id_="9"), running)).status == Status.STOPPED
     assert problem_of(answer(lifecycle("StopTaskExecution", id_="2"), running)).code == Code.IDEMPOTENCY_CONFLICT
 
 

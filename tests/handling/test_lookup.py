@@ -21,6 +21,7 @@ from tests.handling.pure import (
     accepted,
     command_record,
     definition,
+    execution,
     known,
     raw_record,
     reply_headers,
@@ -139,14 +140,14 @@ async def test_what_fits_of_an_unfit_execute_task_names_its_definition() -> None
 
 
 async def test_a_lifecycle_command_names_the_definition_of_the_execution_that_is_remembered() -> None:
-    state = accepted(EXECUTE).state
+    state = execution(accepted(EXECUTE))
     batch = Batch(remembered={state.execution_id: state})
     assert (await batch.find(START)).definitions == batch.definitions.seen
 
 
 async def test_a_lifecycle_command_names_the_definition_of_an_execution_of_the_same_batch() -> None:
     batch = Batch()
-    state = accepted(EXECUTE).state
+    state = execution(accepted(EXECUTE))
     batch.unit.changed[state.execution_id] = state
     assert (await batch.find(START)).definitions == batch.definitions.seen
 

@@ -11,7 +11,7 @@ from service.contracts.commands import Command, ExecuteTask, StartTaskExecution,
 from service.contracts.envelope import SOURCE
 from service.contracts.events import read_event
 from service.contracts.timestamps import Timestamp, epoch_ms
-from service.domain.decision import Decision
+from service.domain.decided import Decision
 from service.domain.identity import command_id
 from service.handling.batches import Outgoing
 from service.handling.deciding import Accepted

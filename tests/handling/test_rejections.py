@@ -27,7 +27,7 @@ ID = id_owned_by(PARTITION)
 ENVELOPE: HeaderPairs = [
     ("ce_specversion", b"1.0"), ("ce_id", ID.encode()), ("ce_source", b"/tests"), ("ce_type", b"ExecuteTask"),
 ]  # fmt: skip
-INPUTS = b'{"taskId":"a:b","taskVersion":"1.0.0","inputs":{"x":%s}}'
+INPUTS = b'{"taskId":"nobody:defined","taskVersion":"1.0.0","inputs":{"x":%s}}'
 START = b'{"executionId":"%s"}' % execution_id(ID).encode()
 
 

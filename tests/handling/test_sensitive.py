@@ -19,7 +19,17 @@ from service.handling.rejection_records import rejection_record
 from service.handling.reply_records import reply_record
 from service.handling.snapshots import decode_snapshot, encode_snapshot
 from service.kafka.records import CutValue, Record
-from tests.handling.pure import AT, EXECUTION, WINDOW, command_record, definition, lifecycle, raw_record, reply_headers
+from tests.handling.pure import (
+    AT,
+    EXECUTION,
+    WINDOW,
+    command_record,
+    definition,
+    execution,
+    lifecycle,
+    raw_record,
+    reply_headers,
+)
 
 NAME = ("sales:report", "1.0.0")
 TOKEN = "s3cret-canary"  # noqa: S105 - it opens nothing
@@ -57,7 +67,7 @@ def after(*records: Record) -> Execution:
     for record in records:
         found = answer(record, state)
         assert isinstance(found, Accepted), found
-        state = found.state
+        state = execution(found)
     assert state
     return state
 

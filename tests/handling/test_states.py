@@ -6,7 +6,7 @@ from typing import cast
 
 import pytest
 
-from service.domain.execution import Execution
+from service.domain.execution import Execution, Expected
 from service.domain.timers import Timer, TimerKind
 from service.handling import states as module
 from service.handling.snapshots import encode_snapshot, state_key
@@ -35,7 +35,7 @@ def store_of(states: States) -> MemoryStore:
     return cast("MemoryStore", states._store)
 
 
-def get(states: States, *names: str) -> list[Execution | None]:
+def get(states: States, *names: str) -> list[Execution | Expected | None]:
     return [states.get(id_of(name)) for name in names]
 
 
@@ -184,7 +184,7 @@ def test_the_seconds_to_the_next_timer() -> None:
     assert states.seconds_left(AT) is None
     remember(states, {}, [timer(7), timer(5)])
     assert states.seconds_left(AT) == 5
-    assert states.seconds_left(AT + timedelta(seconds=6)) == -1
+    assert states.seconds_left(AT + timedelta(seconds=6), 1) == 1
     states.rung(states.take_due(AT + timedelta(seconds=6)))
     assert states.seconds_left(AT) == 7
     states.rung(states.take_due(AT + timedelta(seconds=8)))

@@ -6,7 +6,7 @@ import pytest
 
 from service.contracts.commands import StartTaskExecution, StopTaskExecution
 from service.contracts.topics import COMMANDS_TOPIC, EVENTS_TOPIC, REJECTIONS_TOPIC, STATE_TOPIC
-from service.domain.execution import Execution
+from service.domain.execution import Execution, Expected
 from service.domain.view import describe
 from service.handling.batches import Outgoing
 from service.handling.deciding import Answer, Misplaced, Repeated
@@ -22,6 +22,7 @@ from tests.handling.stages import (
     created,
     finished,
     refused,
+    ring,
     state_after,
     stopped,
     timer_of,
@@ -33,7 +34,7 @@ REPEATED = Repeated(a_record(), REPLY_TO, describe(state_after(created(A))))
 MISPLACED = Misplaced(a_record(value=b"any", headers=[("x", None), ("x", b"1")], key=b"k", timestamp=7), 3)
 
 
-def states_of(unit: Unit, next_offset: int = 1) -> list[tuple[str | bytes, Execution | bytes | None]]:
+def states_of(unit: Unit, next_offset: int = 1) -> list[tuple[str | bytes, Execution | Expected | bytes | None]]:
     """What is written to the state topic: snapshots by executionId, then the position."""
     unit.add_states(next_offset)
     *states, (_, position) = [(place, record) for place, record in unit.packed(STATE_TOPIC)]
@@ -132,7 +133,7 @@ def test_of_each_execution_the_last_state_is_written_once_with_the_time_and_plac
 
 def test_a_timer_forgets_its_execution() -> None:
     unit = Unit(finished(A), finished(B))
-    unit.ring([timer_of(finished(A))], WINDOW)
+    ring(unit, timer_of(finished(A)))
     assert unit.state_of(A) is None
     assert states_of(unit) == [(A, None), (b"\0position", b"1")]
     assert unit.count == 0
@@ -142,13 +143,13 @@ def test_a_timer_forgets_its_execution() -> None:
 @pytest.mark.parametrize("now", [state_after(created(A)), finished(A, AT + timedelta(seconds=1)), finished(B)])
 def test_a_timer_of_a_state_that_is_no_more_does_nothing(now: Execution) -> None:
     unit = Unit(now)
-    unit.ring([timer_of(finished(A))], WINDOW)
+    ring(unit, timer_of(finished(A)))
     assert unit.changed == {}
 
 
 def test_one_that_is_forgotten_and_made_anew_at_once_keeps_its_new_state() -> None:
     unit = Unit(finished(A))
-    unit.ring([timer_of(finished(A))], WINDOW)
+    ring(unit, timer_of(finished(A)))
     unit.add(accepted(created(A, AT + WINDOW)))
     assert states_of(unit) == [(A, state_after(created(A, AT + WINDOW))), (b"\0position", b"1")]
 
@@ -156,5 +157,5 @@ def test_one_that_is_forgotten_and_made_anew_at_once_keeps_its_new_state() -> No
 def test_a_timer_finds_the_state_as_the_unit_has_made_it() -> None:
     unit = Unit(finished(A))
     unit.add(accepted(created(A, AT + WINDOW)))
-    unit.ring([timer_of(finished(A))], WINDOW)
+    ring(unit, timer_of(finished(A)))
     assert unit.state_of(A) == state_after(created(A, AT + WINDOW))

@@ -28,7 +28,7 @@ from service.contracts.topics import (
     STATE_TOPIC,
     TOPICS,
 )
-from service.domain.execution import Execution
+from service.domain.execution import Execution, Expected
 from service.domain.identity import command_id
 from service.handling import handler
 from service.handling.handler import HandlerOptions, running_handler
@@ -117,7 +117,7 @@ class Running:
     def owners(self) -> dict[int, PartitionOwner]:
         return self.group._owners
 
-    def states(self, partition: int) -> dict[str, Execution]:
+    def states(self, partition: int) -> dict[str, Execution | Expected]:
         """What the owner of this partition remembers."""
         states = self.owners[partition]._opened.states
         known = {**dict(states._store._db.items()), **states._unwritten}

@@ -38,7 +38,13 @@ def restored(version: Path) -> MemoryStore:
 
 def states(version: Path) -> dict[str, Execution]:
     found = ((execution_id_of(key), value) for key, value in restored(version).records.items() if is_state_key(key))
-    return {id_: decode_snapshot(id_, value) for id_, value in found}
+    return {id_: execution_of(id_, value) for id_, value in found}
+
+
+def execution_of(id_: str, value: bytes) -> Execution:
+    state = decode_snapshot(id_, value)
+    assert isinstance(state, Execution)
+    return state
 
 
 def lives() -> dict[str, list[Event]]:
@@ -128,6 +134,6 @@ def test_version_3_is_read_and_is_still_written_where_nothing_is_sensitive() -> 
 
 def test_a_command_of_then_is_known_again_when_its_definition_has_marks_now() -> None:
     marked = definition(inputVariables=[{"name": "day", "type": "string", "sensitive": True}])
-    found = answer(EXECUTE, decode_snapshot(EXECUTION, VERSION_3), known(marked))
+    found = answer(EXECUTE, execution_of(EXECUTION, VERSION_3), known(marked))
     assert isinstance(found, Repeated)
     assert found.execution.resolved_inputs == {"day": {"sealed": None}}

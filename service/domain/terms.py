@@ -1,0 +1,135 @@
+"""What can be agreed about an execution beside its task: what it waits for, how long it may take, who runs it.
+
+Most have nothing of it. What has ended keeps what those that wait for it may ask, and no more.
+"""
+
+from datetime import timedelta
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from service.contracts.codec import encode
+from service.contracts.events import (
+    Dependency,
+    Retry,
+    TaskExecutionCreated,
+    TaskExecutionEvent,
+    TaskExecutionFailed,
+    TaskExecutionProgressed,
+    TaskExecutionReady,
+    TaskExecutionStarted,
+    TaskExecutionSucceeded,
+)
+from service.contracts.timestamps import Timestamp
+
+
+class Claim(Struct, frozen=True, gc=False, array_like=True, forbid_unknown_fields=True):
+    """Who runs the execution; with a lease, nobody does any more if nothing is heard of them for so long."""
+
+    owner: str
+    lease: timedelta | None
+    heard_at: Timestamp
+
+
+class Attempt(Struct, frozen=True, gc=False, array_like=True, forbid_unknown_fields=True):
+    """How what fails is tried again, the executionId of the first attempt, and the inputs as JSON."""
+
+    policy: Retry
+    first: str
+    number: int
+    inputs: bytes
+
+    @property
+    def has_next(self) -> bool:
+        """Whether it is tried again if this attempt fails."""
+        return self.number < self.policy.max_attempts
+
+    @property
+    def delay(self) -> timedelta:
+        """How long to wait before the next attempt."""
+        return self.policy.delay * self.policy.backoff ** (self.number - 1)
+
+
+class Terms(Struct, frozen=True, gc=False, array_like=True, forbid_unknown_fields=True):
+    """`upstreams` are those it waits for that are not known to be SUCCESS; `not_before` is None once it has come.
+
+    `ready_at` is since when it could start; `is_announced` says that those it waits for know it, `is_awaited` that
+    others wait for it; `true_outputs` are the names of its boolean outputs that are true, and `retried_by` is the next
+    attempt, now that it has ended.
+    """
+
+    upstreams: tuple[Dependency, ...] = ()
+    not_before: Timestamp | None = None
+    ready_at: Timestamp | None = None
+    start_timeout: timedelta | None = None
+    run_timeout: timedelta | None = None
+    claim: Claim | None = None
+    attempt: Attempt | None = None
+    is_announced: bool = False
+    is_awaited: bool = False
+    true_outputs: tuple[str, ...] = ()
+    retried_by: str | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it can start."""
+        return not self.upstreams and self.not_before is None
+
+
+NONE: Final = Terms()
+
+
+def some(terms: Terms) -> Terms | None:
+    """These, or None if nothing is agreed."""
+    return None if terms == NONE else terms
+
+
+def terms_after(terms: Terms | None, event: TaskExecutionEvent) -> Terms | None:
+    """What is agreed after the event, if anything is."""
+    if type(event) is TaskExecutionCreated:
+        return _agreed(event)
+    if event.completed_at is not None:
+        return _left(terms, event)
+    if type(event) is TaskExecutionReady:
+        return replace(terms or NONE, upstreams=(), not_before=None, ready_at=event.occurred_at)
+    if type(event) is TaskExecutionProgressed:
+        return heard(terms, event.occurred_at)
+    if type(event) is TaskExecutionStarted and event.owner is not None:
+        return replace(terms or NONE, claim=Claim(event.owner, event.lease, event.occurred_at))
+    return terms
+
+
+def heard(terms: Terms | None, at: Timestamp) -> Terms | None:
+    """What is agreed after the owner was heard of."""
+    claim = terms.claim if terms is not None else None
+    return terms if terms is None or claim is None else replace(terms, claim=replace(claim, heard_at=at))
+
+
+def _agreed(event: TaskExecutionCreated) -> Terms | None:
+    if not (event.depends_on or event.not_before or event.start_timeout or event.run_timeout or event.retry):
+        return None
+    waits = bool(event.depends_on or event.not_before)
+    attempt = None
+    if event.retry is not None:
+        first = event.retry_of or event.execution_id
+        attempt = Attempt(event.retry, first, event.attempt, encode(event.resolved_inputs))
+    return some(
+        Terms(
+            upstreams=event.depends_on,
+            not_before=event.not_before,
+            ready_at=None if waits else event.created_at,
+            start_timeout=event.start_timeout,
+            run_timeout=event.run_timeout,
+            attempt=attempt,
+        )
+    )
+
+
+def _left(terms: Terms | None, event: TaskExecutionEvent) -> Terms | None:
+    is_awaited = terms is not None and terms.is_awaited
+    if type(event) is TaskExecutionSucceeded:
+        true = tuple(name for name, value in event.outputs.items() if value is True)
+        return Terms(is_awaited=is_awaited, true_outputs=true) if is_awaited or true else None
+    retried_by = event.retried_by if type(event) is TaskExecutionFailed else None
+    return Terms(is_awaited=is_awaited, retried_by=retried_by) if is_awaited or retried_by else None
