@@ -35,9 +35,11 @@ def check_owner(state: Execution, command: HeartbeatTaskExecution | SucceedTaskE
     Raises:
         RejectedError: somebody else does, or nobody.
     """
+    if command.owner is None:
+        return
     claim = (state.terms or NONE).claim
     owner = claim.owner if claim is not None else None
-    if command.owner is None or command.owner == owner:
+    if command.owner == owner:
         return
     detail = (
         f"Task execution {state.execution_id} is owned by {owner or 'nobody'}, not by {command.owner}. "

@@ -1,7 +1,7 @@
 """`decide` what a command does to an execution. Pure: time comes in as data."""
 
 from datetime import timedelta
-from typing import Final, assert_never, cast
+from typing import Final, assert_never
 
 from msgspec.structs import replace
 
@@ -24,7 +24,7 @@ from service.contracts.events import (
     TaskExecutionStopped,
     TaskExecutionSucceeded,
 )
-from service.contracts.internal import INTERNAL_TYPES, InternalCommand
+from service.contracts.internal import AwaitTaskExecution, FindCycle, ResolveDependency
 from service.contracts.problems import Code, Problem, RejectedError, problem, reject
 from service.contracts.sensitive import Seal, sealed, withhold
 from service.contracts.status import Status
@@ -39,6 +39,7 @@ from service.domain.identity import id_bytes
 from service.domain.retries import failure, policy_of
 from service.domain.sensitive import marks
 from service.domain.terms import NONE, heard
+from service.domain.timers import timers_of
 
 TRANSITIONS: Final[dict[tuple[Status, type[Command]], Status]] = {
     (Status.PENDING, StartTaskExecution): Status.RUNNING,
@@ -50,9 +51,6 @@ TRANSITIONS: Final[dict[tuple[Status, type[Command]], Status]] = {
     (Status.RUNNING, StopTaskExecution): Status.STOPPED,
 }
 """The whole life of an execution (spec, invariant 3): (status, command) -> the next status. Nothing else is allowed."""
-
-
-_INTERNAL: Final = frozenset(INTERNAL_TYPES.values())
 
 
 def decide(
@@ -70,9 +68,9 @@ def decide(
     Raises:
         RejectedError: the command is refused; the problem says why and what is allowed.
     """
-    if type(request.command) in _INTERNAL:
-        return advised(state, cast("InternalCommand", request.command), request, kept)
-    command = cast("Command", request.command)
+    command = request.command
+    if type(command) is AwaitTaskExecution or type(command) is ResolveDependency or type(command) is FindCycle:
+        return advised(state, command, request, kept)
     expected = None
     if type(state) is Expected:
         state, expected = None, state
@@ -121,8 +119,9 @@ def _create(  # noqa: PLR0913, PLR0917 - all that a new execution is made of
 ) -> Decision:
     resolved, sensitive = resolve_inputs(command, definition), marks(None, definition)
     assert definition is not None  # noqa: S101 - else the inputs could not be resolved
-    upstreams = upstreams_of(command.depends_on)
-    check_no_cycle(request.command_id, upstreams, expected)
+    upstreams = upstreams_of(command.depends_on) if command.depends_on else ()
+    if upstreams:
+        check_no_cycle(request.command_id, upstreams, expected)
     event = TaskExecutionCreated(
         execution_id=request.command_id,
         sequence=1,
@@ -150,7 +149,7 @@ def _create(  # noqa: PLR0913, PLR0917 - all that a new execution is made of
     made = evolve(None, event)
     terms = replace(made.terms or NONE, is_announced=bool(upstreams), is_awaited=expected is not None)
     after = replace(made, terms=terms)
-    return changed(after, kept, events=(event,), commands=announcements(after, expected))
+    return Decision((event,), after, announcements(after, expected), timers_of(after, kept))
 
 
 def _advance(  # noqa: PLR0913, PLR0917 - likewise

@@ -41,9 +41,9 @@ _CAUSES: Final = {
 }
 
 
-def upstreams_of(named: Sequence[Named] | None) -> tuple[Dependency, ...]:
+def upstreams_of(named: Sequence[Named]) -> tuple[Dependency, ...]:
     """What a command names, as events and states have it."""
-    return tuple(Dependency(one.execution_id, one.node, one.condition) for one in named or ())
+    return tuple(Dependency(one.execution_id, one.node, one.condition) for one in named)
 
 
 def check_no_cycle(id_: str, upstreams: Iterable[Dependency], expected: Expected | None) -> None:

@@ -1,12 +1,14 @@
 """The event that happens next to an execution: what all events share, filled in."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 from service.contracts.events import Event
+from service.contracts.internal import AnyCommand
 from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp
-from service.domain.decided import Decision
+from service.domain.decided import Decision, Edge
 from service.domain.execution import Execution, evolve
 from service.domain.timers import timers_of
 
@@ -37,11 +39,16 @@ def next_event(state: Execution, status: Status, at: Timestamp, cause: tuple[str
     }
 
 
-def happened(state: Execution | None, event: Event, kept: timedelta | None, **more: Any) -> Decision:  # noqa: ANN401 - fields of a Decision
+def happened(
+    state: Execution | None, event: Event, kept: timedelta | None, commands: Sequence[AnyCommand] = ()
+) -> Decision:
     """The decision that this event happens, with the state and the timers that follow from it."""
-    return changed(evolve(state, event), kept, events=(event,), **more)
+    after = evolve(state, event)
+    return Decision((event,), after, commands, timers_of(after, kept))
 
 
-def changed(after: Execution, kept: timedelta | None, **more: Any) -> Decision:  # noqa: ANN401 - likewise
-    """The decision that this is the state from now on, with the timers that follow from it."""
-    return Decision(state=after, timers=timers_of(after, kept), **more)
+def changed(
+    after: Execution, kept: timedelta | None, commands: Sequence[AnyCommand] = (), waiting: Sequence[Edge] = ()
+) -> Decision:
+    """The decision that this is the state from now on, without an event, with the timers that follow from it."""
+    return Decision((), after, commands, timers_of(after, kept), waiting)

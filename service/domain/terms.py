@@ -129,7 +129,9 @@ def _agreed(event: TaskExecutionCreated) -> Terms | None:
 def _left(terms: Terms | None, event: TaskExecutionEvent) -> Terms | None:
     is_awaited = terms is not None and terms.is_awaited
     if type(event) is TaskExecutionSucceeded:
-        true = tuple(name for name, value in event.outputs.items() if value is True)
+        true: tuple[str, ...] = ()
+        if True in event.outputs.values():  # or 1, which is not meant
+            true = tuple(name for name, value in event.outputs.items() if value is True)
         return Terms(is_awaited=is_awaited, true_outputs=true) if is_awaited or true else None
     retried_by = event.retried_by if type(event) is TaskExecutionFailed else None
     return Terms(is_awaited=is_awaited, retried_by=retried_by) if is_awaited or retried_by else None

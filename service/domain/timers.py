@@ -41,23 +41,18 @@ class Timer(Struct, frozen=True, order=True):
 
 def timers_of(known: Execution, kept: timedelta | None) -> tuple[Timer, ...]:
     """Those of an execution in this state. `kept` is how long a finished one is remembered, None for ever."""
-    if known.terms is None and (known.completed_at is None or kept is None):
-        return ()
-    due = [*_ended(known, kept)] if known.completed_at is not None else [*_open(known, known.terms)]
-    return tuple(Timer(at, known.execution_id, kind) for at, kind in due)
+    ended, terms = known.completed_at, known.terms
+    if ended is None:
+        if terms is None:
+            return ()
+        return tuple(Timer(due, known.execution_id, kind) for due, kind in _open(known, terms))
+    forget = () if kept is None else (Timer(ended + kept, known.execution_id, TimerKind.FORGET),)
+    if terms is None or not terms.is_awaited:
+        return forget
+    return (Timer(ended, known.execution_id, TimerKind.RESOLVE), *forget)
 
 
-def _ended(known: Execution, kept: timedelta | None) -> Iterator[tuple[Timestamp, TimerKind]]:
-    assert known.completed_at is not None  # noqa: S101 - it is asked for those alone
-    if kept is not None:
-        yield known.completed_at + kept, TimerKind.FORGET
-    if known.terms is not None and known.terms.is_awaited:
-        yield known.completed_at, TimerKind.RESOLVE
-
-
-def _open(known: Execution, terms: Terms | None) -> Iterator[tuple[Timestamp, TimerKind]]:
-    if terms is None:
-        return
+def _open(known: Execution, terms: Terms) -> Iterator[tuple[Timestamp, TimerKind]]:
     if known.status is Status.PENDING:
         if terms.upstreams and not terms.is_announced:
             yield known.created_at, TimerKind.AWAIT
