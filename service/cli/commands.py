@@ -11,7 +11,7 @@ from service.cli.options import DEFAULT_URL, AsJson, Id, Key, Url, examples
 from service.cli.output import write_json, write_note
 from service.cli.remote import Answer, Remote, path_of
 from service.cli.show import show_execution
-from service.cli.values import read_object, read_pairs
+from service.cli.values import read_dependencies, read_object, read_pairs
 
 Reason = Literal["upstream_failed", "upstream_stopped", "upstream_skipped", "condition_false"]
 
@@ -35,6 +35,24 @@ def execute(  # noqa: PLR0913 - every argument is an option
     ] = None,
     tag: Annotated[list[str] | None, typer.Option(metavar="TAG", show_default=False, help="Repeatable.")] = None,
     created_by: Annotated[str | None, typer.Option(metavar="NAME", show_default=False, help="Who asks.")] = None,
+    depends_on: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NODE=ID[:OUTPUT]",
+            show_default=False,
+            help="Start when that execution is SUCCESS, and its output true; skip if not. Repeatable.",
+        ),
+    ] = None,
+    not_before: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", show_default=False, help="Start no earlier: 2026-03-01T04:00:00Z."),
+    ] = None,
+    max_attempts: Annotated[
+        int | None, typer.Option(min=1, max=100, show_default="the definition's", help="If it fails, try again.")
+    ] = None,
+    retry_delay: Annotated[
+        str | None, typer.Option(metavar="DURATION", show_default=False, help="Wait between attempts, such as PT10S.")
+    ] = None,
     key: Key = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the execution has ended.")] = False,
     url: Url = DEFAULT_URL,
@@ -42,7 +60,19 @@ def execute(  # noqa: PLR0913 - every argument is an option
 ) -> None:
     """Run one version of a task: makes a new execution."""
     given = (read_object("--inputs", inputs) if inputs else {}) | read_pairs("--input", pairs or [])
-    body = {"taskId": task_id, "taskVersion": version, "inputs": given, "createdBy": created_by, "tags": tag or []}
+    if retry_delay is not None and max_attempts is None:
+        raise CommandError(Exit.USAGE, "--retry-delay needs --max-attempts: how often to try in all")
+    retry = {"maxAttempts": max_attempts, **({"delay": retry_delay} if retry_delay else {})}
+    body = {
+        "taskId": task_id,
+        "taskVersion": version,
+        "inputs": given,
+        "createdBy": created_by,
+        "tags": tag or [],
+        "dependsOn": read_dependencies("--depends-on", depends_on or []) or None,
+        "notBefore": not_before,
+        "retry": retry if max_attempts is not None else None,
+    }
     remote = Remote(url)
     answer = remote.post(path_of(), body, key)
     if wait:

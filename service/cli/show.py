@@ -27,6 +27,12 @@ def show_execution(execution: Json) -> None:
         "completed": execution.get("completedAt"),
         "took": _duration(execution),
         "tags": ", ".join(metadata["tags"]) or None,
+        "depends on": ", ".join(map(_dependency, execution.get("dependsOn", ()))) or None,
+        "not before": execution.get("notBefore"),
+        "attempt": f"{execution['attempt']} of {execution.get('retryOf')}" if "attempt" in execution else None,
+        "tried again": execution.get("retriedBy"),
+        "worker": execution.get("owner"),
+        "progress": _progress(execution),
         "spark": metadata.get("sparkApplicationId"),
         "inputs": execution.get("resolvedInputs"),
         "outputs": execution.get("outputs"),
@@ -34,6 +40,16 @@ def show_execution(execution: Json) -> None:
         "skipped": execution.get("skipReason"),
         "payloads": PAYLOADS_DROPPED if "payloadsDropped" in execution else None,
     })  # fmt: skip
+
+
+def _dependency(one: Json) -> str:
+    return f"{one['node']} ({one['executionId']}{':' + one['condition'] if 'condition' in one else ''})"
+
+
+def _progress(execution: Json) -> str | None:
+    """How far its worker says it is."""
+    parts = [f"{execution['progress']:.0%}" if "progress" in execution else "", execution.get("message", "")]
+    return " ".join(filter(None, parts)) or None
 
 
 def show_page(executions: Iterable[Json]) -> None:
@@ -132,7 +148,7 @@ def how_much(page: Json) -> str:
     return f"{len(page['items'])} of {page['total']}{counts and f' ({counts})'}{more}"
 
 
-def _what(event: Json) -> str | None:
+def _what(event: Json) -> str | None:  # noqa: PLR0911 - one for each kind of event
     """What the event says beyond its type."""
     match event:
         case {"resolvedInputs": inputs}:
@@ -143,6 +159,10 @@ def _what(event: Json) -> str | None:
             return text
         case {"requestedBy": who}:
             return ": ".join([f"by {who}", *([event["reason"]] if "reason" in event else [])])
+        case {"owner": str(owner)}:
+            return f"by {owner}"
+        case {"previousStatus": "RUNNING", "status": "RUNNING"}:
+            return _progress(event)
         case {"previousStatus": "PENDING", "sparkApplicationId": application}:
             return f"as {application}"
         case _:

@@ -36,6 +36,18 @@ def read_pairs(option: str, pairs: list[str]) -> dict[str, Any]:
     return values
 
 
+def read_dependencies(option: str, texts: list[str]) -> list[dict[str, str]]:
+    """Each `node=id` or `node=id:output`. Raises CommandError: no `=`."""
+    dependencies: list[dict[str, str]] = []
+    for text in texts:
+        node, _, target = text.partition("=")
+        if not (node and target):
+            raise CommandError(Exit.USAGE, f"{option} {text} must be NODE=ID or NODE=ID:OUTPUT")
+        id_, _, condition = target.partition(":")
+        dependencies.append({"executionId": id_, "node": node, **({"condition": condition} if condition else {})})
+    return dependencies
+
+
 def _value(option: str, name: str, text: str) -> Any:  # noqa: ANN401 - JSON is any
     try:
         return _decode(text.encode(), f"{option} {name}")

@@ -1,4 +1,5 @@
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, get_args
 
@@ -8,6 +9,7 @@ from service.cli.commands import Reason
 from service.contracts.commands import ExecuteTask, SkipCause
 from service.contracts.problems import Code, FieldError, problem, reject
 from service.contracts.replies import CommandReply, CommandUnansweredError, Outcome
+from service.contracts.retries import RetryPolicy
 from tests.api.scripted import FAILURE, ID, PENDING
 from tests.cli.conftest import Service
 
@@ -153,3 +155,31 @@ def test_lifecycle_commands_are_sent(service: Service, arguments: tuple[str, ...
 
 def test_the_reasons_to_skip_are_those_of_the_contract() -> None:
     assert get_args(Reason) == tuple(SkipCause)
+
+
+def test_execute_says_what_it_waits_for_and_how_often_it_is_tried(service: Service) -> None:
+    result = service.run(
+        *EXECUTE, "--depends-on", f"collect={ID}", "--depends-on", f"is_weekday={ID[:-1]}0:go",
+        "--not-before", "2026-03-01T04:00:00Z", "--max-attempts", "3", "--retry-delay", "PT10S",
+    )  # fmt: skip
+
+    assert result.exit_code == 0, result.stderr
+    command = service.commands.submitted[0].command
+    assert isinstance(command, ExecuteTask)
+    assert [(one.execution_id, one.node, one.condition) for one in command.depends_on or ()] == [
+        (ID, "collect", None), (f"{ID[:-1]}0", "is_weekday", "go"),
+    ]  # fmt: skip
+    assert str(command.not_before) == "2026-03-01T04:00:00.000Z"
+    assert command.retry == RetryPolicy(max_attempts=3, delay=timedelta(seconds=10))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(("--depends-on", ID), "must be NODE=ID"), (("--retry-delay", "PT1S"), "needs --max-attempts")],
+)
+def test_what_cannot_be_meant_is_refused_before_anything_is_sent(
+    service: Service, arguments: tuple[str, ...], message: str
+) -> None:
+    result = service.run(*EXECUTE, *arguments)
+    assert (result.exit_code, service.commands.submitted) == (2, [])
+    assert message in result.stderr
