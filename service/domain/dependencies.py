@@ -32,7 +32,7 @@ MAX_BEHIND: Final = 100
 """So many of those that wait for an execution are known where it is created: a short cycle is refused there."""
 
 MAX_VISITED: Final = 10_000
-"""So many executions are looked at to find a cycle."""
+"""So many executions are looked at to find a cycle, and as many are known that are still to be looked at."""
 
 _CAUSES: Final = {
     Status.FAILURE: SkipCause.UPSTREAM_FAILED,
@@ -172,7 +172,7 @@ def _visited(state: Execution | Expected | None, command: FindCycle) -> list[Any
     visited = [*command.visited, command.execution_id]
     known = {*visited, *command.to_visit}
     to_visit = [*command.to_visit, *(one.execution_id for one in upstreams if one.execution_id not in known)]
-    return _next_visit(command.origin, to_visit, visited) if len(visited) < MAX_VISITED else []
+    return _next_visit(command.origin, to_visit[:MAX_VISITED], visited) if len(visited) < MAX_VISITED else []
 
 
 def _next_visit(origin: str, to_visit: list[str], visited: list[str]) -> list[AnyCommand]:

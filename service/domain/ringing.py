@@ -99,7 +99,8 @@ def _silent(state: Execution, timer: Timer, moment: Ringing) -> Decision:
     assert claim is not None  # noqa: S101 - else it had no such timer
     assert claim.lease is not None  # noqa: S101 - likewise
     due = max(claim.heard_at, moment.since) + claim.lease
-    if due > moment.until:
+    # Never at the first ring: whoever was paused himself, for longer than the lease, is to hear first what was sent.
+    if due > moment.until or timer.due <= claim.heard_at + claim.lease:
         return Decision(timers=(replace(timer, due=max(due, moment.at + _A_WHILE)),))
     message = f"worker lost: nothing was heard of {claim.owner} for {claim.lease}"
     return failure(state, message, moment.at, _cause(state, timer), moment.kept)

@@ -22,6 +22,9 @@ SLICE: Final = 60
 MAX_EVENTS_BYTES: Final = 16 << 20
 """Then a batch ends: a small command's event may be large by the defaults that its definition fills in."""
 
+MAX_CAUSED: Final = 10_000
+"""Likewise, of commands that are caused: one can name a thousand executions to wait for."""
+
 TURN_SECONDS: Final = 0.02
 """A command may be large, and its definition's patterns slow: after this long, everything else has its turn."""
 
@@ -53,7 +56,7 @@ class Processing:
             for command in commands:
                 state = unit.state_of(command.execution_id) if type(command) is Readable else None
                 add(answer(command, state, known, unit.at))
-                if unit.size > MAX_EVENTS_BYTES:
+                if unit.size > MAX_EVENTS_BYTES or unit.caused > MAX_CAUSED:
                     return
                 if time.monotonic() > pace.turn_end:
                     if pace.is_over:
