@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from inspect import cleandoc
 from typing import Any, Final, TextIO
 
+import msgspec
 from msgspec.json import schema_components
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
@@ -113,6 +114,7 @@ def document() -> Object:
     _, event_schemas = schema_components(
         EVENT_TYPES.values(), schema_hook=schema_hook, ref_template="#/components/schemas/{name}"
     )
+    plain = msgspec.json.decode(msgspec.json.encode(event_schemas))  # a default that is a tuple is an array
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -125,7 +127,7 @@ def document() -> Object:
         "channels": {_CHANNELS[topic.name]: _channel(topic) for topic in topics},
         "operations": _operations(),
         "components": {
-            "schemas": dict(sorted({**event_schemas, **schemas["$defs"], **dict(_HEADERS.values())}.items())),
+            "schemas": dict(sorted({**plain, **schemas["$defs"], **dict(_HEADERS.values())}.items())),
             "messages": {
                 name: _message(topic, name, model)
                 for topic, messages in _MESSAGES.items()
