@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeGuard
 
 from msgspec import Struct
 
@@ -34,8 +34,10 @@ MAX_COMMAND_DEPTH: Final = MAX_DEPTH - 10
 """How deep a command is nested at most; what is made from it can wrap it further and is still readable."""
 
 _STRUCTURED: Final = STRUCTURED.encode()
+_ANY_STRUCTURED: Final = b"application/cloudevents"
 _SPECVERSION: Final = ("ce_specversion", b"1.0")
 _JSON_CONTENT: Final = (CONTENT_TYPE, JSON.encode())
+_PRINTABLE: Final = bytes(range(0x20, 0x7F))
 
 
 class Record(Protocol):
@@ -97,7 +99,11 @@ def read_envelope(record: Record) -> Envelope:
         )
     headers = {name.lower(): content for name, content in record.headers}
     errors = _repeated(record.headers) if len(headers) < len(record.headers) else []
-    structured = is_structured(headers.get(CONTENT_TYPE) or b"")
+    content_type = headers.get(CONTENT_TYPE) or b""
+    structured = is_structured(content_type)
+    if is_foreign(content_type) and "ce_specversion" not in headers:
+        detail = f"this format of CloudEvents is not read; write {STRUCTURED}, or binary mode"
+        errors.append(FieldError(pointer=pointer("#/headers", CONTENT_TYPE), detail=detail))
     try:
         data = decode(value, MAX_COMMAND_DEPTH)
     except MalformedJsonError as error:
@@ -134,6 +140,11 @@ def is_structured(content_type: bytes) -> bool:
     return content_type.partition(b";")[0].strip().lower() == _STRUCTURED
 
 
+def is_foreign(content_type: bytes) -> bool:
+    """Whether it is that of a CloudEvent in structured mode, or of a batch, in a format that is not read."""
+    return content_type.lower().startswith(_ANY_STRUCTURED) and not is_structured(content_type)
+
+
 def envelope_headers(  # noqa: PLR0913 - one for each CloudEvents attribute
     type_: str,
     id_: str,
@@ -168,10 +179,16 @@ def _repeated(headers: Iterable[tuple[str, bytes | None]]) -> list[FieldError]:
     ]
 
 
+def is_trace(content: bytes | None) -> TypeGuard[bytes]:
+    """Whether a trace header is passed on.
+
+    W3C's are ASCII. What is longer could make what we write too large for the broker; other bytes would break those
+    who read all headers as text, as the binding lets them.
+    """
+    return content is not None and 0 < len(content) <= MAX_ATTRIBUTE and not content.translate(None, _PRINTABLE)
+
+
 def _trace(headers: dict[str, bytes | None]) -> tuple[tuple[str, bytes], ...]:
     if headers.keys().isdisjoint(TRACE_HEADERS):
         return ()
-    # What is longer is no trace context, and could make what we write too large for the broker.
-    return tuple(
-        (name, content) for name in TRACE_HEADERS if (content := headers.get(name)) and len(content) <= MAX_ATTRIBUTE
-    )
+    return tuple((name, content) for name in TRACE_HEADERS if is_trace(content := headers.get(name)))

@@ -21,6 +21,7 @@ from service.contracts.envelope import (
     TRACE_HEADERS,
     Envelope,
     is_structured,
+    is_trace,
 )
 from service.contracts.topics import MAX_COMMAND_BYTES
 from service.kafka.records import Record
@@ -93,9 +94,7 @@ def glance(record: Record) -> Glance | None:
         values[layout.type].decode(),
         None if layout.subject is None else values[layout.subject].decode(),
         data,
-        tuple((name, values[at]) for name, at in layout.trace if 0 < len(values[at]) <= MAX_ATTRIBUTE)
-        if layout.trace
-        else (),
+        tuple((name, values[at]) for name, at in layout.trace if is_trace(values[at])) if layout.trace else (),
     )
     return Glance(
         envelope,

@@ -4,9 +4,8 @@ from collections.abc import Iterable
 
 from pydantic_core import to_json
 
-from service.contracts.attributes import MAX_ATTRIBUTE
 from service.contracts.commands import ExecuteTask
-from service.contracts.envelope import SOURCE, TRACE_HEADERS, Headers, envelope_headers
+from service.contracts.envelope import SOURCE, TRACE_HEADERS, Headers, envelope_headers, is_trace
 from service.contracts.timestamps import Timestamp, epoch_ms
 from service.domain.execution import Execution
 from service.domain.identity import command_id
@@ -52,6 +51,6 @@ def forwarded_record(record: Record) -> Outgoing:
 
 def trace_of(record: Record) -> Headers:
     """The trace headers of a record, to be passed on."""
-    # One of each, and no longer than a trace context is: any number of any length may have come.
+    # One of each: any number may have come.
     given = {lower: value for name, value in record.headers if (lower := name.lower()) in TRACE_HEADERS}
-    return [(name, value) for name, value in given.items() if 0 < len(value or b"") <= MAX_ATTRIBUTE]
+    return [(name, value) for name, value in given.items() if is_trace(value)]

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("running", "definition")
 TASK = ExecuteTask(task_id="contents:task", task_version="1.0.0", inputs={})
 TRACE: HeaderPairs = [
     ("traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
-    ("tracestate", b"vendor=\xff"),
+    ("tracestate", b"vendor=1"),
 ]
 
 
