@@ -1,8 +1,8 @@
 """Sends commands over Kafka and awaits their replies."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Iterable
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Final, Self
@@ -14,6 +14,7 @@ from uuid_utils.compat import uuid7
 
 from service.client.messages import Message, command_message, execution_id
 from service.client.replies import ClientClosedError, PendingReplies
+from service.client.stopping import stop
 from service.contracts import topics
 from service.contracts.commands import Command
 from service.contracts.envelope import CORRELATION_ID, REPLY_TO, Headers
@@ -24,7 +25,6 @@ from service.kafka.internals.knocking import knock
 
 _MAX_REQUEST_BYTES: Final = topics.MAX_COMMAND_BYTES + 65_536
 _BATCH_BYTES: Final = 131_072
-_STOP_TIMEOUT: Final = 5.0
 
 
 class CommandClient:
@@ -139,7 +139,7 @@ class CommandClient:
             max_request_size=_MAX_REQUEST_BYTES,
             request_timeout_ms=request_timeout_ms,
         )
-        stack.push_async_callback(_stop, self._producer.stop)
+        stack.push_async_callback(stop, self._producer.stop)
         await self._producer.start()
         await self._producer.partitions_for(self._kafka.topic(topics.COMMANDS_TOPIC))
         consumer = AIOKafkaConsumer(
@@ -151,7 +151,7 @@ class CommandClient:
             fetch_max_bytes=topics.MAX_RECORD_BYTES,
             request_timeout_ms=request_timeout_ms,
         )
-        stack.push_async_callback(_stop, consumer.stop)
+        stack.push_async_callback(stop, consumer.stop)
         await consumer.start()
         stack.push_async_callback(self._replies.close)
         await self._replies.open(consumer)
@@ -196,13 +196,6 @@ class CommandClient:
 def _fail(reply: asyncio.Future[bytes], sent: asyncio.Future[object]) -> None:
     if not sent.cancelled() and (error := sent.exception()) and not reply.done():
         reply.set_exception(error)
-
-
-async def _stop(stop: Callable[[], Awaitable[None]]) -> None:
-    # What waits for a broker that is gone would wait for long; nobody awaits its outcome any more.
-    with suppress(TimeoutError, KafkaError):
-        async with asyncio.timeout(_STOP_TIMEOUT):
-            await stop()
 
 
 def _why(error: Exception, timeout: float) -> str:

@@ -7,6 +7,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from uuid_utils.compat import uuid7
 
 from service.contracts import topics
+from tests.client.published import EventsTopic, an_events_topic
 from tests.client.responder import Answer, Responder, Responding, echo
 
 
@@ -31,3 +32,9 @@ def responding(kafka: str) -> Responding:
             assert isinstance(ended, asyncio.CancelledError), ended
 
     return run
+
+
+@pytest.fixture
+async def events_topic(kafka: str) -> AsyncIterator[EventsTopic]:
+    async with an_events_topic(kafka) as topic:
+        yield topic
