@@ -2,9 +2,10 @@
 
     python examples/alerts/alerts.py --webhook https://chat.example.org/hooks/42 --task 'sales:*' --tag nightly
 
-Every failure is posted at least once. It is posted twice only if this program is killed between the webhook's answer
-and the next line; the header Idempotency-Key is the same then. While the webhook refuses or is down, the program waits
-with that alert, and loses none. Where Kafka is, and how to connect, say the environment variables of the service.
+Every failure is posted at least once. It is posted twice only if this program is killed, or another one joins or leaves
+its group, just when the webhook has taken it; the header Idempotency-Key is the same then. While the webhook refuses or
+is down, the program waits with that alert, and loses none. Where Kafka is, and how to connect, say the environment
+variables of the service.
 """
 
 import asyncio
@@ -56,10 +57,14 @@ async def post(http: httpx2.AsyncClient, webhook: str, body: dict[str, Any]) -> 
             answer.raise_for_status()
 
 
+DAY = 86_400.0
+
+
 async def run(kafka: Kafka, group: str, memory: Path, wanted: Wanted, webhook: str) -> None:
     """Post alerts until the program is ended."""
     with SeenEvents(memory) as seen:
-        async with EventConsumer(kafka, group, only=[TaskExecutionFailed]) as events, httpx2.AsyncClient() as http:
+        consumer = EventConsumer(kafka, group, only=[TaskExecutionFailed], max_handling=DAY)
+        async with consumer as events, httpx2.AsyncClient() as http:
             async for received in events:
                 event = received.event
                 if isinstance(event, TaskExecutionFailed) and wanted(event) and received.id not in seen:
