@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, Self
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
-from service.client.stopping import stop
+from service.client.stopping import is_cancelled, stop
 from service.contracts.events import EVENT_TYPES, AnyEvent, UnknownEvent
 from service.contracts.received import ReceivedEvent, received_event, type_of
 from service.contracts.topics import EVENTS_TOPIC, MAX_RECORD_BYTES
@@ -18,6 +18,9 @@ from service.kafka.connection import Kafka
 from service.kafka.internals.knocking import knock
 
 _REVOKE_SECONDS: Final = 3.0
+_LEAST_WAIT: Final = 0.01  # aiokafka does not wait at all if it is to wait for less than a millisecond
+_IDLE_WAIT: Final = 1.0
+_LOOK_AGAIN: Final = 0.1
 
 
 class UnreadableEventError(ValueError):
@@ -51,11 +54,13 @@ class EventConsumer:
         commit_every: seconds between commits.
         max_handling: seconds that one event may take; after that the group goes on without us, and the event comes
             again, to us or to another.
-        start_timeout: seconds to wait for Kafka at the start.
+        start_timeout: seconds to wait for Kafka, and for the topic, at the start.
 
     Raises:
         ConnectionError: on entering: Kafka does not answer or refuses us, or the events topic is not there.
-        UnreadableEventError: of an iteration. KafkaError: of an iteration or of `commit`.
+        ConnectionError: of an iteration: the consumer has fallen out of its group; open a new one.
+        UnreadableEventError: of an iteration.
+        KafkaError: of an iteration or of `commit`.
     """
 
     def __init__(  # noqa: PLR0913 - each has a default that will do
@@ -84,7 +89,7 @@ class EventConsumer:
                 async with asyncio.timeout(self._start_timeout):
                     self._consumer = await self._opened(stack)
             except (KafkaError, TimeoutError) as error:
-                raise ConnectionError(self._start_failure(repr(error))) from error
+                raise ConnectionError(self._start_failure(error)) from error
             self._resources = stack.pop_all()
         return self
 
@@ -117,7 +122,13 @@ class EventConsumer:
         while True:
             if time.monotonic() - self._committed_at >= self._commit_every:
                 await self._commit()
-            fetched = await consumer.getmany(timeout_ms=int(self._commit_every * 1_000), max_records=1)
+            seconds = max(self._commit_every, _LEAST_WAIT) if self._handled else _IDLE_WAIT
+            try:
+                fetched = await consumer.getmany(timeout_ms=int(seconds * 1_000), max_records=1)
+            except asyncio.CancelledError as error:
+                if is_cancelled():
+                    raise
+                raise ConnectionError("The consumer has fallen out of its group. Open a new one.") from error
             for partition, (record,) in fetched.items():
                 self._given = partition, record.offset + 1
                 return record
@@ -159,8 +170,8 @@ class EventConsumer:
         )
         stack.push_async_callback(stop, consumer.stop)
         await consumer.start()
-        if topic not in await consumer.topics():
-            raise ConnectionError(self._start_failure("the topic is not there"))
+        while topic not in await consumer.topics():  # noqa: ASYNC110 - the service may be just starting, and says nothing
+            await asyncio.sleep(_LOOK_AGAIN)
         consumer.subscribe([topic], listener=_Listener(self))
         stack.push_async_callback(stop, self._commit)
         return consumer
@@ -170,9 +181,10 @@ class EventConsumer:
             raise RuntimeError("The consumer is not open: use it as `async with EventConsumer(…) as events`.")
         return self._consumer
 
-    def _start_failure(self, why: str) -> str:
+    def _start_failure(self, error: Exception) -> str:
+        topic = self._kafka.topic(EVENTS_TOPIC)
         return (
-            f"No events can be read from {self._kafka.topic(EVENTS_TOPIC)} of Kafka at {self._kafka.servers}: {why}. "
+            f"Kafka at {self._kafka.servers} did not answer, or has no topic {topic}: {error!r}. "
             "Check the address, and that the service has been started: it creates its topics."
         )
 

@@ -120,9 +120,7 @@ def type_of(headers: AnyHeaders | None, value: bytes | None) -> str:
 def _by_name(headers: AnyHeaders | None) -> dict[str, bytes]:
     pairs = cast("HeaderPairs", headers.items() if isinstance(headers, Mapping) else headers or ())
     return {
-        name.lower(): content.encode() if isinstance(content, str) else content
-        for name, content in pairs
-        if content is not None
+        name.lower(): content.encode() if isinstance(content, str) else content for name, content in pairs if content
     }
 
 

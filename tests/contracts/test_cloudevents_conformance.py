@@ -174,6 +174,7 @@ def test_section_3_3_3_in_structured_mode_the_headers_may_be_there_too() -> None
     others: list[Header] = [("ce_id", b"of the header"), ("ce_type", b"\xff"), ("ce_time", b"?")]
     headers: list[Header] = [*others, ("content-type", MEDIA_TYPES[0].encode())]
     assert read_cloud_event(headers, STRUCTURED).attributes == ATTRIBUTES
+    assert type_of(headers, STRUCTURED) == ATTRIBUTES["type"]
     assert read_envelope(record(STRUCTURED, headers)).id == ATTRIBUTES["id"]
 
 
@@ -193,6 +194,7 @@ def test_in_structured_mode_null_is_absent_and_extensions_have_types() -> None:
         ({"data_base64": base64.b64encode(b"\x00\xff").decode(), "datacontenttype": "application/avro"}, b"\x00\xff"),
         ({"data": "<a/>", "datacontenttype": "application/xml"}, b"<a/>"),
         ({"data": "text"}, b'"text"'),
+        ({"data": "text", "datacontenttype": None}, b'"text"'),
         ({"data": "text", "datacontenttype": "application/vnd.x+json"}, b'"text"'),
         ({"data": [1.0, None]}, b"[1.0,null]"),
         ({"data": False}, b"false"),
