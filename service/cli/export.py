@@ -10,7 +10,6 @@ import typer
 
 from service.cli.exits import CommandError, Exit
 from service.cli.files import replacing, stdout
-from service.cli.flat import row_of
 from service.cli.formats import Format, writing
 from service.cli.options import DEFAULT_URL, Url, examples
 from service.cli.output import write_note
@@ -18,6 +17,7 @@ from service.cli.remote import Remote, path_of
 from service.cli.request_options import accepting, parameters_of
 from service.contracts.timestamps import Timestamp
 from service.ports.moments import read_moment
+from service.queries.flat import row_of
 from service.queries.requests import MAX_PAGE_SIZE, ListTaskExecutions
 
 _STDOUT: Final = "-"

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import BinaryIO
 
 from service.cli.exits import CommandError, Exit
-from service.cli.flat import COLUMNS, Row, Write, json_text
+from service.queries.flat import COLUMNS, Row, Write, json_text
 
 
 class Format(StrEnum):

@@ -151,6 +151,11 @@ class RejectedError(Exception):
         super().__init__(f"{reason.code}: {reason.detail}")
         self.problem = reason
 
+    @property
+    def code(self) -> Code:
+        """Which problem it is."""
+        return self.problem.code
+
 
 def reject(code: Code, detail: str, errors: tuple[FieldError, ...] = ()) -> RejectedError:
     """The exception to raise for a refusal that has no current status to report."""

@@ -43,11 +43,11 @@ class CommandUnansweredError(Exception):
     """No reply came, so whether the command was carried out is unknown. The action it asks for: send it again.
 
     `id` and `source` are the CloudEvents attributes to repeat: the same ones make it safe. Both are None where the
-    record was sent as it stood.
+    record was sent as it stood; over HTTP the source is the API's to choose, and the id the Idempotency-Key.
     """
 
     def __init__(self, why: str, *, id_: str | None = None, source: str | None = None) -> None:
-        again = f" (id {id_}, source {source})" if id_ else ""
+        again = f" (id {id_}{f', source {source}' if source else ''})" if id_ else ""
         super().__init__(
             f"{why}. The command may still be carried out; send the same command with the same id again{again}."
         )

@@ -72,6 +72,11 @@ def fold(events: Sequence[StoredPayload], kept_since: Timestamp | None = None) -
         known |= decode(event.payload.encode())
     if _dropped(known, kept_since):
         known = {name: value for name, value in known.items() if name not in PAYLOADS} | {DROPPED: True}
+    return execution_of(events[0].execution_id, known)
+
+
+def execution_of(execution_id: str, known: Mapping[str, Any]) -> TaskExecution:
+    """The execution that the bodies of all its events, put over each other in order, tell of."""
     metadata = Metadata(
         created_at=known["createdAt"],
         created_by=known["createdBy"],
@@ -79,7 +84,7 @@ def fold(events: Sequence[StoredPayload], kept_since: Timestamp | None = None) -
         tags=known["tags"],
     )
     return TaskExecution(
-        id=events[0].execution_id, metadata=metadata, **{name: known[key] for name, key in _FIELDS if key in known}
+        id=execution_id, metadata=metadata, **{name: known[key] for name, key in _FIELDS if key in known}
     )
 
 

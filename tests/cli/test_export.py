@@ -16,10 +16,11 @@ import pytest
 from pyarrow import ipc, parquet
 
 from service.cli import columnar
-from service.cli.flat import COLUMNS
 from service.contracts.problems import Code, reject
 from service.contracts.timestamps import Timestamp
 from service.queries.answers import TaskExecutionPage
+from service.queries.arrow import SCHEMA
+from service.queries.flat import COLUMNS
 from service.queries.requests import ListTaskExecutions
 from tests.api.scripted import FAILURE, FRESH, ID, PENDING, ScriptedQueries
 from tests.cli.conftest import Service
@@ -76,7 +77,7 @@ def read(file: Path) -> list[dict[str, Any]]:
         case _:
             with ipc.open_file(file) as opened:
                 table = opened.read_all()
-    assert table.schema.equals(columnar.SCHEMA)
+    assert table.schema.equals(SCHEMA)
     times = [name for name in FIELDS if pa.types.is_timestamp(table.schema.field(name).type)]
     return [row | {name: row[name] and str(Timestamp.of(row[name])) for name in times} for row in table.to_pylist()]
 

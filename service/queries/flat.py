@@ -1,4 +1,4 @@
-"""Executions as rows of flat columns, as `taskexec export` writes them."""
+"""Executions as rows of flat columns: those of `taskexec export`, and of the tables of the Python client."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
