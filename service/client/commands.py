@@ -37,12 +37,13 @@ class CommandClient:
         timeout: seconds to wait for a reply, where a call does not say.
         start_timeout: seconds to wait for Kafka at the start, and for each of its answers later.
         max_in_flight: commands that may be unanswered at once; more wait for their turn, within their own timeout.
+        replies: the topic that replies are read from, as we call it (`contracts.topics.REPLY_TOPIC`); it must exist.
 
     Raises:
         ConnectionError: on entering: Kafka does not answer or refuses us, or the service's topics are not there.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each has its meaning, and all but two a default
         self,
         kafka: Kafka | str,
         source: str,
@@ -50,8 +51,10 @@ class CommandClient:
         timeout: float = 30.0,
         start_timeout: float = 30.0,
         max_in_flight: int = 1_000,
+        replies: str | None = None,
     ) -> None:
         self._kafka, self._source = Kafka.at(kafka), source
+        self._reply_topic = self._kafka.topic(replies or topics.REPLIES_TOPIC)
         self._timeout, self._start_timeout = timeout, start_timeout
         self._slots = asyncio.Semaphore(max_in_flight)
         self._replies = PendingReplies()
@@ -64,7 +67,7 @@ class CommandClient:
                 async with asyncio.timeout(self._start_timeout):
                     await self._open(stack)
             except (KafkaError, TimeoutError) as error:
-                raise ConnectionError(_start_failure(self._kafka, error)) from error
+                raise ConnectionError(self._start_failure(error)) from error
             self._resources = stack.pop_all()
         return self
 
@@ -143,7 +146,7 @@ class CommandClient:
         await self._producer.start()
         await self._producer.partitions_for(self._kafka.topic(topics.COMMANDS_TOPIC))
         consumer = AIOKafkaConsumer(
-            self._kafka.topic(topics.REPLIES_TOPIC),
+            self._reply_topic,
             **self._kafka.options(),
             group_id=None,
             auto_offset_reset="latest",
@@ -165,12 +168,12 @@ class CommandClient:
     async def _ask(self, message: Message, timeout: float | None) -> CommandReply:  # noqa: ASYNC109 - as of submit
         timeout = self._timeout if timeout is None else timeout
         with self._replies.expecting() as (correlation_id, reply):
-            asking = (REPLY_TO, self._kafka.topic(topics.REPLIES_TOPIC).encode()), (CORRELATION_ID, correlation_id)
+            asking = (REPLY_TO, self._reply_topic.encode()), (CORRELATION_ID, correlation_id)
             try:
                 async with asyncio.timeout(timeout), self._slots:
                     delivery = await self._send(message, asking)
                     delivery.add_done_callback(lambda sent: _fail(reply, sent))
-                    return CommandReply.model_validate_json(await reply)
+                    return CommandReply.model_validate_json(await reply, extra="ignore")
             except (TimeoutError, KafkaError, ClientClosedError, ValidationError) as error:
                 raise CommandUnansweredError(_why(error, timeout), id_=message.id, source=message.source) from error
 
@@ -192,6 +195,13 @@ class CommandClient:
                 "Pass large data by reference: a file.",
             ) from None
 
+    def _start_failure(self, error: Exception) -> str:
+        commands = self._kafka.topic(topics.COMMANDS_TOPIC)
+        return (
+            f"Kafka at {self._kafka.servers} did not answer, or has no topics {commands} and {self._reply_topic}: "
+            f"{error!r}. Check the address, and that the service has been started: it creates its topics."
+        )
+
 
 def _fail(reply: asyncio.Future[bytes], sent: asyncio.Future[object]) -> None:
     if not sent.cancelled() and (error := sent.exception()) and not reply.done():
@@ -206,11 +216,3 @@ def _why(error: Exception, timeout: float) -> str:
             return f"The reply could not be read, perhaps because this client is too old: {error}"
         case _:
             return f"The reply cannot be awaited: {error!r}"
-
-
-def _start_failure(kafka: Kafka, error: Exception) -> str:
-    commands, replies = kafka.topic(topics.COMMANDS_TOPIC), kafka.topic(topics.REPLIES_TOPIC)
-    return (
-        f"Kafka at {kafka.servers} did not answer, or has no topics {commands} and {replies}: {error!r}. "
-        "Check the address, and that the service has been started: it creates its topics."
-    )

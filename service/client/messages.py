@@ -1,6 +1,6 @@
 """A command as a Kafka record. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -27,10 +27,8 @@ def execution_id(command: Command, id_: str, source: str) -> str:
     return command_id(source, id_) if isinstance(command, ExecuteTask) else command.execution_id
 
 
-def command_message(
-    command: Command, *, id_: str, source: str, at: datetime, trace: Iterable[tuple[str, bytes]] = ()
-) -> Message:
-    """The command as a CloudEvent in binary mode, keyed by executionId, so that it lands at its owner.
+def command_body(command: Command, *, without: Collection[str] = ()) -> bytes:
+    """The command as JSON, without these fields.
 
     A float that JSON has no number for (NaN, infinity) is written as such, for the service to refuse: as a null it
     would be carried out with a value that nobody sent.
@@ -38,7 +36,17 @@ def command_message(
     Raises:
         ValueError: inputs or outputs hold what cannot be written as JSON.
     """
+    return to_json(command.model_dump(exclude_none=True, exclude={*without}), inf_nan_mode="constants")
+
+
+def command_message(
+    command: Command, *, id_: str, source: str, at: datetime, trace: Iterable[tuple[str, bytes]] = ()
+) -> Message:
+    """The command as a CloudEvent in binary mode, keyed by executionId, so that it lands at its owner.
+
+    Raises:
+        ValueError: as of `command_body`.
+    """
     subject = execution_id(command, id_, source)
-    value = to_json(command.model_dump(exclude_none=True), inf_nan_mode="constants")
     headers = envelope_headers(type(command).__name__, id_, subject, at, source=source, trace=trace)
-    return Message(subject.encode(), value, headers, id_, source)
+    return Message(subject.encode(), command_body(command), headers, id_, source)

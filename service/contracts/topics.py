@@ -24,7 +24,8 @@ REPLY_TOPIC: Final = re.compile(r"task-execution\.replies(\.[A-Za-z0-9._-]{1,200
 HANDLER_GROUP: Final = "task-execution.handlers"
 """The consumer group of the command handlers."""
 
-DAY_MS: Final = 86_400_000
+HOUR_MS: Final = 3_600_000
+DAY_MS: Final = 24 * HOUR_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +77,22 @@ TOPICS: Final = (
     _compacted(INSTALLATION_TOPIC, "Which cluster and topics the installation has, by id. Private.", owned=False),
     _compacted(DEFINITIONS_TOPIC, "Task definitions by taskId@version, from the definition service.", owned=False),
 )
+
+
+def reply_topic(name: str) -> Topic:
+    """The topic for the replies to one program, whatever runs of it: nobody needs an old one.
+
+    Raises:
+        ValueError: no reply topic can have this name.
+    """
+    topic = Topic(
+        f"{REPLIES_TOPIC}.{name}",
+        "Answers to the commands of one program.",
+        owned=False,
+        config={"cleanup.policy": "delete", "retention.ms": str(HOUR_MS)} | _limits(MAX_RECORD_BYTES),
+    )
+    if not REPLY_TOPIC.fullmatch(topic.name):
+        raise ValueError(
+            f"'{name}' can't name a reply topic: give 1 to 200 letters, digits, dots, hyphens or underscores"
+        )
+    return topic

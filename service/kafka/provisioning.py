@@ -9,12 +9,13 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import (
     ClusterAuthorizationFailedError,
     KafkaError,
+    PolicyViolationError,
     TopicAlreadyExistsError,
     TopicAuthorizationFailedError,
     for_code,
 )
 
-from service.contracts.topics import TOPICS, Topic
+from service.contracts.topics import REPLIES_TOPIC, TOPICS, Topic
 from service.kafka.connection import Kafka
 from service.kafka.internals.knocking import KafkaRefusedError, knock
 
@@ -60,6 +61,43 @@ async def ensure_topics(
             "`taskexec up` brings a broker of its own."
         ) from error
     return partitions
+
+
+async def ensure_reply_topic(kafka: Kafka, topic: Topic) -> bool:
+    """Make this reply topic if it is missing, with as many replicas as the service's own; on return it has a leader.
+
+    Returns:
+        Whether it is there: False where we may not make topics.
+
+    Raises:
+        ConnectionError: Kafka does not answer or refuses us, or the service's topics are not there.
+    """
+    ours, shared = replace(topic, name=kafka.topic(topic.name)), kafka.topic(REPLIES_TOPIC)
+    try:
+        async for attempt in stamina.retry_context(on=_passes, attempts=None, timeout=_REQUEST_MS / 1000, wait_max=1.0):
+            with attempt:
+                await knock(kafka)
+                admin = AIOKafkaAdminClient(**kafka.options(), request_timeout_ms=_REQUEST_MS)
+                try:
+                    await admin.start()
+                    if ours.name not in await admin.list_topics():
+                        (described,) = await admin.describe_topics([shared])
+                        if described["error_code"]:
+                            raise for_code(described["error_code"])(shared)
+                        await _create(admin, [ours], 1, len(described["partitions"][0]["replicas"]))
+                    await _partition_counts(admin, [ours])
+                finally:
+                    await admin.close()
+    except (*_FORBIDDEN, PolicyViolationError):
+        return False
+    except (KafkaError, OSError) as error:
+        if isinstance(error, KafkaRefusedError):
+            raise
+        raise ConnectionError(
+            f"Kafka at {kafka.servers} did not answer, or has no topic {shared}: {error!r}. Check the address, and "
+            "that the service has been started: it creates its topics."
+        ) from error
+    return True
 
 
 def _passes(error: Exception) -> bool:
