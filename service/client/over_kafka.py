@@ -4,8 +4,6 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final, Self
 
-import structlog
-
 from service.client.commands import CommandClient
 from service.client.errors import refusal
 from service.client.following import Follower
@@ -18,15 +16,13 @@ from service.contracts.replies import CommandReply
 from service.contracts.topics import Topic
 from service.domain.identity import command_id
 from service.kafka.connection import Kafka
-from service.kafka.provisioning import ensure_reply_topic
+from service.kafka.reply_topics import ensure_reply_topic
 
 _NO_QUERIES: Final = (
     "Queries are answered by the API, whose address this client was not given: "
     "TaskExecutions.over_kafka(…, url='http://…:8080')."
 )
 _NOT_OPEN: Final = "The client is not open: use it as `async with TaskExecutions.over_kafka(…) as client`."
-
-log = structlog.get_logger(__name__)
 
 
 class KafkaTransport:
@@ -52,10 +48,8 @@ class KafkaTransport:
             if self._api:
                 await stack.enter_async_context(self._api)
             own = self._replies
-            if own is not None and not await ensure_reply_topic(self._kafka, own):
-                log.info("reply_topic_not_made", topic=self._kafka.topic(own.name), instead="the service's own")
-                own = None
-            client = CommandClient(self._kafka, self._source, replies=None if own is None else own.name)
+            name = own.name if own and await ensure_reply_topic(self._kafka, own) else None
+            client = CommandClient(self._kafka, self._source, replies=name)
             self._commands = await stack.enter_async_context(client)
             stack.push_async_callback(self._follower.close)
             self._resources = stack.pop_all()

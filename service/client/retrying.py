@@ -5,25 +5,25 @@ from http import HTTPStatus
 from time import monotonic
 from typing import Final, TypeVar
 
-import stamina
+from tenacity import AsyncRetrying, retry_if_exception, stop_before_delay, wait_random_exponential
 
 from service.client.errors import ServiceUnavailableError
 from service.contracts.replies import CommandUnansweredError
 
 Answer = TypeVar("Answer")
 
-PATIENCE_SECONDS: Final = 10.0
-"""How long one attempt waits: an answer that was lost does not come any more."""
+PATIENCE_SECONDS: Final = 15.0
+"""How long one attempt waits: a lost answer never comes. The API needs 10 to say that it is behind."""
 
 _FIRST_WAIT: Final = 0.1
-_LONGEST_WAIT: Final = 1.0
+_LONGEST_WAIT: Final = 5.0
 
 
 async def persistently(
     ask: Callable[[float], Awaitable[Answer]],
     timeout: float,  # noqa: ASYNC109 - of all attempts
 ) -> Answer:
-    """Call `ask` with the seconds that it may take, until it has an answer, or `timeout` seconds and a wait are over.
+    """Call `ask` with the seconds that it may take, until it has an answer, or `timeout` seconds are over.
 
     Only what can be repeated may be asked so: the same command with the same id, or a query.
 
@@ -31,21 +31,21 @@ async def persistently(
         CommandUnansweredError, ServiceUnavailableError: that of the last attempt.
     """
     deadline = monotonic() + timeout
-    context = stamina.retry_context(
-        on=_passes,
-        attempts=None,
-        timeout=timeout,
-        wait_initial=_FIRST_WAIT,
-        wait_max=_LONGEST_WAIT,
-        wait_jitter=_FIRST_WAIT,
+
+    async def attempt() -> Answer:
+        return await ask(max(min(PATIENCE_SECONDS, deadline - monotonic()), _FIRST_WAIT))
+
+    # Not stamina: it tells of each attempt, in programs that have not set up structlog on their standard output.
+    trying = AsyncRetrying(
+        retry=retry_if_exception(_passes),
+        stop=stop_before_delay(timeout),
+        wait=wait_random_exponential(multiplier=_FIRST_WAIT, max=_LONGEST_WAIT),
+        reraise=True,
     )
-    async for attempt in context:
-        with attempt:
-            return await ask(max(min(PATIENCE_SECONDS, deadline - monotonic()), _FIRST_WAIT))
-    raise AssertionError  # the last attempt raises its error
+    return await trying(attempt)
 
 
-def _passes(error: Exception) -> bool:
+def _passes(error: BaseException) -> bool:
     match error:
         case CommandUnansweredError():
             return True

@@ -9,19 +9,18 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import (
     ClusterAuthorizationFailedError,
     KafkaError,
-    PolicyViolationError,
     TopicAlreadyExistsError,
     TopicAuthorizationFailedError,
     for_code,
 )
 
-from service.contracts.topics import REPLIES_TOPIC, TOPICS, Topic
+from service.contracts.topics import TOPICS, Topic
 from service.kafka.connection import Kafka
 from service.kafka.internals.knocking import KafkaRefusedError, knock
 
 _PATIENCE_SECONDS: Final = 60.0
-_REQUEST_MS: Final = 10_000
-_FORBIDDEN: Final = (ClusterAuthorizationFailedError, TopicAuthorizationFailedError)
+REQUEST_MS: Final = 10_000
+FORBIDDEN: Final = (ClusterAuthorizationFailedError, TopicAuthorizationFailedError)
 
 
 class ProvisioningError(Exception):
@@ -45,12 +44,12 @@ async def ensure_topics(
         ProvisioningError: an existing topic differs.
     """
     try:
-        async for attempt in stamina.retry_context(on=_passes, attempts=None, timeout=patience, wait_max=2.0):
+        async for attempt in stamina.retry_context(on=may_pass, attempts=None, timeout=patience, wait_max=2.0):
             with attempt:
                 await _ensure(kafka, partitions, replication_factor)
     except KafkaRefusedError:
         raise
-    except _FORBIDDEN as error:
+    except FORBIDDEN as error:
         raise KafkaRefusedError(
             f"Kafka at {kafka.servers} does not let us have our topics: {error}. docs/kafka.md lists the rights.",
             for_good=True,
@@ -63,59 +62,23 @@ async def ensure_topics(
     return partitions
 
 
-async def ensure_reply_topic(kafka: Kafka, topic: Topic) -> bool:
-    """Make this reply topic if it is missing, with as many replicas as the service's own; on return it has a leader.
-
-    Returns:
-        Whether it is there: False where we may not make topics.
-
-    Raises:
-        ConnectionError: Kafka does not answer or refuses us, or the service's topics are not there.
-    """
-    ours, shared = replace(topic, name=kafka.topic(topic.name)), kafka.topic(REPLIES_TOPIC)
-    try:
-        async for attempt in stamina.retry_context(on=_passes, attempts=None, timeout=_REQUEST_MS / 1000, wait_max=1.0):
-            with attempt:
-                await knock(kafka)
-                admin = AIOKafkaAdminClient(**kafka.options(), request_timeout_ms=_REQUEST_MS)
-                try:
-                    await admin.start()
-                    if ours.name not in await admin.list_topics():
-                        (described,) = await admin.describe_topics([shared])
-                        if described["error_code"]:
-                            raise for_code(described["error_code"])(shared)
-                        await _create(admin, [ours], 1, len(described["partitions"][0]["replicas"]))
-                    await _partition_counts(admin, [ours])
-                finally:
-                    await admin.close()
-    except (*_FORBIDDEN, PolicyViolationError):
-        return False
-    except (KafkaError, OSError) as error:
-        if isinstance(error, KafkaRefusedError):
-            raise
-        raise ConnectionError(
-            f"Kafka at {kafka.servers} did not answer, or has no topic {shared}: {error!r}. Check the address, and "
-            "that the service has been started: it creates its topics."
-        ) from error
-    return True
-
-
-def _passes(error: Exception) -> bool:
+def may_pass(error: BaseException) -> bool:
+    """Whether trying again can help."""
     if isinstance(error, KafkaRefusedError):
         return not error.for_good
-    return isinstance(error, KafkaError | OSError) and not isinstance(error, _FORBIDDEN)
+    return isinstance(error, KafkaError | OSError) and not isinstance(error, FORBIDDEN)
 
 
 async def _ensure(kafka: Kafka, partitions: int, replication_factor: int) -> None:
     topics = [replace(topic, name=kafka.topic(topic.name)) for topic in TOPICS]
     await knock(kafka)
-    admin = AIOKafkaAdminClient(**kafka.options(), request_timeout_ms=_REQUEST_MS)
+    admin = AIOKafkaAdminClient(**kafka.options(), request_timeout_ms=REQUEST_MS)
     try:
         await admin.start()
         existing = await admin.list_topics()
         if missing := [topic for topic in topics if topic.name not in existing]:
-            await _create(admin, missing, partitions, replication_factor)
-        counts = await _partition_counts(admin, topics)
+            await create(admin, missing, partitions, replication_factor)
+        counts = await partition_counts(admin, topics)
         configs = await _configs(admin, topics)
     finally:
         await admin.close()
@@ -123,7 +86,12 @@ async def _ensure(kafka: Kafka, partitions: int, replication_factor: int) -> Non
         raise ProvisioningError("Kafka's topics are not as the service needs them:\n- " + "\n- ".join(differences))
 
 
-async def _create(admin: AIOKafkaAdminClient, topics: list[Topic], partitions: int, replication_factor: int) -> None:
+async def create(admin: AIOKafkaAdminClient, topics: list[Topic], partitions: int, replication_factor: int) -> None:
+    """Make these topics, but for those that are there by now; `partitions` is for the owned ones.
+
+    Raises:
+        KafkaError: one cannot be made.
+    """
     new = [
         NewTopic(
             topic.name, partitions if topic.owned else 1, replication_factor, topic_configs=topic.config | topic.initial
@@ -137,8 +105,12 @@ async def _create(admin: AIOKafkaAdminClient, topics: list[Topic], partitions: i
             raise error(f"{name}: {message}")
 
 
-async def _partition_counts(admin: AIOKafkaAdminClient, topics: list[Topic]) -> dict[str, int]:
-    """Raise a KafkaError, which passes, while a topic is not known to all or has partitions without a leader."""
+async def partition_counts(admin: AIOKafkaAdminClient, topics: list[Topic]) -> dict[str, int]:
+    """How many partitions each topic has.
+
+    Raises:
+        KafkaError: a topic is not known to all yet, or has partitions without a leader; that passes.
+    """
     counts = {}
     for described in await admin.describe_topics([topic.name for topic in topics]):
         for part in (described, *described["partitions"]):

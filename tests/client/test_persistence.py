@@ -14,7 +14,7 @@ from uuid_utils.compat import uuid7
 from service.client import CommandUnansweredError, NotFoundError, ServiceUnavailableError, TaskExecutions, retrying
 from service.client.replies import PendingReplies
 from service.contracts import topics
-from service.kafka import provisioning
+from service.kafka import reply_topics
 from tests.client.relay import a_relay
 from tests.client.service import INPUTS, TASK, VERSION, Service, a_service
 from tests.faults.proxy import a_proxy
@@ -181,7 +181,7 @@ async def test_who_may_not_make_topics_shares_the_services(
     async def forbidden(*_: object) -> None:
         raise TopicAuthorizationFailedError("no")
 
-    monkeypatch.setattr(provisioning, "_create", forbidden)
+    monkeypatch.setattr(reply_topics, "create", forbidden)
     before = len(await world.read(topics.REPLIES_TOPIC))
     async with TaskExecutions.over_kafka(service.kafka, f"/{uuid7()}") as client:
         await client.execute(TASK, VERSION, INPUTS)
