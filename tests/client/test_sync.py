@@ -111,3 +111,17 @@ def test_a_program_that_does_not_close_it_ends_without_a_word(service: Service) 
     command = [sys.executable, "-W", "error", "-X", "dev", "-c", program]
     ran = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     assert (ran.stdout, ran.stderr, ran.returncode) == (f"{ID} {ID}\n", "", 0)
+
+
+def test_the_bare_install_is_enough(service: Service) -> None:
+    """No extra, and no OpenTelemetry."""
+    program = (
+        "import sys\n"
+        "for name in ('pandas', 'pyarrow', 'chdb', 'joserfc', 'opentelemetry'): sys.modules[name] = None\n"
+        "from service.client.sync import TaskExecutions\n"
+        f"with TaskExecutions.over_http({service.url!r}) as client:\n"
+        f"    print(client.execute(*{TASK!r}).id, client.page().total)\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True, timeout=60)
+    assert (ran.stdout, ran.stderr) == (f"{ID} 7\n", "")
+    assert service.commands.submitted[0].trace == ()
