@@ -22,20 +22,29 @@ def checked(model: type[AnyCommand], fields: Mapping[str, Any]) -> AnyCommand:
         InvalidRequestError: it does not fit its schema; the same that the service would say.
     """
     try:
-        return model.model_validate({to_camel(name): value for name, value in fields.items()}, by_name=False)
+        return model.model_validate({to_camel(name): value for name, value in fields.items()})
     except ValidationError as error:
         detail = f"This is no {model.__name__}: see errors."
         flaws = field_errors(error, model.wire_names())
         raise InvalidRequestError(problem(Code.INVALID_COMMAND, detail, flaws)) from None
 
 
-def inputs_again(old: TaskExecution, edited: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The inputs of an execution, some replaced.
+def fields_again(old: TaskExecution, edited: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of the ExecuteTask that runs this again, some inputs replaced.
+
+    With the same inputs it is another attempt at the same, unless the service makes the next one itself: there is one
+    of each number.
 
     Raises:
-        InvalidRequestError: they are not all known.
+        InvalidRequestError: the inputs are not all known.
     """
-    edited = edited or {}
+    fields: dict[str, Any] = {"inputs": _inputs_again(old, edited), "tags": old.metadata.tags}
+    if not edited and old.retried_by is None:
+        fields |= {"retry_of": old.retry_of or old.id, "attempt": (old.attempt or 1) + 1}
+    return fields
+
+
+def _inputs_again(old: TaskExecution, edited: Mapping[str, Any]) -> dict[str, Any]:
     if old.resolved_inputs is None:
         if edited:
             return dict(edited)

@@ -5,6 +5,7 @@ import re
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, Final, Literal, Self, TypedDict, Unpack, cast
 from urllib.parse import quote
@@ -12,7 +13,7 @@ from urllib.parse import quote
 from uuid_utils.compat import uuid7
 
 from service.client.asking import ListQuery, PageQuery, StatsQuery, parameters_of
-from service.client.building import checked, inputs_again
+from service.client.building import checked, fields_again
 from service.client.errors import NotFinishedError, ServiceUnavailableError
 from service.client.over_http import EXECUTIONS, STATS, HttpTransport, read
 from service.client.over_kafka import KafkaTransport
@@ -24,6 +25,7 @@ from service.contracts.commands import (
     Command,
     ExecuteTask,
     FailTaskExecution,
+    HeartbeatTaskExecution,
     SkipCause,
     SkipTaskExecution,
     StartTaskExecution,
@@ -158,30 +160,54 @@ class TaskExecutions:
     ) -> Execution:
         """Run the same version again, as a new execution with the same tags; `inputs` replace single ones of the old.
 
-        `more` is as of `execute`. Values of sensitive variables are sealed, and must be given again.
+        With the same inputs, it is another attempt at the same (`retryOf`, `attempt`). `more` is as of `execute`.
+        Values of sensitive variables are sealed, and must be given again.
 
         Raises:
             InvalidRequestError: of the old inputs, some are sealed, or all are kept no longer.
         """
         old = await self.get(execution_id)
-        again = inputs_again(old, inputs)
-        return await self.execute(old.task_id, old.task_version, again, **({"tags": old.metadata.tags} | more))
+        return await self.execute(old.task_id, old.task_version, **(fields_again(old, inputs or {}) | more))
 
     async def start(
-        self, execution_id: str, *, spark_application_id: str | None = None, **options: Unpack[Options]
+        self,
+        execution_id: str,
+        *,
+        owner: str | None = None,
+        lease: timedelta | str | None = None,
+        spark_application_id: str | None = None,
+        **options: Unpack[Options],
     ) -> Execution:
-        """Say that it began to run."""
-        fields = {"execution_id": execution_id, "spark_application_id": spark_application_id}
-        return await self._send(checked(StartTaskExecution, fields), options)
+        """Say that it began to run; with an `owner`, claim it, who may be silent for the `lease`."""
+        fields = {"execution_id": execution_id, "owner": owner, "lease": lease}
+        command = checked(StartTaskExecution, {**fields, "spark_application_id": spark_application_id})
+        return await self._send(command, options)
 
-    async def succeed(self, execution_id: str, outputs: Mapping[str, Any], **options: Unpack[Options]) -> Execution:
+    async def heartbeat(
+        self,
+        execution_id: str,
+        owner: str,
+        *,
+        progress: float | None = None,
+        message: str | None = None,
+        **options: Unpack[Options],
+    ) -> Execution:
+        """Say that its owner lives, and how much is done, from 0 to 1."""
+        fields = {"execution_id": execution_id, "owner": owner, "progress": progress, "message": message}
+        return await self._send(checked(HeartbeatTaskExecution, fields), options)
+
+    async def succeed(
+        self, execution_id: str, outputs: Mapping[str, Any], *, owner: str | None = None, **options: Unpack[Options]
+    ) -> Execution:
         """Say that it ended well, with these outputs."""
-        fields = {"execution_id": execution_id, "outputs": dict(outputs)}
+        fields = {"execution_id": execution_id, "outputs": dict(outputs), "owner": owner}
         return await self._send(checked(SucceedTaskExecution, fields), options)
 
-    async def fail(self, execution_id: str, error_message: str, **options: Unpack[Options]) -> Execution:
+    async def fail(
+        self, execution_id: str, error_message: str, *, owner: str | None = None, **options: Unpack[Options]
+    ) -> Execution:
         """Say that it ended badly, and why."""
-        fields = {"execution_id": execution_id, "error_message": error_message}
+        fields = {"execution_id": execution_id, "error_message": error_message, "owner": owner}
         return await self._send(checked(FailTaskExecution, fields), options)
 
     async def stop(

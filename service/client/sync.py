@@ -132,6 +132,7 @@ class TaskExecutions:
     execute = _waiting(AsyncTaskExecutions.execute)
     rerun = _waiting(AsyncTaskExecutions.rerun)
     start = _waiting(AsyncTaskExecutions.start)
+    heartbeat = _waiting(AsyncTaskExecutions.heartbeat)
     succeed = _waiting(AsyncTaskExecutions.succeed)
     fail = _waiting(AsyncTaskExecutions.fail)
     stop = _waiting(AsyncTaskExecutions.stop)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, get_type_hints
 
 import pytest
+import stamina
 from opentelemetry import context, trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from uuid_utils.compat import uuid7
@@ -64,6 +65,27 @@ async def test_every_command_moves_it(client: TaskExecutions) -> None:
     assert (await client.skip(ids[3], "upstream_failed", "collect")).skip_reason == "upstream_failed: collect"
     assert (await client.get(ids[0])).outputs == {"rows": 3}
     assert [(await client.get(id_)).status for id_ in ids] == ["SUCCESS", "FAILURE", "STOPPED", "SKIPPED"]
+
+
+async def test_a_worker_claims_it_and_tells_how_far_it_is(client: TaskExecutions) -> None:
+    upstream = await client.execute(TASK, VERSION, INPUTS)
+    after = [{"execution_id": upstream.id, "node": "collect"}]
+    made = await client.execute(TASK, VERSION, INPUTS, depends_on=after, not_before=datetime.now(UTC))
+    watching = asyncio.create_task(anext_of_all(client, made.id))
+    await finish(client, upstream.id)
+    async for attempt in stamina.retry_context(on=ConflictError, timeout=20):
+        with attempt:
+            claimed = await client.start(made.id, owner="worker-1", lease=timedelta(seconds=30))
+    assert (claimed.owner, claimed.status) == ("worker-1", Status.RUNNING)
+    assert (await client.heartbeat(made.id, "worker-1")).status is Status.RUNNING
+    assert (await client.heartbeat(made.id, "worker-1", progress=0.5, message="half")).progress == 0.5
+    with pytest.raises(ConflictError) as refused:
+        await client.succeed(made.id, {"rows": 3}, owner="worker-2")
+    assert refused.value.code is Code.NOT_OWNER
+    await client.succeed(made.id, {"rows": 3}, owner="worker-1")
+    events = await watching
+    assert [event["status"] for event in events] == ["PENDING", "PENDING", "RUNNING", "RUNNING", "SUCCESS"]
+    assert (await client.get(made.id)).depends_on == made.depends_on
 
 
 async def test_waiting_for_the_end_gives_the_whole_record(client: TaskExecutions) -> None:
@@ -188,6 +210,9 @@ async def test_running_again_is_a_new_execution(client: TaskExecutions) -> None:
     edited = await client.rerun(old.id, {"day": "2026-03-02"}, tags=["by hand"], created_by="ana")
     assert len({old.id, again.id, edited.id}) == 3
     assert (again.resolved_inputs, again.metadata.tags) == (old.resolved_inputs, ("nightly",))
+    assert (again.retry_of, again.attempt, edited.retry_of) == (old.id, 2, None)
+    third = await client.rerun(again.id)
+    assert (third.retry_of, third.attempt) == (old.id, 3)
     assert edited.resolved_inputs == {"day": "2026-03-02", "top": 5, "region": None, "token": None}
     assert (edited.metadata.tags, edited.metadata.created_by) == (("by hand",), "ana")
 
