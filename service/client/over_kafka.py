@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, timedelta
 from typing import Final, Self
 
 from service.client.commands import CommandClient
@@ -13,6 +14,7 @@ from service.client.transport import Events, Known, Parameters
 from service.contracts.commands import Command
 from service.contracts.problems import RejectedError
 from service.contracts.replies import CommandReply
+from service.contracts.timestamps import Timestamp
 from service.contracts.topics import Topic
 from service.domain.identity import command_id
 from service.kafka.connection import Kafka
@@ -22,6 +24,7 @@ _NO_QUERIES: Final = (
     "Queries are answered by the API, whose address this client was not given: "
     "TaskExecutions.over_kafka(…, url='http://…:8080')."
 )
+_RECENT: Final = timedelta(minutes=1)
 _NOT_OPEN: Final = "The client is not open: use it as `async with TaskExecutions.over_kafka(…) as client`."
 
 
@@ -80,12 +83,12 @@ class KafkaTransport:
         return await self._api.ask(path, parameters, seconds)
 
     async def events(self, execution_id: str, known: Known | None) -> Events:
-        """See `Transport`. What the API has is asked for once, and the rest read from the topic."""
+        """See `Transport`. Of an old execution, the API tells what has been; the topic would have to be read for long."""
         if self._api is None and known is None:
             raise ValueError(f"This client has sent no command to {execution_id}. {_NO_QUERIES}")
         async with self._follower.following(execution_id) as published:
             since = known and known.created_at
-            if self._api is not None:
+            if self._api is not None and (since is None or Timestamp.now(UTC) - since > _RECENT):
                 items = (await self._api.history(execution_id, known)).items
                 for item in items:
                     yield item

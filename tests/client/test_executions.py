@@ -18,6 +18,7 @@ from service.client import (
     NotFinishedError,
     NotFoundError,
     TaskExecutions,
+    over_kafka,
 )
 from service.client.asking import PageQuery, StatsQuery
 from service.contracts.problems import Code, RejectedError
@@ -71,7 +72,7 @@ async def test_a_worker_claims_it_and_tells_how_far_it_is(client: TaskExecutions
     upstream = await client.execute(TASK, VERSION, INPUTS)
     after = [{"execution_id": upstream.id, "node": "collect"}]
     made = await client.execute(TASK, VERSION, INPUTS, depends_on=after, not_before=datetime.now(UTC))
-    watching = asyncio.create_task(anext_of_all(client, made.id))
+    watching = asyncio.create_task(all_events(client, made.id))
     await finish(client, upstream.id)
     async for attempt in stamina.retry_context(on=ConflictError, timeout=20):
         with attempt:
@@ -121,15 +122,15 @@ async def test_what_does_not_end_in_time_goes_on_and_can_be_watched(client: Task
     with pytest.raises(NotFinishedError, match="goes on") as late:
         await client.execute(TASK, VERSION, INPUTS, wait="finished", timeout=1.5)
     id_ = late.value.execution.id
-    watching = asyncio.create_task(anext_of_all(client, id_))
+    watching = asyncio.create_task(all_events(client, id_))
     await finish(client, id_)
     events = await watching
     assert [event["sequence"] for event in events] == [1, 2, 3]
     assert [event["status"] for event in events] == ["PENDING", "RUNNING", "SUCCESS"]
-    assert await anext_of_all(client, id_) == events
+    assert await all_events(client, id_) == events
 
 
-async def anext_of_all(client: TaskExecutions, execution_id: str) -> list[dict[str, Any]]:
+async def all_events(client: TaskExecutions, execution_id: str) -> list[dict[str, Any]]:
     return [event.data async for event in client.watch(execution_id)]
 
 
@@ -138,12 +139,23 @@ async def test_what_others_made_can_be_watched(service: Service, client: TaskExe
         made = await other.execute(TASK, VERSION, INPUTS)
         await other.start(made.id)
         await other.get(made.id)  # the read side has it
-        watching = asyncio.create_task(anext_of_all(client, made.id))
+        watching = asyncio.create_task(all_events(client, made.id))
         await asyncio.sleep(0)
         await other.fail(made.id, "disk full")
         events = await watching
     assert [event["status"] for event in events] == ["PENDING", "RUNNING", "FAILURE"]
     assert events[2]["errorMessage"] == "disk full"
+
+
+async def test_of_what_is_old_the_api_tells_what_has_been(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(over_kafka, "_RECENT", timedelta(0))
+    async with service.client("kafka") as client:
+        made = await client.execute(TASK, VERSION, INPUTS)
+        await client.start(made.id)
+        watching = asyncio.create_task(all_events(client, made.id))
+        await asyncio.sleep(0)
+        await client.stop(made.id)
+        assert [event["status"] for event in await watching] == ["PENDING", "RUNNING", "STOPPED"]
 
 
 async def test_the_same_key_is_one_execution(client: TaskExecutions) -> None:
@@ -252,11 +264,11 @@ async def test_without_the_address_of_the_api_it_says_what_is_missing(service: S
     async with TaskExecutions.over_kafka(service.kafka, "/client-tests") as client:
         key = str(uuid7())
         made = await client.execute(TASK, VERSION, INPUTS, idempotency_key=key)
-        for asked in (client.get(made.id), client.page(), client.stats(), anext_of_all(client, str(uuid7()))):
+        for asked in (client.get(made.id), client.page(), client.stats(), all_events(client, str(uuid7()))):
             with pytest.raises(ValueError, match=r"over_kafka.*url="):
                 await asked
         await finish(client, made.id)
-        assert [event["sequence"] for event in await anext_of_all(client, made.id)] == [1, 2, 3]
+        assert [event["sequence"] for event in await all_events(client, made.id)] == [1, 2, 3]
     async with TaskExecutions.over_kafka(service.kafka, "/client-tests") as later:
         ended = await later.execute(TASK, VERSION, INPUTS, idempotency_key=key, wait="finished")
         assert (ended.id, ended.duplicate, ended.outputs) == (made.id, True, {"rows": 3})
