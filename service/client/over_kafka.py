@@ -83,7 +83,7 @@ class KafkaTransport:
         return await self._api.ask(path, parameters, seconds)
 
     async def events(self, execution_id: str, known: Known | None) -> Events:
-        """See `Transport`. Of an old execution, the API tells what has been; the topic would have to be read for long."""
+        """See `Transport`. Of an old execution, the API tells what has been: the topic would take long to read."""
         if self._api is None and known is None:
             raise ValueError(f"This client has sent no command to {execution_id}. {_NO_QUERIES}")
         async with self._follower.following(execution_id) as published:

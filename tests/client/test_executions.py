@@ -1,6 +1,8 @@
 """The client of the whole service: whatever it does, it does over Kafka and over HTTP alike."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_type_hints
@@ -272,6 +274,19 @@ async def test_without_the_address_of_the_api_it_says_what_is_missing(service: S
     async with TaskExecutions.over_kafka(service.kafka, "/client-tests") as later:
         ended = await later.execute(TASK, VERSION, INPUTS, idempotency_key=key, wait="finished")
         assert (ended.id, ended.duplicate, ended.outputs) == (made.id, True, {"rows": 3})
+
+
+async def test_a_program_without_a_loop_that_closes_nothing_ends_well(service: Service) -> None:
+    program = (
+        "from service.client.sync import TaskExecutions\n"
+        f"tasks = TaskExecutions.over_kafka({service.kafka!r}, '/client-tests')\n"
+        f"made = tasks.execute({TASK!r}, {VERSION!r}, {INPUTS!r})\n"
+        "tasks.stop(made.id)\n"
+        "print([event.status.value for event in tasks.watch(made.id)])\n"
+    )
+    command = [sys.executable, "-W", "error", "-X", "dev", "-c", program]
+    ran = await asyncio.to_thread(subprocess.run, command, check=False, capture_output=True, text=True, timeout=60)
+    assert (ran.stdout, ran.stderr, ran.returncode) == ("['PENDING', 'STOPPED']\n", "", 0)
 
 
 async def test_nothing_at_the_address_is_told_with_the_id_to_go_on_with() -> None:
