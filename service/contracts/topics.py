@@ -16,6 +16,7 @@ STATE_TOPIC: Final = "task-execution.state"
 REJECTIONS_TOPIC: Final = "task-execution.rejections"
 REPLIES_TOPIC: Final = "task-execution.replies"
 DEFINITIONS_TOPIC: Final = "task-definitions"
+PUBLISHED_TOPIC: Final = "task-execution.published-definitions"
 INSTALLATION_TOPIC: Final = "task-execution.installation"
 
 REPLY_TOPIC: Final = re.compile(r"task-execution\.replies(\.[A-Za-z0-9._-]{1,200})?")
@@ -75,6 +76,7 @@ TOPICS: Final = (
         compression_type="zstd",  # by the broker, to half its size: it has the time
     ),
     _compacted(INSTALLATION_TOPIC, "Which cluster and topics the installation has, by id. Private.", owned=False),
+    _kept(PUBLISHED_TOPIC, "Each published definition as the handlers met it first. Private.", owned=False),
     _compacted(DEFINITIONS_TOPIC, "Task definitions by taskId@version, from the definition service.", owned=False),
 )
 

@@ -46,3 +46,7 @@ COMMANDS_EXPIRED: Final = Counter(
 DEFINITIONS_UNREADABLE: Final = Counter(
     "taskexec_definitions_unreadable_total", "Records on the definitions topic that could not be read. Alarm on it."
 )
+DEFINITIONS_CHANGED: Final = Counter(
+    "taskexec_definitions_changed_total",
+    "Records on the definitions topic that would have changed a published version, and were ignored. Alarm on it.",
+)

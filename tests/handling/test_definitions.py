@@ -171,6 +171,7 @@ async def test_a_slow_pattern_with_a_long_value_is_refused_and_resets_nothing(
 
 
 async def test_a_published_version_never_changes(world: World, task_id: str) -> None:
+    changed = metrics.DEFINITIONS_CHANGED._value.get()
     await world.define(definition(task_id))
     variables = [{"name": "x", "type": "number"}]
     await world.define(definition(task_id, inputVariables=variables), definition(task_id, status="DRAFT"))
@@ -178,6 +179,7 @@ async def test_a_published_version_never_changes(world: World, task_id: str) -> 
     await world.define(definition(marker))
     assert await outcome(world, *await execute(world, marker)) == ["TaskExecutionCreated"]
     assert await outcome(world, *await execute(world, task_id)) == ["TaskExecutionCreated"]
+    assert metrics.DEFINITIONS_CHANGED._value.get() == changed + 2
 
 
 async def test_an_execution_outlives_its_definition(world: World, running: Running, task_id: str) -> None:
@@ -195,20 +197,23 @@ async def test_an_execution_outlives_its_definition(world: World, running: Runni
     assert body((await world.events(execution))[-1])["outputs"] == {"anything": "goes"}
 
 
-async def test_an_execution_outlives_a_definition_that_becomes_unusable(world: World, task_id: str) -> None:
-    await world.define(definition(task_id, outputVariables=[{"name": "o", "type": "number"}]))
-    execution, place = await execute(world, task_id)
-    assert await outcome(world, execution, place) == ["TaskExecutionCreated"]
-    key = definition_key(task_id, "1.0.0").encode()
-    await world.write(None, topic=DEFINITIONS_TOPIC, key=key)
-    await world.write(b"{oops", topic=DEFINITIONS_TOPIC, key=key)
-    assert await outcome(world, *await execute(world, task_id)) == ["definition_unusable"]
-    await world.command(StartTaskExecution(execution_id=execution, spark_application_id="app-1"))
-    await world.settled()
-    await world.command(SucceedTaskExecution(execution_id=execution, outputs={"anything": "goes"}))
-    await world.settled()
-    assert body((await world.events(execution))[-1])["outputs"] == {"anything": "goes"}
+@pytest.mark.parametrize("later", ["broken", "changed", "draft"])
+async def test_what_follows_a_withdrawn_version_brings_it_back_as_it_was_published(
+    world: World, running: Running, task_id: str, later: str
+) -> None:
+    """Compaction would leave the same of a version that was never withdrawn: nobody could tell."""
     await world.define(definition(task_id))
+    key = definition_key(task_id, "1.0.0").encode()
+    table = running.owners[1]._context.definitions
+    await eventually(lambda: table.get(task_id, "1.0.0"), "it is published")
+    await world.write(None, topic=DEFINITIONS_TOPIC, key=key)
+    await eventually(lambda: table.get(task_id, "1.0.0") is None, "it is withdrawn")
+    if later == "broken":
+        await world.write(b"{oops", topic=DEFINITIONS_TOPIC, key=key)
+    elif later == "changed":
+        await world.define(definition(task_id, inputVariables=[{"name": "x", "type": "number"}]))
+    else:
+        await world.define(definition(task_id, status="DRAFT"))
     assert await outcome(world, *await execute(world, task_id)) == ["TaskExecutionCreated"]
 
 

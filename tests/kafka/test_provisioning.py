@@ -51,6 +51,7 @@ async def test_it_creates_every_topic_as_declared(admin: AIOKafkaAdminClient, em
         "task-execution.state": 4,
         "task-execution.replies": 1,
         "task-execution.installation": 1,
+        "task-execution.published-definitions": 1,
         "task-definitions": 1,
     }
     assert all(partition["leader"] == 1 for topic in topics.values() for partition in topic["partitions"])

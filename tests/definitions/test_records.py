@@ -6,16 +6,11 @@ from typing import Any
 import pytest
 
 from service.contracts.topics import DEFINITIONS_TOPIC, MAX_RECORD_BYTES
-from service.domain.definitions import MAX_REASON, Definition
-from service.handling import metrics
-from service.handling.definition_records import read_definition
-from service.handling.definitions_table import DefinitionsTable
-from service.kafka.connection import Kafka
+from service.definitions.records import read_definition
+from service.domain.definitions import MAX_REASON
 from service.kafka.records import CutValue, Record
 
 GOOD = {"taskId": "a:b", "version": "1.0.0", "status": "PUBLISHED", "type": "sql"}
-OTHER = {**GOOD, "type": "flink_sql"}
-DRAFT = {**GOOD, "status": "DRAFT"}
 BAD = {**GOOD, "inputVariables": [{"name": "x", "type": "string", "validation": {"pattern": "(?=a)"}}]}
 EVENT = {"specversion": "1.0", "id": "1", "source": "/catalogue", "type": "TaskDefinitionPublished"}
 STRUCTURED = (("content-type", b"application/cloudevents+json"),)
@@ -29,19 +24,6 @@ def record(value: Any, key: bytes | None = b"a:b@1.0.0", headers: tuple[tuple[st
 def read(value: Any, key: bytes | None = b"a:b@1.0.0", headers: tuple[tuple[str, bytes], ...] = ()) -> Any:
     made = record(value, key, headers)
     return read_definition(made, made.value or b"")
-
-
-async def table(*records: Record) -> DefinitionsTable:
-    made = DefinitionsTable(Kafka("127.0.0.1:1"))
-    try:
-        await made.take(records)
-    finally:
-        await made.stop()
-    return made
-
-
-async def after(*records: Record) -> Definition | None:
-    return (await table(*records)).get("a:b", "1.0.0")
 
 
 @pytest.mark.parametrize(
@@ -105,48 +87,6 @@ def test_without_its_content_type_an_event_is_not_a_structured_one(headers: Any)
     assert "#/taskId: required, but missing" in read({**EVENT, "data": GOOD}, headers=headers).flaw
 
 
-async def test_a_usable_published_version_is_never_replaced() -> None:
-    for later in (OTHER, DRAFT, BAD, b"{oops"):
-        found = await after(record(GOOD), record(later))
-        assert found
-        assert (found.flaw, found.type, found.is_published) == (None, "sql", True)
-
-
-async def test_an_unusable_one_is_replaced_by_what_comes_later() -> None:
-    found = await after(record(BAD), record(OTHER))
-    assert found
-    assert (found.flaw, found.type) == (None, "flink_sql")
-    found = await after(record(BAD), record(b"{oops"))
-    assert found
-    assert "not strict JSON" in (found.flaw or "")
-    found = await after(record(DRAFT), record(BAD))
-    assert found
-    assert found.flaw
-
-
-@pytest.mark.parametrize("value", [GOOD, BAD, b"{oops"])
-async def test_a_tombstone_removes_whatever_its_key_held(value: Any) -> None:
-    assert await after(record(value))
-    assert await after(record(value), record(None)) is None
-    assert await after(record(value), record(None, b"x:y@1.0.0"))
-    assert await after(record(value), record(None), record(GOOD))
-
-
-async def test_the_body_says_which_definition_it_is_and_the_key_what_removes_it() -> None:
-    odd = record(GOOD, b"odd")
-    assert await after(odd)
-    assert await after(odd, record(None))  # its own key, but not that of the record
-    assert await after(odd, record(None, b"odd")) is None
-    assert await after(odd, record(GOOD), record(None, b"odd"))  # it is there under its own key as well
-    assert await after(odd, record({**GOOD, "taskId": "x:y"}, b"odd"), record(None, b"odd")) is None
-
-
-async def test_each_unusable_record_is_counted() -> None:
-    before = metrics.DEFINITIONS_UNREADABLE._value.get()
-    await table(record(BAD), record(GOOD), record(BAD), record(b"{oops", None), record(None))
-    assert metrics.DEFINITIONS_UNREADABLE._value.get() == before + 3
-
-
 SENSITIVE = {**GOOD, "outputVariables": [{"name": "x", "type": "string", "sensitive": True}]}
 LARGE = CutValue(b"{", 9_000_000, None, "It is too large.")
 
@@ -166,13 +106,5 @@ LARGE = CutValue(b"{", 9_000_000, None, "It is too large.")
         (b"{oops", False),
     ],
 )
-async def test_one_that_has_a_sensitive_variable_or_could_have_one_says_so(value: Any, sensitive: bool) -> None:  # noqa: FBT001 - a parameter
+def test_one_that_has_a_sensitive_variable_or_could_have_one_says_so(value: Any, sensitive: bool) -> None:  # noqa: FBT001 - a parameter
     assert read(value, None).sensitive is sensitive
-    assert (await table(record(GOOD), record(value, b"other"))).sensitive is sensitive
-
-
-async def test_it_is_remembered_when_it_is_withdrawn() -> None:
-    made = await table(record(SENSITIVE), record(None))
-    assert made.get("a:b", "1.0.0") is None
-    assert made.sensitive
-    assert not (await table()).sensitive

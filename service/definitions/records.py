@@ -1,21 +1,19 @@
 """From a record on the definitions topic to a definition, or to the reason why there is none."""
 
 from contextlib import suppress
-from typing import Final
 
 from msgspec import Struct
 from pydantic import JsonValue, ValidationError
 
+from service.contracts import envelope
 from service.contracts.attributes import structured_attributes
 from service.contracts.codec import MalformedJsonError, decode
 from service.contracts.definitions import DefinitionIdentity, TaskDefinition
-from service.contracts.envelope import CONTENT_TYPE, MAX_COMMAND_DEPTH, STRUCTURED
+from service.contracts.envelope import CONTENT_TYPE, MAX_COMMAND_DEPTH
 from service.contracts.problems import FieldError, field_errors
 from service.contracts.topics import MAX_RECORD_BYTES
 from service.domain.definitions import Definition, InvalidDefinitionError, UnusableDefinition
 from service.kafka.records import CutValue, Record
-
-_STRUCTURED: Final = STRUCTURED.encode()
 
 
 class Reading(Struct, frozen=True):
@@ -51,14 +49,19 @@ def read_definition(record: Record, value: bytes) -> Reading:
     return Reading(unusable, unusable.flaw, sensitive)
 
 
+def is_structured(record: Record) -> bool:
+    """Whether the definition is the `data` of a structured CloudEvent."""
+    headers = {name.lower(): content for name, content in record.headers}
+    return envelope.is_structured(headers.get(CONTENT_TYPE) or b"")
+
+
 def _body(record: Record, value: bytes) -> tuple[JsonValue, list[FieldError]]:
     if isinstance(value, CutValue):
         raise MalformedJsonError(value.flaw)
     if len(value) > MAX_RECORD_BYTES:
         raise MalformedJsonError(f"{len(value)} bytes, at most {MAX_RECORD_BYTES} are allowed")
-    headers = {name.lower(): content for name, content in record.headers}
     body, errors = decode(value, MAX_COMMAND_DEPTH), list[FieldError]()
-    if (headers.get(CONTENT_TYPE) or b"").partition(b";")[0].strip().lower() == _STRUCTURED:
+    if is_structured(record):
         _, body = structured_attributes(body, errors)
     return body, errors
 

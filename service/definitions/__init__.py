@@ -1,0 +1,1 @@
+"""Task definitions as Kafka has them: from records to the versions of each task, for handlers and clients."""
