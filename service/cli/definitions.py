@@ -1,22 +1,33 @@
-"""`taskexec definitions`: what the service that owns definitions does, for development and tests."""
+"""`taskexec definitions`: what the service that owns definitions does, and what is published."""
 
-import logging
+from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.cli.environment import read_kafka_settings
+from service.cli.definition_kafka import DEFAULT_SERVERS, Servers, all_versions, asking
 from service.cli.exits import CommandError, Exit
 from service.cli.options import examples
-from service.cli.output import write_note
+from service.cli.output import write_json, write_note
 
-DEFAULT_SERVERS: Final = "127.0.0.1:9092"
+if TYPE_CHECKING:
+    from service.client.definitions import PublishedAlreadyError
 
 app = typer.Typer(help="Task definitions.", no_args_is_help=True)
 
 
+class Status(StrEnum):
+    """The status of a version; `UNUSABLE`: nothing can be executed by it, whatever its status."""
+
+    PUBLISHED = "PUBLISHED"
+    DRAFT = "DRAFT"
+    UNUSABLE = "UNUSABLE"
+
+
 Files = Annotated[list[Path], typer.Argument(metavar="FILE", help="JSON or YAML; one definition or several in each.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
 @app.command(
@@ -27,7 +38,7 @@ Files = Annotated[list[Path], typer.Argument(metavar="FILE", help="JSON or YAML;
 )
 def validate(files: Files) -> None:
     """Check definitions as `publish` does, and publish nothing. Each is usable, or all that is wrong is told."""
-    from service.cli.definition_files import check_definitions, refuse_flaws  # noqa: PLC0415 - as below
+    from service.cli.definition_files import check_definitions, refuse_flaws  # noqa: PLC0415 - help does not pay for it
 
     checked = check_definitions(files)
     for item in checked:
@@ -43,34 +54,150 @@ def validate(files: Files) -> None:
         "taskexec definitions publish definitions/*.json --bootstrap-servers kafka:9092",
     )
 )
-def publish(
-    files: Files,
-    *,
-    bootstrap_servers: Annotated[
-        str, typer.Option(envvar="KAFKA_BOOTSTRAP_SERVERS", metavar="HOST:PORT,…", help="Where Kafka is.")
-    ] = DEFAULT_SERVERS,
-) -> None:
-    """Publish definitions to Kafka. All files are checked first; if one is wrong, none is published."""
-    import asyncio  # noqa: PLC0415 - what only shows help does not pay for Kafka
+def publish(files: Files, *, bootstrap_servers: Servers = DEFAULT_SERVERS) -> None:
+    """Publish definitions to Kafka. All files are checked first; if one is wrong, none is published.
 
-    from aiokafka.errors import KafkaError  # noqa: PLC0415 - as above
-
+    A published version never changes: another body for it is refused. What is there already is left as it is.
+    """
     from service.cli.definition_files import read_definitions  # noqa: PLC0415 - as above
-    from service.client.definitions import publish_definitions  # noqa: PLC0415 - as above
-    from service.kafka.internals.knocking import KafkaRefusedError  # noqa: PLC0415 - as above
+    from service.client.definitions import PublishedAlreadyError, publish_definitions  # noqa: PLC0415 - as above
 
-    kafka = read_kafka_settings(kafka_bootstrap_servers=bootstrap_servers).kafka
     definitions = read_definitions(files)
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it logs, we say better below
+    publishing: Any = partial(publish_definitions, definitions=definitions)
     try:
-        asyncio.run(publish_definitions(kafka, definitions))
-    except KafkaRefusedError as error:
-        raise CommandError(Exit.UNAVAILABLE, str(error)) from None
-    except KafkaError as error:
-        raise CommandError(
-            Exit.UNAVAILABLE,
-            f"Kafka at {kafka.servers} did not take the definitions: {error!r}",
-            "Start it with `taskexec up`, or name another one with --bootstrap-servers; then publish again.",
-        ) from None
+        written = asking(bootstrap_servers, publishing, "did not take the definitions", "then publish again")
+    except PublishedAlreadyError as error:
+        raise _refusal(error) from None
     for definition in definitions:
-        write_note(f"published {definition.task_id} {definition.version} ({definition.status})")
+        done = "published" if definition in written else "there already:"
+        write_note(f"{done} {definition.task_id} {definition.version} ({definition.status})")
+
+
+def _refusal(error: "PublishedAlreadyError") -> CommandError:
+    from service.cli.definition_show import lines_of  # noqa: PLC0415 - as above
+    from service.domain.definition_changes import changes  # noqa: PLC0415 - as above
+
+    lines = []
+    for published, given in error.conflicts:
+        lines.append(f"{given.task_id} {given.version}, as it is published and as it is given:")
+        if published is None:
+            lines.append("  it was published by a later version of the service; this one cannot read it")
+        else:
+            lines += (f"  {line}" for line in lines_of(changes(published, given)))
+    first = "somebody was faster by a moment" if error.written else "nothing was published"
+    return CommandError(
+        Exit.REFUSED,
+        f"A published version never changes, and {first}. Publish a new version instead.",
+        *lines,
+    )
+
+
+def list_(
+    *,
+    task_id: Annotated[str | None, typer.Option(metavar="TASK_ID", help="Of this task.", show_default=False)] = None,
+    namespace: Annotated[
+        str | None, typer.Option(metavar="NAMESPACE", help="Of tasks whose id begins so.", show_default=False)
+    ] = None,
+    status: Annotated[Status | None, typer.Option(case_sensitive=False, help="With this status.")] = None,
+    bootstrap_servers: Servers = DEFAULT_SERVERS,
+    as_json: AsJson = False,
+) -> None:
+    """List the versions on the topic by task, the newest one first, `draft` last. Filters combine."""
+    from service.cli import definition_show  # noqa: PLC0415 - as above
+    from service.cli.definition_lookup import newest_first  # noqa: PLC0415 - as above
+
+    versions = all_versions(bootstrap_servers)
+    found = [
+        one
+        for one in newest_first(versions)
+        if task_id in {None, one.task_id}
+        and namespace in {None, one.task_id.partition(":")[0]}
+        and status in {None, definition_show.status_of(one)}
+    ]
+    if as_json:
+        write_json([definition_show.as_json(one) for one in found])
+    else:
+        definition_show.show_list(found)
+        write_note(f"{len(found)} of {len(list(versions))}")
+    for one in found:
+        if versions.is_changed(one.task_id, one.version):
+            write_note(f"{one.name}: its record has changed since it was published; that is ignored")
+
+
+def show(
+    task: Annotated[str, typer.Argument(metavar="TASK[@VERSION]", help="Without a version: the newest published one.")],
+    *,
+    bootstrap_servers: Servers = DEFAULT_SERVERS,
+    as_json: AsJson = False,
+) -> None:
+    """Show a version as it is executed."""
+    from service.cli import definition_show  # noqa: PLC0415 - as above
+    from service.cli.definition_lookup import find, named  # noqa: PLC0415 - as above
+
+    found = find(all_versions(bootstrap_servers), *named(task))
+    if as_json:
+        write_json(definition_show.as_json(found))
+    else:
+        definition_show.show_definition(found)
+
+
+def diff(
+    one: Annotated[str, typer.Argument(metavar="TASK[@VERSION]|FILE", help="A version on the topic, or a file.")],
+    other: Annotated[str, typer.Argument(metavar="TASK[@VERSION]|VERSION|FILE", help="What it is compared with.")],
+    third: Annotated[
+        str | None, typer.Argument(metavar="VERSION", help="With TASK VERSION VERSION.", show_default=False)
+    ] = None,
+    *,
+    bootstrap_servers: Servers = DEFAULT_SERVERS,
+    as_json: AsJson = False,
+) -> None:
+    """Show what changes for a caller: variables, types, defaults, limits. Exit code 0: nothing; 1: something.
+
+    Version and status are not compared.
+    """
+    from service.cli import definition_show  # noqa: PLC0415 - as above
+    from service.cli.definition_lookup import Finder, named  # noqa: PLC0415 - as above
+    from service.domain.definition_changes import IDENTITY, changes  # noqa: PLC0415 - as above
+
+    if third is not None:
+        task, _ = named(one)
+        one, other = f"{task}@{other}", f"{task}@{third}"
+    finder = Finder(bootstrap_servers)
+    old, new = finder.find(one), finder.find(other)
+    found = changes(old.source, new.source, IDENTITY | {"status"})
+    if as_json:
+        write_json([{"pointer": change.where, "old": change.old, "new": change.new} for change in found])
+    elif found:
+        for sign, side in (("---", old), ("+++", new)):
+            typer.echo(f"{sign} {side.task_id}@{side.version} ({side.status})")
+        for line in definition_show.lines_of(found):
+            typer.echo(line)
+    if found:
+        raise typer.Exit(1)
+
+
+def schema() -> None:
+    """Print the JSON Schema of a file of definitions, for editors."""
+    from service.contracts.definition_schema import definition_file_schema  # noqa: PLC0415 - as above
+
+    write_json(definition_file_schema())
+
+
+for _name, _command, _lines in (
+    ("list", list_, ("taskexec definitions list", "taskexec definitions list --namespace sales --status published")),
+    (
+        "show",
+        show,
+        ("taskexec definitions show sales:daily_report", "taskexec definitions show sales:daily_report@1.2.0 --json"),
+    ),
+    (
+        "diff",
+        diff,
+        (
+            "taskexec definitions diff sales:daily_report 1.2.0 1.3.0",
+            "taskexec definitions diff sales:daily_report@1.2.0 daily_report.yaml",
+        ),
+    ),
+    ("schema", schema, ("taskexec definitions schema > task-definition.schema.json",)),
+):
+    app.command(_name, epilog=examples(*_lines))(_command)

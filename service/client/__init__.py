@@ -4,7 +4,7 @@
 """
 
 from service.client.commands import CommandClient
-from service.client.definitions import publish_definitions
+from service.client.definitions import PublishedAlreadyError, publish_definitions, read_versions
 from service.client.errors import (
     ConflictError,
     InvalidRequestError,
@@ -30,6 +30,7 @@ __all__ = [
     "KeyRing",
     "NotFinishedError",
     "NotFoundError",
+    "PublishedAlreadyError",
     "ReceivedEvent",
     "SealedValueError",
     "SeenEvents",
@@ -37,5 +38,6 @@ __all__ = [
     "TaskExecutions",
     "UnreadableEventError",
     "publish_definitions",
+    "read_versions",
     "received_event",
 ]

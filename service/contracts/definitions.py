@@ -65,25 +65,27 @@ class Validation(_Foreign):
         "be matched: program size times bytes is at most 10 million for all values of a command.",
     )
     min_length: Length | None = Field(default=None, description="In characters of a text, in items of an array.")
-    max_length: Length | None = None
+    max_length: Length | None = Field(default=None, description="The same.")
     enum: tuple[Any, ...] | None = Field(
         default=None,
         description="The values that are allowed, compared as JSON: 1 is 1.0, and not true. All enums in one "
         "list of variables have at most 10,000 together.",
     )
-    min_value: StrictFloat | StrictInt | None = None
-    max_value: StrictFloat | StrictInt | None = None
+    min_value: StrictFloat | StrictInt | None = Field(default=None, description="Of a number; it may be this one.")
+    max_value: StrictFloat | StrictInt | None = Field(default=None, description="The same.")
 
 
 class Variable(_Foreign):
     """An input or output variable. A required one has no default; an optional one without resolves to null."""
 
-    name: Name
+    name: Name = Field(description="Of no other variable in the list.")
     type: VariableType
-    required: StrictBool = True
-    description: str | None = None
-    default_value: Any = None
-    validation: Validation | None = None
+    required: StrictBool = Field(default=True, description="Each execution gives it a value.")
+    description: str | None = Field(default=None, description="For people.")
+    default_value: Any = Field(
+        default=None, description="The value of an optional one that is not given. It fits the variable's own limits."
+    )
+    validation: Validation | None = Field(default=None, description="Limits on its values.")
     sensitive: StrictBool = Field(
         default=False,
         description="No value of it is ever written in clear: an object with `sealed` stands there. It has no default.",
@@ -103,8 +105,8 @@ Variables = Annotated[tuple[Variable, ...], Field(max_length=MAX_VARIABLES), Bef
 class DefinitionIdentity(_Foreign):
     """What names a version of a task: `taskId` (`namespace:name`) + `version`."""
 
-    task_id: TaskId
-    version: TaskVersion
+    task_id: TaskId = Field(description="`namespace:name`.")
+    version: TaskVersion = Field(description="`draft` or a semantic version.")
 
 
 class TaskDefinition(DefinitionIdentity):
@@ -112,8 +114,8 @@ class TaskDefinition(DefinitionIdentity):
 
     status: DefinitionStatus
     type: TaskType
-    input_variables: Variables = ()
-    output_variables: Variables = ()
+    input_variables: Variables = Field(default=(), description="What each execution is given.")
+    output_variables: Variables = Field(default=(), description="What each execution that succeeds has.")
     start_timeout: Limit | None = Field(
         default=None, description="An execution that could start, and has not for so long, is stopped."
     )

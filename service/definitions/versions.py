@@ -7,15 +7,13 @@ first record of it in the log of published definitions: nothing that comes later
 
 from collections.abc import Iterator
 from hashlib import sha256
-from typing import Any
 
 from msgspec import Struct
 
-from service.contracts.definitions import TaskDefinition
 from service.contracts.envelope import CONTENT_TYPE, STRUCTURED
 from service.definitions.records import Reading, is_structured, read_definition
+from service.domain.definition_changes import same
 from service.domain.definitions import Definition
-from service.domain.equality import canonical
 from service.kafka.records import CutValue, Record
 
 Identity = tuple[str, str]
@@ -138,12 +136,3 @@ class Versions:
         for identity in self._by_key.pop(key, ()):
             if self._keys.get(identity) == key:
                 del self._keys[identity], self._last[identity]
-
-
-def same(one: TaskDefinition, other: TaskDefinition) -> bool:
-    """Whether they are equal as JSON, in all that this service reads: 1 is 1.0, and not true."""
-    return canonical(_json(one)) == canonical(_json(other))
-
-
-def _json(definition: TaskDefinition) -> Any:  # noqa: ANN401 - JSON is any
-    return definition.model_dump(mode="json")

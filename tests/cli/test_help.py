@@ -9,7 +9,8 @@ from service.cli.main import app
 
 COMMANDS = [
     "execute", "start", "succeed", "fail", "stop", "skip", "get", "list", "stats", "failures", "history", "export",
-    "definitions publish", "definitions validate",
+    "definitions publish", "definitions validate", "definitions list", "definitions show", "definitions diff",
+    "definitions schema",
 ]  # fmt: skip
 
 
