@@ -32,7 +32,7 @@ _JSON = st.recursive(
 
 
 def _mostly(good: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    return st.integers(0, 19).flatmap(lambda dice: _JSON if dice == 0 else good)
+    return st.integers(0, 59).flatmap(lambda dice: _JSON if dice == 0 else good)
 
 
 def _object(required: dict[str, Any], optional: dict[str, Any]) -> st.SearchStrategy[Any]:
