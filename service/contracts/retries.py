@@ -16,5 +16,5 @@ class RetryPolicy(Contract):
     """
 
     max_attempts: Annotated[int, Field(strict=True, ge=1, le=100, description="The first one included.")]
-    delay: Delay = timedelta(0)
-    backoff: Annotated[float, Field(strict=True, ge=1, le=10)] = 1.0
+    delay: Delay = Field(default=timedelta(0), description="The wait before the second attempt.")
+    backoff: Annotated[float, Field(strict=True, ge=1, le=10, description="By what each next wait is longer.")] = 1.0

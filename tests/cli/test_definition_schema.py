@@ -18,6 +18,7 @@ SCHEMA = definition_file_schema()
 VALIDATOR = Draft7Validator(SCHEMA)
 GOOD: dict[str, Any] = {
     "taskId": "a:b", "version": "1.0.0", "status": "PUBLISHED", "type": "sql",
+    "runTimeout": "PT1H", "retry": {"maxAttempts": 3, "delay": "PT1M", "backoff": 2.0},
     "inputVariables": [
         {"name": "x", "type": "string", "required": False, "defaultValue": "y", "validation": {"minLength": 1}}
     ],
@@ -42,6 +43,7 @@ def _object(required: dict[str, Any], optional: dict[str, Any]) -> st.SearchStra
     )
 
 
+_DURATIONS = st.sampled_from(["PT30S", "P1D", "P1W", "-PT1S", "PT0S", "30", "1:00"])
 _VALIDATION = _object(
     {},
     {
@@ -73,7 +75,13 @@ _DEFINITION = _object(
         "status": st.sampled_from(["DRAFT", "PUBLISHED"]),
         "type": st.sampled_from(["sql", "flink_jar"]),
     },
-    {"inputVariables": st.lists(_VARIABLE, max_size=2), "outputVariables": st.lists(_VARIABLE, max_size=1)},
+    {
+        "inputVariables": st.lists(_VARIABLE, max_size=2),
+        "outputVariables": st.lists(_VARIABLE, max_size=1),
+        "startTimeout": _DURATIONS,
+        "runTimeout": _DURATIONS,
+        "retry": _object({"maxAttempts": st.integers(0, 101)}, {"delay": _DURATIONS, "backoff": _NUMBERS}) | st.none(),
+    },
 )
 
 
@@ -92,7 +100,9 @@ def test_what_can_be_published_passes_the_schema(tmp_path_factory: pytest.TempPa
 
 
 @pytest.mark.parametrize(
-    "place", [(), ("inputVariables", 0), ("inputVariables", 0, "validation")], ids=["definition", "variable", "limits"]
+    "place",
+    [(), ("retry",), ("inputVariables", 0), ("inputVariables", 0, "validation")],
+    ids=lambda place: "/".join(map(str, place)),
 )
 def test_a_field_that_nobody_knows_is_a_mistake_to_both(tmp_path: Path, place: tuple[Any, ...]) -> None:
     data = json.loads(json.dumps(GOOD))

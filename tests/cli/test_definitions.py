@@ -129,12 +129,13 @@ async def test_the_list_is_by_task_with_the_newest_version_first(commands: Comma
 
 async def test_a_version_is_shown_as_it_is_executed(commands: Commands) -> None:
     limited = {"name": "day", "type": "string", "validation": {"maxLength": 10}}
-    body = commands.body(inputVariables=[limited, X], outputVariables=[{"name": "o", "type": "file"}])
+    body = commands.body(inputVariables=[limited, X], outputVariables=[{"name": "o", "type": "file"}],
+                         runTimeout="PT1H", retry={"maxAttempts": 3})  # fmt: skip
     task = body["taskId"]
     await commands.publish(body, commands.body(version="2.0.0-rc.1", status="DRAFT"))
     shown = await commands.run("show", task)
     assert shown.exit_code == 0
-    for text in ("1.0.0", '{"maxLength": 10}', "OUTPUT"):
+    for text in ("1.0.0", "PT1H", '"maxAttempts": 3', '{"maxLength": 10}', "OUTPUT"):
         assert text in shown.stdout
     assert json.loads((await commands.run("show", f"{task}@2.0.0-rc.1", "--json")).stdout)["status"] == "DRAFT"
     missing = await commands.run("show", f"{task}@9.0.0")
