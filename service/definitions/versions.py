@@ -14,7 +14,7 @@ from service.contracts.envelope import CONTENT_TYPE, STRUCTURED
 from service.definitions.records import Reading, is_structured, read_definition
 from service.domain.definition_changes import same
 from service.domain.definitions import Definition
-from service.kafka.records import CutValue, Record
+from service.kafka.records import Record
 
 Identity = tuple[str, str]
 """The taskId and the version."""
@@ -54,7 +54,7 @@ class Versions:
         self._last: dict[Identity, Definition] = {}
         self._keys: dict[Identity, bytes | None] = {}
         self._by_key: dict[bytes | None, set[Identity]] = {}
-        self._usable: dict[bytes, Reading] = {}
+        self._usable: dict[tuple[object, ...], Reading] = {}
 
     def get(self, task_id: str, version: str) -> Definition | None:
         """The version, if it is there; `flaw` says why if it cannot be used."""
@@ -116,13 +116,12 @@ class Versions:
 
     def _read(self, record: Record, value: bytes) -> Reading:
         """Both topics have the same records: each is made ready for use once."""
-        kind = b"cut" if isinstance(value, CutValue) else b"structured" if is_structured(record) else b""
-        digest = sha256(kind + b"\0" + value).digest()
-        if (reading := self._usable.get(digest)) is None:
+        whole = type(value), is_structured(record), sha256(value).digest()
+        if (reading := self._usable.get(whole)) is None:
             reading = read_definition(record, value)
             self.sensitive = self.sensitive or reading.sensitive
             if reading.flaw is None:
-                self._usable[digest] = reading
+                self._usable[whole] = reading
         return reading
 
     def _ignored(self, identity: Identity) -> str | None:
