@@ -28,14 +28,14 @@ def failure(state: Execution, message: str, at: Timestamp, cause: tuple[str, str
     if attempt is None or not attempt.has_next:
         return happened(state, TaskExecutionFailed(**common, error_message=message), kept)
     again = _again(state, attempt, common["occurred_at"])
-    retried_by = command_id(SOURCE, attempt_id(again))
+    retried_by = command_id(SOURCE, attempt_id(state.execution_id, again))
     event = TaskExecutionFailed(**common, error_message=message, retried_by=retried_by)
     return happened(state, event, kept, commands=(again,))
 
 
-def attempt_id(command: ExecuteTask) -> str:
-    """The CloudEvents id of the command that makes another attempt: whoever decides it twice makes one."""
-    return f"{command.retry_of}/attempt/{command.attempt}"
+def attempt_id(failed: str, command: ExecuteTask) -> str:
+    """The CloudEvents id of the command that makes another attempt at what failed: it cannot be made twice."""
+    return f"{failed}/attempt/{command.attempt}"
 
 
 def policy_of(command: ExecuteTask, definition: Definition) -> Retry | None:

@@ -32,13 +32,13 @@ def command_records(caused: Caused, at: Timestamp) -> Iterable[Outgoing]:
     """The commands that are caused, keyed by executionId.
 
     Their identity follows from what caused them, so they, too, are carried out once: of a further attempt, from which
-    one it is; of others, from the execution as it is then, `<executionId>/<sequence>/<number>`.
+    one failed; of others, from the execution as it is then, `<executionId>/<sequence>/<number>`.
     """
     sequence = caused.state.sequence if isinstance(caused.state, Execution) else 0
     for number, command in enumerate(caused.decision.commands, 1):
         id_ = f"{caused.execution_id}/{sequence}/{number}"
         if isinstance(command, ExecuteTask) and command.retry_of is not None:
-            id_ = attempt_id(command)
+            id_ = attempt_id(caused.execution_id, command)
         target = command_id(SOURCE, id_) if isinstance(command, ExecuteTask) else command.execution_id
         headers = envelope_headers(type(command).__name__, id_, target, at, trace=caused.envelope.trace)
         yield Outgoing(target.encode(), to_json(command.model_dump(exclude_none=True)), headers, epoch_ms(at))

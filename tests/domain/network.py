@@ -150,9 +150,9 @@ class Network:
         for edge in decision.told:
             del self.edges[edge.upstream, edge.downstream]
         for command in decision.commands:
-            self.sent.append((_target(command), command))
+            self.sent.append((_target(target, command), command))
 
 
-def _target(command: AnyCommand) -> str:
+def _target(cause: str, command: AnyCommand) -> str:
     """The execution that it is about."""
-    return command_id(SOURCE, attempt_id(command)) if isinstance(command, ExecuteTask) else command.execution_id
+    return command_id(SOURCE, attempt_id(cause, command)) if isinstance(command, ExecuteTask) else command.execution_id

@@ -231,7 +231,7 @@ def test_what_fails_is_tried_again_with_the_same_inputs_as_often_as_is_said() ->
         network.tell(FailTaskExecution(execution_id=ids[-1], error_message="disk full"))
         failed = network.events[-1]
         assert isinstance(failed, TaskExecutionFailed)
-        assert failed.retried_by == command_id(SOURCE, f"{ids[0]}/attempt/{number}")
+        assert failed.retried_by == command_id(SOURCE, f"{ids[-1]}/attempt/{number}")
         ids.append(failed.retried_by)
         network.deliver()
         created = network.events[-1]
