@@ -83,6 +83,10 @@ mutants: setup ## A sample of small faults, to see whether the tests notice them
 bench: setup ## Commands per second and latency; ARGS="--peers DIR" measures the peers beside it
 	$(BIN)/python -m bench.write_side $(ARGS)
 
+.PHONY: bench-workers
+bench-workers: setup ## What it costs to give work to workers; ARGS="--workers 200 --apis 2"
+	$(BIN)/python -m bench.workers --json $(ARGS)
+
 .PHONY: soak
 soak: setup ## Whether anything grows under a steady load, for 30 minutes; ARGS="--minutes 5 --rate 500 --json"
 	$(BIN)/python -m bench.soak $(ARGS)

@@ -87,19 +87,8 @@ async def running_service(settings: Settings, roles: Collection[Role], *also: Ta
                 parts.append(await enter(running_task(watch_lag(kafka, lambda: projector.next_offsets), "lag")))
                 parts.append(await enter(running_task(keep_house(store, settings.retentions), "housekeeping")))
             if Role.API in roles:
-                from service.api.app import create_app  # noqa: PLC0415
-                from service.api.principals import SOURCE  # noqa: PLC0415
-                from service.client.commands import CommandClient  # noqa: PLC0415
-                from service.runtime.http import hosts, serving_api  # noqa: PLC0415
-
-                commands = await enter(CommandClient(kafka, SOURCE))
-                checks |= {
-                    "kafka": told(lambda: Readiness(not commands.closed, commands.closed or "answers")),
-                    "clickhouse": answers(store.ping),
-                }
-                app = create_app(commands, queries, checks, hosts(settings), principal_header=settings.principal_header)
-                task, url = await enter(serving_api(settings, app))
-                parts.append(task)
+                tasks, url = await _api(settings, partitions, store, queries, checks, stack)
+                parts += tasks
         if settings.metrics_port is not None:
             from service.runtime.http import serving_operations  # noqa: PLC0415
 
@@ -120,6 +109,36 @@ async def running_service(settings: Settings, roles: Collection[Role], *also: Ta
         watch = await enter(running_task(first_end(parts), "roles"))
         await until_ready(checks, watch)
         yield Running(tuple(sorted(roles)), kafka, queries, url, checks, watch)
+
+
+async def _api(  # noqa: PLR0913, PLR0917 - all that it is made of
+    settings: Settings,
+    partitions: int,
+    store: "ClickHouseStore",
+    queries: "TaskExecutionQueries",
+    checks: dict[str, Check],
+    stack: AsyncExitStack,
+) -> tuple[list[Task[None]], str]:
+    """The tasks and the URL of the HTTP API, which adds its checks."""
+    from service.api.app import create_app  # noqa: PLC0415 - see above
+    from service.api.principals import SOURCE  # noqa: PLC0415
+    from service.client.commands import CommandClient  # noqa: PLC0415
+    from service.dispatch.dispatcher import Dispatcher  # noqa: PLC0415
+    from service.runtime.http import hosts, serving_api  # noqa: PLC0415
+
+    commands = await stack.enter_async_context(CommandClient(settings.kafka, SOURCE))
+    checks |= {
+        "kafka": told(lambda: Readiness(not commands.closed, commands.closed or "answers")),
+        "clickhouse": answers(store.ping),
+    }
+    claims = Dispatcher(settings.kafka, partitions, store, commands, queries.get)
+    matching = await stack.enter_async_context(running_task(claims.run(), "claims"))
+    app = create_app(
+        commands, queries, checks, hosts(settings), claims=claims, principal_header=settings.principal_header
+    )
+    serving, url = await stack.enter_async_context(serving_api(settings, app))
+    stack.callback(claims.close)  # first of all: who waits would hold up the server's end
+    return [matching, serving], url
 
 
 def _seal(settings: Settings) -> Seal:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
+from service.api.claims import claim_routes
 from service.api.commands import command_routes
 from service.api.describe import EVERY_REQUEST, describe, problems
 from service.api.errors import translate_errors
@@ -16,6 +17,7 @@ from service.api.head import HeadAsGet
 from service.api.operations import operation_routes
 from service.api.ports import Queries
 from service.api.queries import query_routes
+from service.ports.claims import Claims
 from service.ports.commands import CommandGateway
 from service.ports.readiness import Check
 
@@ -43,6 +45,7 @@ def create_app(  # noqa: PLR0913 - all that it is made of
     checks: Mapping[str, Check],
     hosts: Hosts = Hosts(),  # noqa: B008 - immutable
     *,
+    claims: Claims | None = None,
     principal_header: str | None = None,
     lifespan: Lifespan | None = None,
 ) -> FastAPI:
@@ -53,6 +56,7 @@ def create_app(  # noqa: PLR0913 - all that it is made of
         queries: who answers queries.
         checks: by name, the parts that must be ready for `/readyz` to say so; more may come later.
         hosts: the names that it answers to, besides those of loopback.
+        claims: who gives work to workers, if anybody does.
         principal_header: the request header in which a proxy says who calls, if one does.
         lifespan: opens and closes what the app needs.
     """
@@ -64,6 +68,7 @@ def create_app(  # noqa: PLR0913 - all that it is made of
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         openapi_tags=[
             {"name": "Commands", "description": "Change a task execution."},
+            {"name": "Workers", "description": "Get executions to run."},
             {"name": "Queries", "description": "Find, follow and count task executions."},
             {"name": "Operations", "description": "For those who run the service."},
         ],
@@ -74,6 +79,8 @@ def create_app(  # noqa: PLR0913 - all that it is made of
         lifespan=lifespan,
     )
     app.include_router(command_routes(commands, principal_header), prefix=PREFIX)
+    if claims is not None:
+        app.include_router(claim_routes(claims, principal_header), prefix=PREFIX)
     app.include_router(query_routes(queries), prefix=PREFIX)
     app.include_router(operation_routes(checks))
     _wrap(app, hosts)

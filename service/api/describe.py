@@ -20,17 +20,19 @@ from service.contracts.envelope import JSON
 from service.contracts.executions import TaskExecution
 from service.contracts.model import Contract
 from service.contracts.problems import Code, Problem, problem
+from service.ports.claims import AwaitTaskExecutions, ClaimTaskExecution
 
 _CITATION: Final = r" \(spec[^)]*\)"
 
 EVERY_REQUEST: Final = (Code.MALFORMED_REQUEST, Code.HOST_NOT_ALLOWED, Code.HEAD_TOO_LARGE)
 """The problems that every resource may answer with."""
 
-_EVERY_COMMAND: Final = (
+_EVERY_REQUEST_WITH_BODY: Final = (
     *EVERY_REQUEST, Code.CROSS_ORIGIN, Code.REQUEST_TIMEOUT,
     Code.INVALID_JSON, Code.PAYLOAD_TOO_LARGE, Code.UNSUPPORTED_MEDIA_TYPE, Code.INVALID_REQUEST, Code.INVALID_COMMAND,
-    Code.IDEMPOTENCY_CONFLICT, Code.UNAVAILABLE, Code.INTERNAL_ERROR,
+    Code.UNAVAILABLE, Code.INTERNAL_ERROR,
 )  # fmt: skip
+_EVERY_COMMAND: Final = (*_EVERY_REQUEST_WITH_BODY, Code.IDEMPOTENCY_CONFLICT)
 _LIFECYCLE: Final = (*_EVERY_COMMAND, Code.EXECUTION_NOT_FOUND, Code.INVALID_TRANSITION)
 _CODES: Final[dict[str, tuple[Code, ...]]] = {
     "ExecuteTask": (
@@ -71,6 +73,33 @@ def command_route(kind: type[Command], parameters: list[dict[str, Any]]) -> dict
     }
 
 
+def claim_route(kind: type[Contract], parameters: list[dict[str, Any]]) -> dict[str, Any]:
+    """FastAPI's arguments for the route of claims."""
+    given = _answer(TaskExecution, "It is yours to run, whole.", (POSITION,), examples.CLAIMED)
+    none: dict[str, Any] = {"description": "There was none in time: ask again."}
+    codes = (*_EVERY_REQUEST_WITH_BODY, Code.PROJECTION_BEHIND, *([Code.PRINCIPAL_REQUIRED] if parameters else ()))
+    body = {"schema": {"$ref": REF.format(model=kind.__name__)}, "example": examples.CLAIM}
+    return {
+        "operation_id": kind.__name__,
+        "summary": "Get work to do",
+        "description": _meaning(kind),
+        "responses": {HTTPStatus.OK: given, HTTPStatus.NO_CONTENT: none} | problems(*codes),
+        "openapi_extra": {"requestBody": {"required": True, "content": {JSON: body}}, "parameters": parameters},
+    }
+
+
+def await_route(kind: type[Contract], answer: type[Contract]) -> dict[str, Any]:
+    """FastAPI's arguments for the route where ends are awaited."""
+    body = {"schema": {"$ref": REF.format(model=kind.__name__)}, "example": examples.AWAITED}
+    return {
+        "operation_id": kind.__name__,
+        "summary": "Wait until one has ended",
+        "description": _meaning(kind),
+        "responses": {HTTPStatus.OK: _answer(answer, _meaning(answer))} | problems(*_EVERY_REQUEST_WITH_BODY),
+        "openapi_extra": {"requestBody": {"required": True, "content": {JSON: body}}},
+    }
+
+
 def query_route(
     name: str, summary: str, answer: type[Contract], parameters: type[Contract], *codes: Code
 ) -> dict[str, Any]:
@@ -90,7 +119,8 @@ def describe(app: FastAPI) -> dict[str, Any]:
         title=app.title, version=app.version, summary=app.summary, description=app.description,
         routes=app.routes, tags=app.openapi_tags, license_info=app.license_info,
     )  # fmt: skip
-    schemas = component_schemas(COMMAND_TYPES)
+    workers = {kind.__name__: kind for kind in (ClaimTaskExecution, AwaitTaskExecutions)}
+    schemas = component_schemas({**COMMAND_TYPES, **workers})
     for schema in schemas.values():
         schema["description"] = re.sub(_CITATION, "", schema.get("description", ""))
     document["components"] = {"schemas": dict(sorted(schemas.items()))}

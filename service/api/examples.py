@@ -38,3 +38,16 @@ EXECUTION: Final[dict[str, Any]] = {
     "resolvedInputs": {"day": "2026-03-01", "top": 10},
     "metadata": {"createdAt": "2026-03-02T04:00:00.125Z", "createdBy": "scheduler", "tags": ["nightly"]},
 }
+
+CLAIM: Final[dict[str, Any]] = {
+    "owner": "worker-7/2f9c",
+    "lease": "PT30S",
+    "tasks": [{"taskId": "sales:daily_report", "version": ">=1.2"}],
+    "wait": 20,
+}
+CLAIMED: Final[dict[str, Any]] = EXECUTION | {
+    "status": "RUNNING",
+    "startedAt": "2026-03-02T04:00:00.250Z",
+    "owner": "worker-7/2f9c",
+}
+AWAITED: Final[dict[str, Any]] = {"executionIds": [EXECUTION_ID], "wait": 20}

@@ -4,6 +4,8 @@ from typing import Any, Final
 
 ALL: Final = "/task-executions"
 ONE: Final = ALL + "/{executionId}"
+CLAIMS: Final = "/task-execution-claims"
+ENDS: Final = "/task-execution-ends"
 FAILURES: Final = "/task-execution-failures"
 REJECTIONS: Final = "/task-command-rejections"
 

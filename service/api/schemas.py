@@ -1,15 +1,17 @@
 """The JSON Schemas of what the API takes and gives, in the words of those who have our document only."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core.core_schema import NullableSchema, WithDefaultSchema
 
 from service.contracts.codec import MAX_INTEGER, MIN_INTEGER
-from service.contracts.commands import NO_NUL, Command
+from service.contracts.commands import NO_NUL
 from service.contracts.executions import TaskExecution
 from service.contracts.model import Contract
 from service.contracts.problems import Problem
+from service.ports.claims import EndedTaskExecutions
 from service.queries.answers import (
     TaskCommandRejection,
     TaskCommandRejectionPage,
@@ -27,6 +29,7 @@ REF: Final = "#/components/schemas/{model}"
 _ANSWERS: Final = (
     TaskExecution, TaskExecutionAnswer, TaskExecutionPage, TaskExecutionHistory, TaskExecutionStats,
     TaskExecutionFailures, ProjectionStatus, TaskCommandRejection, TaskCommandRejectionPage, Problem,
+    EndedTaskExecutions,
 )  # fmt: skip
 _OBJECT: Final[dict[str, Any]] = {
     "type": "object",
@@ -46,9 +49,9 @@ _JSON: Final[dict[str, Any]] = {
 }
 
 
-def component_schemas(commands: dict[str, type[Command]]) -> dict[str, Any]:
-    """By name, every schema that the document refers to: these commands and all that we answer."""
-    taken = {name: command_schema(model) for name, model in commands.items()}
+def component_schemas(bodies: Mapping[str, type[Contract]]) -> dict[str, Any]:
+    """By name, every schema that the document refers to: these bodies and all that we answer."""
+    taken = {name: body_schema(model) for name, model in bodies.items()}
     shared: dict[str, Any] = {}
     for schema in taken.values():
         shared |= schema.pop("$defs", {})
@@ -61,7 +64,7 @@ def component_schemas(commands: dict[str, type[Command]]) -> dict[str, Any]:
     return shared | taken | answers | {"Json": _JSON}
 
 
-def command_schema(kind: type[Command]) -> dict[str, Any]:
+def body_schema(kind: type[Contract]) -> dict[str, Any]:
     """The schema of the body; the executionId is in the path."""
     schema = kind.model_json_schema(ref_template=REF, schema_generator=_Schema)
     schema["properties"].pop("executionId", None)

@@ -6,7 +6,7 @@ from fastapi import FastAPI
 
 from service.api.app import create_app
 from service.ports.readiness import Check
-from tests.api.scripted import ScriptedCommands, ScriptedQueries
+from tests.api.scripted import ScriptedClaims, ScriptedCommands, ScriptedQueries
 
 
 @pytest.fixture
@@ -20,13 +20,20 @@ def queries() -> ScriptedQueries:
 
 
 @pytest.fixture
+def claims() -> ScriptedClaims:
+    return ScriptedClaims()
+
+
+@pytest.fixture
 def checks() -> dict[str, Check]:
     return {}
 
 
 @pytest.fixture
-def app(commands: ScriptedCommands, queries: ScriptedQueries, checks: dict[str, Check]) -> FastAPI:
-    return create_app(commands, queries, checks)
+def app(
+    commands: ScriptedCommands, queries: ScriptedQueries, claims: ScriptedClaims, checks: dict[str, Check]
+) -> FastAPI:
+    return create_app(commands, queries, checks, claims=claims)
 
 
 @pytest.fixture

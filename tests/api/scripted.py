@@ -1,5 +1,6 @@
 """Ports that answer what a test tells them to. They stand for the rest of the service, not for Kafka or ClickHouse."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
@@ -10,8 +11,16 @@ from service.contracts.executions import TaskExecution
 from service.contracts.problems import Code, FieldError, problem
 from service.contracts.rejections import OriginalHeader, OriginalRecord
 from service.contracts.replies import CommandReply, Outcome, Position
+from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp
 from service.contracts.topics import EVENTS_TOPIC
+from service.ports.claims import (
+    AwaitTaskExecutions,
+    Claimed,
+    ClaimTaskExecution,
+    EndedTaskExecution,
+    EndedTaskExecutions,
+)
 from service.ports.positions import PartitionPosition
 from service.queries.answers import (
     RecordedEvent,
@@ -77,6 +86,40 @@ class ScriptedCommands:
         self, command: Command, *, id_: str, source: str, trace: Sequence[tuple[str, bytes]] = ()
     ) -> CommandReply:
         self.submitted.append(Submitted(command, id_, source, tuple(trace)))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+RUNNING = PENDING | {"status": "RUNNING", "startedAt": "2026-03-02T04:00:01.000Z", "owner": "worker-7"}
+
+
+@dataclass
+class ScriptedClaims:
+    """Gives the same answer to every claim, or raises it, after `seconds`, and keeps what was wanted."""
+
+    answer: Claimed | Exception | None = field(
+        default_factory=lambda: Claimed(TaskExecution.model_validate(RUNNING), Position(partition=3, offset=1208))
+    )
+    seconds: float = 0
+    wanted: list[tuple[ClaimTaskExecution, str]] = field(default_factory=list)
+    cancelled: int = 0
+    awaited: list[AwaitTaskExecutions] = field(default_factory=list)
+
+    async def ended(self, awaited: AwaitTaskExecutions) -> EndedTaskExecutions:
+        self.awaited.append(awaited)
+        return EndedTaskExecutions(items=(EndedTaskExecution(id=ID, status=Status.STOPPED),))
+
+    async def claim(
+        self, wanted: ClaimTaskExecution, source: str, trace: Sequence[tuple[str, bytes]] = ()
+    ) -> Claimed | None:
+        self.wanted.append((wanted, source))
+        assert not trace
+        try:
+            await asyncio.sleep(self.seconds)
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer

@@ -10,7 +10,7 @@ from service.cli.main import app
 COMMANDS = [
     "execute", "start", "succeed", "fail", "stop", "skip", "get", "list", "stats", "failures", "history", "export",
     "definitions publish", "definitions validate", "definitions list", "definitions show", "definitions diff",
-    "definitions schema",
+    "definitions schema", "worker",
 ]  # fmt: skip
 
 

@@ -24,6 +24,7 @@ def before_call(_: HookContext, case: Case[Any], __: dict[str, Any]) -> None:
         query["sort"] = "duration" if str(query["cursor"]).count(":") > 1 else "created"  # what it is a cursor of
     if isinstance(case.body, dict):
         _of_the_task(case.body)
+        _of_a_worker(case.body)
 
 
 def _of_the_task(body: dict[str, Any]) -> None:
@@ -35,6 +36,16 @@ def _of_the_task(body: dict[str, Any]) -> None:
     for name in ("inputs", "outputs"):
         if isinstance(body.get(name), dict):
             body[name] = {"any": body[name]}
+
+
+def _of_a_worker(body: dict[str, Any]) -> None:
+    """Which texts are ranges of versions, no schema can say; and who waits for what nobody does gains nothing."""
+    tasks = body.get("tasks")
+    for task in tasks if isinstance(tasks, list) else ():
+        if isinstance(task, dict) and isinstance(version := task.get("version"), str) and 1 <= len(version) <= 100:
+            task["version"] = ">=1"
+    if isinstance(wait := body.get("wait"), int | float) and not isinstance(wait, bool):
+        body["wait"] = wait / 600
 
 
 @schemathesis.hook

@@ -8,6 +8,7 @@ from typing import Final
 from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp, from_epoch_ms
 from service.ports.filters import CreationFilters, EndFilters, Filters, RejectionFilters
+from service.ports.pending import PendingExecution
 from service.ports.positions import PartitionPosition
 from service.ports.read_model import (
     Counts,
@@ -31,6 +32,7 @@ from service.read_model.clickhouse.driver import Driver, Row
 from service.read_model.clickhouse.failures import failures_statement
 from service.read_model.clickhouse.hours import Closed
 from service.read_model.clickhouse.longest import longest_statement
+from service.read_model.clickhouse.pending import pending_statement, waiting_statement
 from service.read_model.clickhouse.rejections import (
     rejection_statement,
     rejections_statement,
@@ -118,6 +120,13 @@ class ClickHouseReadModel:
         rows = await self._rows(page_statement(filters, limit, offset, after, kept_since, backwards=backwards))
         listed = [ListedExecution(**row) for row in rows]
         return Found(total, listed[::-1] if backwards else listed, counts)
+
+    async def pending(self, task_ids: Sequence[str], limit: int, after: Place | None = None) -> list[PendingExecution]:
+        """See `PendingExecutions`. What had to wait has a second event once it can start."""
+        rows = await self._rows(pending_statement(task_ids, limit, after))
+        new = [row["execution_id"] for row in rows if row.pop("sequence") == 1]
+        waiting = {row["execution_id"] for row in await self._rows(waiting_statement(new))} if new else set()
+        return [PendingExecution(**row, waits=row["execution_id"] in waiting) for row in rows]
 
     async def counts(self, filters: CreationFilters, by: Grouping | None = None) -> Mapping[str, Counts]:
         """See `ReadModel`."""
