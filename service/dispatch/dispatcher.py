@@ -33,8 +33,8 @@ from service.ports.commands import CommandGateway
 from service.ports.pending import PendingExecutions
 
 _NOT_PROJECTED_SECONDS: Final = 0.1
-_STEP_BACK_SECONDS: Final = 0.1
-"""So long another process, whose it is, has to give an execution away."""
+_STEP_BACK: Final = (0.1, 1.0)
+"""So many seconds another process, whose it is, has to give an execution away: more where events are slow to come."""
 
 _CREATED: Final = ("resolved_inputs", "depends_on", "not_before", "retry_of", "attempt")
 """What the reply to a start does not repeat."""
@@ -60,6 +60,7 @@ class Dispatcher:
         self._follower = Follower(kafka, partitions, pending, known)
         self._commands, self._find = commands, find
         self._asked = asyncio.Event()
+        self._step_back = _STEP_BACK[0]
         self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._newest: dict[tuple[str, str], asyncio.Future[None]] = {}
 
@@ -153,7 +154,7 @@ class Dispatcher:
         """
         details = await self._details(ready, deadline)
         if not self._peers.is_ours(ready.execution_id):
-            await asyncio.sleep(_STEP_BACK_SECONDS)
+            await asyncio.sleep(self._step_back)
         if details is None or not self._board.is_given(ready):
             return None
         command = StartTaskExecution(execution_id=ready.execution_id, owner=wanted.owner, lease=wanted.lease)
@@ -166,8 +167,10 @@ class Dispatcher:
         # A duplicate may be the same owner's through another process: then it has been given the execution there.
         if reply.outcome is not Outcome.ACCEPTED or reply.task_execution is None:
             metrics.CLAIMS.labels("lost").inc()
+            self._step_back = min(2 * self._step_back, _STEP_BACK[1])
             return None
         metrics.CLAIMS.labels("accepted").inc()
+        self._step_back = max(0.9 * self._step_back, _STEP_BACK[0])
         return Claimed(reply.task_execution.model_copy(update=details | {"owner": wanted.owner}), reply.position)
 
     async def _details(self, ready: Ready, deadline: float) -> dict[str, Any] | None:
