@@ -40,7 +40,7 @@ _CODES: Final[dict[str, tuple[Code, ...]]] = {
         Code.INVALID_INPUTS, Code.DEPENDENCY_CYCLE,
     ),
     "StartTaskExecution": (*_LIFECYCLE, Code.NOT_READY, Code.SPARK_NOT_ALLOWED),
-    "HeartbeatTaskExecution": (*_LIFECYCLE, Code.NOT_OWNER),
+    "HeartbeatTaskExecution": (*_LIFECYCLE, Code.NOT_OWNER, Code.SPARK_NOT_ALLOWED),
     "SucceedTaskExecution": (*_LIFECYCLE, Code.NOT_OWNER, Code.INVALID_OUTPUTS),
     "FailTaskExecution": (*_LIFECYCLE, Code.NOT_OWNER),
     "StopTaskExecution": _LIFECYCLE,

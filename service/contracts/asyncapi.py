@@ -93,7 +93,7 @@ _INFO: Final = """
     execution, whatever it is, or wait for the reply to one before the next.
 
     Every command ends as exactly one event, one rejection, or a duplicate of one that was accepted before; only a
-    heartbeat that tells of no progress is no event. A reply is sent where the command carries a `reply_to` header.
+    heartbeat that tells of nothing new is no event. A reply is sent where the command carries a `reply_to` header.
 
     **Sensitive values.** A value of a variable that its definition marks as `sensitive` is in clear in commands only.
     Whatever the service writes has an object in its place: `{"sealed": "<compact JWE>"}` (RFC 7516, `dir`, `A256GCM`),

@@ -79,7 +79,7 @@ class StartTaskExecution(Contract):
 
 @final
 class HeartbeatTaskExecution(Contract):
-    """The owner lives: its lease begins anew. It is an event only where there is progress to tell."""
+    """The owner lives: its lease begins anew. It is an event only where it tells of something new."""
 
     execution_id: ExecutionId
     owner: Name
@@ -87,6 +87,9 @@ class HeartbeatTaskExecution(Contract):
         default=None, description="How much is done, from 0 to 1."
     )
     message: Name | None = Field(default=None, description="What it is doing.")
+    spark_application_id: Name | None = Field(
+        default=None, description="As StartTaskExecution's, where it is known only once the application runs."
+    )
 
 
 @final

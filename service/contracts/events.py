@@ -107,7 +107,7 @@ class TaskExecutionStarted(TaskExecutionEvent, frozen=True, kw_only=True, gc=Fal
 
 
 class TaskExecutionProgressed(TaskExecutionEvent, frozen=True, kw_only=True, gc=False):
-    """Its owner tells how far it is; it is still `RUNNING`."""
+    """Its owner tells how far it is, or which Spark application runs it; it is still `RUNNING`."""
 
     progress: Annotated[float | None, Meta(description="From 0 to 1.")] = None
     message: str | None = None

@@ -174,6 +174,8 @@ def _advance(  # noqa: PLR0913, PLR0917 - likewise
             return happened(state, started, kept)
         case HeartbeatTaskExecution():
             check_owner(state, command)
+            check_spark_application(command, definition)
+            common["spark_application_id"] = command.spark_application_id or state.spark_application_id
             return _beat(state, command, TaskExecutionProgressed(**common), kept)
         case SucceedTaskExecution():
             check_owner(state, command)
@@ -197,8 +199,9 @@ def _advance(  # noqa: PLR0913, PLR0917 - likewise
 def _beat(
     state: Execution, command: HeartbeatTaskExecution, progress: TaskExecutionProgressed, kept: timedelta | None
 ) -> Decision:
-    """The lease begins anew. Without progress to tell it is no event: there is one every few seconds, of every run."""
-    if command.progress is None and command.message is None:
+    """The lease begins anew. With nothing new to tell it is no event: there is one every few seconds, of every run."""
+    known = progress.spark_application_id == state.spark_application_id
+    if command.progress is None and command.message is None and known:
         return changed(replace(state, terms=heard(state.terms, progress.occurred_at)), kept)
     return happened(state, replace(progress, progress=command.progress, message=command.message), kept)
 

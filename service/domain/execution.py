@@ -86,7 +86,10 @@ def folded(state: Execution | None, events: Iterable[Event]) -> Execution | None
 
 
 def as_told(state: Execution, command: Remembered) -> Execution:
-    """The execution as the asker of this command was told it: what came to it later is left out."""
+    """The execution as the asker of this command was told it: what came to it later is left out.
+
+    But for the Spark application: it belongs to the run from its start, whenever it is told of.
+    """
     told = replace(state, sequence=command.sequence, status=command.status)
     if command.status is Status.PENDING:
         return replace(told, started_at=None, completed_at=None, spark_application_id=None)

@@ -1,6 +1,6 @@
-"""Whether what a command carries fits the task's definition (spec, Commands ExecuteTask, Succeed- and Start-)."""
+"""Whether what a command carries fits the task's definition (spec, Commands ExecuteTask, Succeed-, Start-)."""
 
-from service.contracts.commands import ExecuteTask, StartTaskExecution, SucceedTaskExecution
+from service.contracts.commands import ExecuteTask, HeartbeatTaskExecution, StartTaskExecution, SucceedTaskExecution
 from service.contracts.definitions import TaskType
 from service.contracts.problems import Code, FieldError, reject
 from service.domain.definitions import Definition
@@ -49,7 +49,9 @@ def check_outputs(command: SucceedTaskExecution, definition: Definition | None) 
         raise reject(Code.INVALID_OUTPUTS, detail, errors)
 
 
-def check_spark_application(command: StartTaskExecution, definition: Definition | None) -> None:
+def check_spark_application(
+    command: StartTaskExecution | HeartbeatTaskExecution, definition: Definition | None
+) -> None:
     """Check that only a PySpark task names a Spark application.
 
     Raises:
