@@ -29,6 +29,10 @@ class Raised(NamedTuple):
     text: str
 
 
+class RunFailedError(Exception):
+    """The run failed, and the text says all of it: no traceback of who raises this is told."""
+
+
 Ended = Returned | Raised
 Call = Callable[[Function, dict[str, Any], Run], Awaitable[Ended]]
 
@@ -47,13 +51,20 @@ def called(function: Function, inputs: dict[str, Any], run: Run) -> Ended:
 
 
 def failure_text(error: BaseException) -> str:
-    """`Type: message`, and the traceback; of a long one, its end, which is where it happened."""
+    """`Type: message`, and the traceback."""
     kind = type(error)
-    head = _readable(f"{kind.__qualname__}: {error}".strip().removesuffix(":"))[:_HEAD]
+    if kind is RunFailedError:
+        return str(error)
     inner = error.__traceback__.tb_next if error.__traceback__ else None  # the first frame is ours
-    trace = _readable("".join(traceback.format_exception(kind, error, inner)))
+    trace = "".join(traceback.format_exception(kind, error, inner))
+    return with_details(f"{kind.__qualname__}: {error}".strip().removesuffix(":"), trace)
+
+
+def with_details(what: str, details: str) -> str:
+    """What happened, and details below; of long ones their end, which is where it happened."""
+    head, rest = _readable(what)[:_HEAD], _readable(details)
     left = MAX_MESSAGE - len(head) - 3
-    return f"{head}\n\n{trace if len(trace) <= left else '…' + trace[-left:]}"
+    return f"{head}\n\n{rest if len(rest) <= left else '…' + rest[-left:]}"
 
 
 def _readable(text: str) -> str:

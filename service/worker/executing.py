@@ -13,7 +13,7 @@ from service.contracts.executions import TaskExecution
 from service.contracts.problems import Code
 from service.sealing import KeyRing, SealedValueError
 from service.worker.calling import Call, Ended, Function, Raised, Returned
-from service.worker.run import Run
+from service.worker.run import Progress, Run
 from service.worker.service import RefusedError, Report, Service
 
 log = structlog.get_logger(__name__)
@@ -56,7 +56,7 @@ class Executing:
     def __init__(self, service: Service, lease: Lease, execution: TaskExecution, keys: KeyRing | None) -> None:
         self._service, self._lease, self._execution, self._keys = service, lease, execution, keys
         self._log = log.bind(execution_id=execution.id, task_id=execution.task_id)
-        self._progress: tuple[float | None, str | None] | None = None
+        self._untold = Progress()
         self._heard = asyncio.get_running_loop().time()
         self._draining = asyncio.Event()
         self._over = asyncio.Event()
@@ -80,7 +80,7 @@ class Executing:
         try:
             ended = await self._ended(function, call)
             async with asyncio.timeout_at(self._limit):
-                await self._report(ended)
+                await self._report(await self._told(ended))
         except _EndedElsewhereError as error:
             self._log.warning("run_cancelled", why=str(error))
         except TimeoutError:
@@ -111,7 +111,7 @@ class Executing:
             if calling.done():
                 return calling.result()
             if keeping.done():
-                keeping.result()
+                return keeping.result()
             if self._over.is_set():
                 raise _EndedElsewhereError("the execution has ended: it was stopped, or took too long")
             return Raised("worker stopped")
@@ -122,8 +122,8 @@ class Executing:
             if not calling.done():
                 self._log.warning("run_goes_on", why="it does not let itself be cancelled; what it gives is dropped")
 
-    async def _keep(self) -> None:
-        """Keep the lease until cancelled.
+    async def _keep(self) -> Raised:
+        """Keep the lease until cancelled, or until it is refused what the run tells of itself.
 
         Raises:
             _EndedElsewhereError: the run is not ours any more, or may not be for long.
@@ -133,23 +133,42 @@ class Executing:
             beat_at = self._heard + seconds
             while (left := beat_at - asyncio.get_running_loop().time()) > 0:
                 await asyncio.sleep(min(left, _PROGRESS_SECONDS))
-                if self._progress is not None:
+                if self._untold != Progress():
                     break
-            (done, message), self._progress = self._progress or (None, None), None
-            beat = HeartbeatTaskExecution(
-                execution_id=self._execution.id, owner=self._lease.owner, progress=done, message=message
-            )
-            sent = asyncio.get_running_loop().time()
             try:
                 async with asyncio.timeout_at(self._limit):
-                    await self._service.report(beat)
+                    await self._beat()
             except TimeoutError:
                 raise _EndedElsewhereError("the service does not answer, and the lease ends soon") from None
             except RefusedError as error:
                 if error.code not in _NOT_OURS:
-                    raise
+                    return Raised(f"What the run told was refused: {error.detail}")
                 raise _EndedElsewhereError(error.detail) from None
-            self._heard = sent
+
+    async def _beat(self) -> None:
+        """Tell that the run goes on, and what it told of itself."""
+        told = self._untold
+        beat = HeartbeatTaskExecution(
+            execution_id=self._execution.id, owner=self._lease.owner, progress=told.done, message=told.message,
+            spark_application_id=told.spark_application_id,
+        )  # fmt: skip
+        sent = asyncio.get_running_loop().time()
+        await self._service.report(beat)
+        self._heard = sent
+        if self._untold is told:
+            self._untold = Progress()
+
+    async def _told(self, ended: Ended) -> Ended:
+        """How it ended, once its Spark application is known: it may have been quicker than the next heartbeat."""
+        if self._untold.spark_application_id is None:
+            return ended
+        try:
+            await self._beat()
+        except RefusedError as error:
+            if error.code in _NOT_OURS:
+                raise
+            return Raised(f"What the run told was refused: {error.detail}")
+        return ended
 
     async def _report(self, ended: Ended) -> None:
         match ended:
@@ -179,9 +198,8 @@ class Executing:
         )
         self._log.info("run_failed", why=text.partition("\n")[0])
 
-    def _take_progress(self, done: float | None, message: str | None) -> None:
-        before = self._progress or (None, None)
-        self._progress = (before[0] if done is None else done, message or before[1])
+    def _take_progress(self, progress: Progress) -> None:
+        self._untold = self._untold.then(progress)
 
     def _opened(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """The inputs, the sealed ones opened if there are keys.

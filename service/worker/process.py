@@ -4,52 +4,55 @@ import asyncio
 import multiprocessing
 import os
 import signal
+import tempfile
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
+from shutil import rmtree
 from threading import Thread
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from service.contracts.executions import TaskExecution
 from service.worker.calling import Ended, Function, Raised, called
-from service.worker.run import Run
+from service.worker.run import Progress, Run
 
 _spawn: Final = multiprocessing.get_context("spawn")
 
 
-class _Progress(NamedTuple):
-    done: float | None
-    message: str | None
-
-
 async def in_process(function: Function, inputs: dict[str, Any], run: Run) -> Ended:
-    """Call it there. It must be a function that a module has under its name; inputs and result are pickled."""
+    """Call it there. It must be a function that a module has under its name; inputs and result are pickled.
+
+    Its temporary files are in a directory of its own, which is removed, however it ends.
+    """
     ours, theirs = _spawn.Pipe()
-    process = _spawn.Process(target=_work, args=(theirs, function, inputs, run.execution))
+    files = tempfile.mkdtemp(prefix="taskexec-run-")
+    process = _spawn.Process(target=_work, args=(theirs, files, function, inputs, run.execution))
     process.start()
     theirs.close()
     try:
         while True:
             await _until_readable(ours.fileno())
-            message: _Progress | Ended = ours.recv()
-            if not isinstance(message, _Progress):
+            message: Progress | Ended = ours.recv()
+            if not isinstance(message, Progress):
                 return message
-            run.progress(*message)
+            run.tell(message)
     except EOFError:
         await _until_readable(process.sentinel)
         process.join()
-        return Raised(f"The process ended by itself: {_ending(process.exitcode)}")
+        return Raised(f"The process ended by itself: {ending(process.exitcode)}")
     finally:
         run.stop()
         _kill(process.pid)
         ours.close()
         process.join()
+        await asyncio.to_thread(rmtree, files, ignore_errors=True)
 
 
-def _work(pipe: Connection, function: Function, inputs: dict[str, Any], execution: TaskExecution) -> None:
+def _work(pipe: Connection, files: str, function: Function, inputs: dict[str, Any], execution: TaskExecution) -> None:
     os.setsid()  # what it starts is killed with it; Ctrl-C is not for it
+    os.environ["TMPDIR"] = tempfile.tempdir = files
     Thread(target=_die_with_parent, daemon=True).start()
-    run = Run(execution, lambda done, message: pipe.send(_Progress(done, message)))
+    run = Run(execution, pipe.send)
     how = called(function, inputs, run)
     try:
         pipe.send(how)
@@ -72,7 +75,8 @@ def _kill(pid: int | None) -> None:
                 kill(pid, signal.SIGKILL)
 
 
-def _ending(exit_code: int | None) -> str:
+def ending(exit_code: int | None) -> str:
+    """How a process ended, in words."""
     if exit_code is not None and exit_code < 0:
         return f"signal {signal.Signals(-exit_code).name}"
     return f"exit status {exit_code}"

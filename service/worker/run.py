@@ -2,13 +2,26 @@
 
 from collections.abc import Callable
 from threading import Event
-from typing import Final
+from typing import Final, NamedTuple
 
 from service.contracts.executions import TaskExecution
 
-Tell = Callable[[float | None, str | None], None]
-
 _MAX_MESSAGE: Final = 255
+
+
+class Progress(NamedTuple):
+    """What a run tells of itself; what is None, it does not tell anew."""
+
+    done: float | None = None
+    message: str | None = None
+    spark_application_id: str | None = None
+
+    def then(self, newer: "Progress") -> "Progress":
+        """Both, told as one."""
+        return self._replace(**{name: value for name, value in newer._asdict().items() if value is not None})
+
+
+Tell = Callable[[Progress], None]
 
 
 class Run:
@@ -17,7 +30,8 @@ class Run:
     def __init__(self, execution: TaskExecution, tell: Tell) -> None:
         self.execution = execution
         """Its id, task, version, attempt, tags and so on, as it was when it began to run."""
-        self._tell = tell
+        self.tell = tell
+        """Pass on what was told in another process."""
         self._stopped = Event()
 
     def progress(self, done: float | None = None, message: str | None = None) -> None:
@@ -32,7 +46,11 @@ class Run:
             raise ValueError(f"how much is done must be from 0 to 1, not {done}")
         if message is not None:
             message = "".join(one if one.isprintable() else " " for one in message)[:_MAX_MESSAGE] or None
-        self._tell(None if done is None else float(done), message)
+        self.tell(Progress(None if done is None else float(done), message))
+
+    def spark_application(self, id_: str) -> None:
+        """Tell which Spark application runs it. Only where the definition is a pyspark_operator."""
+        self.tell(Progress(spark_application_id=id_))
 
     @property
     def is_stopped(self) -> bool:

@@ -29,7 +29,7 @@ class Task:
         Raises:
             ValueError: there can be no such task or range, or the function cannot be called in another process.
         """
-        if process and "<" in function.__qualname__:
+        if process and "<" in getattr(function, "__qualname__", ""):
             raise ValueError(
                 f"{function.__qualname__} has no name that another process finds it by: define it in a module"
             )
