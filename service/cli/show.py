@@ -161,9 +161,13 @@ def _what(event: Json) -> str | None:  # noqa: PLR0911 - one for each kind of ev
             return ": ".join([f"by {who}", *([event["reason"]] if "reason" in event else [])])
         case {"owner": str(owner)}:
             return f"by {owner}"
-        case {"previousStatus": "RUNNING", "status": "RUNNING"}:
-            return _progress(event)
-        case {"previousStatus": "PENDING", "sparkApplicationId": application}:
+        case {"previousStatus": "RUNNING", "status": "RUNNING"} if told := _progress(event):
+            return told
+        case {"previousStatus": "PENDING", "sparkApplicationId": application} | {
+            "previousStatus": "RUNNING",
+            "status": "RUNNING",
+            "sparkApplicationId": application,
+        }:
             return f"as {application}"
         case _:
             return None

@@ -105,11 +105,16 @@ def test_history_says_what_happened(service: Service) -> None:
     assert len(json.loads(service.run("history", ID, "--json").stdout)["items"]) == 2
 
 
+TOLD = {"previousStatus": "RUNNING", "status": "RUNNING"}
+
+
 @pytest.mark.parametrize(
     ("type_", "status", "data", "what"),
     [
         ("Created", "PENDING", {"createdBy": "anna", "resolvedInputs": {"day": None}}, 'by anna: {"day": null}'),
         ("Started", "RUNNING", {"previousStatus": "PENDING", "sparkApplicationId": "app_1"}, "as app_1"),
+        ("Progressed", "RUNNING", TOLD | {"sparkApplicationId": "app_1"}, "as app_1"),
+        ("Progressed", "RUNNING", TOLD | {"sparkApplicationId": "app_1", "progress": 0.5}, "50%"),
         ("Started", "RUNNING", {"previousStatus": "PENDING"}, "3:1207"),
         ("Succeeded", "SUCCESS", {"outputs": {"rows": 3}}, '{"rows": 3}'),
         ("Failed", "FAILURE", {"errorMessage": "disk full"}, "disk full"),

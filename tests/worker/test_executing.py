@@ -234,3 +234,37 @@ async def test_what_makes_no_sense_is_refused_when_it_is_said() -> None:
         worker.task("no-namespace")(for_ever)
     with pytest.raises(ValueError, match="another process"):
         worker.task("a:b", process=True)(lambda *_: None)
+
+
+async def test_what_spark_calls_it_is_told_even_if_its_heartbeat_was_cut_off() -> None:
+    class Slow(Scripted):
+        async def report(self, report: Report) -> None:
+            if isinstance(report, HeartbeatTaskExecution) and not began.is_set():
+                began.set()
+                await asyncio.sleep(60)
+            await super().report(report)
+
+    began, service = asyncio.Event(), Slow()
+
+    async def function(inputs: dict[str, Any], run: Run) -> None:
+        run.spark_application("app-1")
+        await began.wait()
+
+    await run(service, function, lease=3)
+    beat, end = service.reports
+    assert isinstance(beat, HeartbeatTaskExecution)
+    assert beat.spark_application_id == "app-1"
+    assert isinstance(end, SucceedTaskExecution)
+
+
+@pytest.mark.parametrize("seconds", [0, 60])
+async def test_if_that_is_refused_the_run_fails(seconds: int) -> None:
+    async def function(inputs: dict[str, Any], run: Run) -> None:
+        run.spark_application("app-1")
+        await asyncio.sleep(seconds)
+
+    service = Scripted(refuses={HeartbeatTaskExecution: RefusedError("spark_not_allowed", "it is a sql task")})
+    await run(service, function, lease=3)
+    end = service.reports[-1]
+    assert isinstance(end, FailTaskExecution)
+    assert end.error_message == "What the run told was refused: it is a sql task"
