@@ -1,5 +1,6 @@
 """Times on the wire: RFC 3339 in UTC, always with milliseconds, so that texts sort as the times do."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final, Self
@@ -9,6 +10,7 @@ from pydantic_core import CoreSchema, core_schema
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
+_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]")
 _NO_ZONE: Final = "the time has no zone; write it as RFC 3339 does, in UTC with a Z"
 
 
@@ -53,11 +55,20 @@ class Timestamp(datetime):
     def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_after_validator_function(
             cls.of,
-            core_schema.datetime_schema(tz_constraint="aware"),
+            core_schema.no_info_before_validator_function(
+                _no_number, core_schema.datetime_schema(tz_constraint="aware")
+            ),
             serialization=core_schema.plain_serializer_function_ser_schema(
                 str, return_schema=core_schema.str_schema(), when_used="json"
             ),
         )
+
+
+def _no_number(value: object) -> object:
+    """Refuse what pydantic would also take: a number, of seconds or of milliseconds."""
+    if isinstance(value, datetime) or (isinstance(value, str) and _DATE.match(value)):
+        return value
+    raise ValueError("must be a time as RFC 3339 has it, such as 2026-03-01T04:00:00Z")
 
 
 @lru_cache(maxsize=4096)  # all events of a batch have one time, and few others are repeated in them

@@ -33,6 +33,8 @@ def _of_the_task(body: dict[str, Any]) -> None:
         body["taskId"] = "any:task"
     if re.fullmatch(r"draft|[0-9]+\.[0-9]+\.[0-9]+[0-9A-Za-z.+-]*", str(body.get("taskVersion"))):
         body["taskVersion"] = "1.0.0"
+    if isinstance(waits := body.get("dependsOn"), list):  # which are named twice, no schema can say
+        body["dependsOn"] = [one for number, one in enumerate(waits) if number == 0 or not isinstance(one, dict)]
     for name in ("inputs", "outputs"):
         if isinstance(body.get(name), dict):
             body[name] = {"any": body[name]}
