@@ -41,11 +41,15 @@ def _of_the_task(body: dict[str, Any]) -> None:
 
 
 def _of_a_worker(body: dict[str, Any]) -> None:
-    """Which texts are ranges of versions, no schema can say; and who waits for what nobody does gains nothing."""
+    """No schema can say which texts are ranges, and how long a lease may be; and to wait here gains nothing."""
     tasks = body.get("tasks")
     for task in tasks if isinstance(tasks, list) else ():
         if isinstance(task, dict) and isinstance(version := task.get("version"), str) and 1 <= len(version) <= 100:
             task["version"] = ">=1"
+    if re.fullmatch(r"P(?=.)(\d+Y)?(\d+M)?(\d+W)?(\d+D)?(T(?=.)(\d+H)?(\d+M)?(\d+S)?)?", str(body.get("lease"))):
+        body["lease"] = "PT30S"  # or none: it needs an owner
+        if body.get("owner") is None and "tasks" not in body:
+            del body["lease"]
     if isinstance(wait := body.get("wait"), int | float) and not isinstance(wait, bool):
         body["wait"] = wait / 600
 
