@@ -1,6 +1,6 @@
-"""How many items an array may have, looked at before the items are."""
+"""What values may be: how many items an array has, and which numbers are whole."""
 
-from typing import cast
+from typing import Final, cast
 
 from pydantic import BeforeValidator
 
@@ -14,3 +14,11 @@ def at_most(most: int) -> BeforeValidator:
         return given  # pyright: ignore[reportUnknownVariableType] - narrowed to a list of unknown items
 
     return BeforeValidator(check)
+
+
+def _as_integer(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+WHOLE: Final = BeforeValidator(_as_integer)
+"""Of a strict integer: 3.0 is one as well, as JSON Schema has it."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, final
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from service.contracts.bounds import at_most
+from service.contracts.bounds import WHOLE, at_most
 from service.contracts.dependencies import Dependencies
 from service.contracts.durations import Lease
 from service.contracts.model import Contract, ExecutionId, Name, Tag, TaskId, TaskVersion
@@ -51,7 +51,7 @@ class ExecuteTask(Contract):
     not_before: Timestamp | None = Field(default=None, description="It cannot start earlier.")
     retry: RetryPolicy | None = Field(default=None, description="Instead of the definition's, if that has one.")
     retry_of: ExecutionId | None = Field(default=None, description="The first attempt at the same.")
-    attempt: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] | None = Field(
+    attempt: Annotated[int, Field(strict=True, ge=1, le=1_000_000), WHOLE] | None = Field(
         default=None, description="Which attempt it is: 2, 3, and so on; the first one need not say so."
     )
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from service.contracts.bounds import WHOLE
 from service.contracts.durations import Delay
 from service.contracts.model import Contract
 
@@ -15,6 +16,6 @@ class RetryPolicy(Contract):
     The wait before attempt n is `delay` times `backoff` to the power n - 2.
     """
 
-    max_attempts: Annotated[int, Field(strict=True, ge=1, le=100, description="The first one included.")]
+    max_attempts: Annotated[int, Field(strict=True, ge=1, le=100, description="The first one included."), WHOLE]
     delay: Delay = Field(default=timedelta(0), description="The wait before the second attempt.")
     backoff: Annotated[float, Field(strict=True, ge=1, le=10, description="By what each next wait is longer.")] = 1.0
