@@ -51,7 +51,7 @@ def demo(  # noqa: PLR0913 - the options of a command line
         if played.wrong:
             raise CommandError(Exit.REFUSED, "The demo did not end as planned.", *played.wrong[:20])
         if not exit_:
-            _invite(running)
+            invite(running)
 
     plan = make_plan(executions, seed=seed, run=f"{time.time_ns() // 1_000_000:x}")
     settings = read_settings(http_port=http_port)
@@ -77,7 +77,8 @@ def _write_report(played: "Played", *, as_json: bool) -> None:
     )
 
 
-def _invite(running: "Running") -> None:
+def invite(running: "Running") -> None:
+    """Say on stderr where everything is, and how it ends."""
     write_note(
         f"\nAPI       {running.url}/api/v1/task-executions\n"
         f"OpenAPI   {running.url}/openapi.json\n"

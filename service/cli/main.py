@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from service.cli import commands, definitions, demo, export, projection, queries, rejections, serve, state, worker
+from service.cli import commands, definitions, demo, export, play, projection, queries, rejections, serve, state, worker
 from service.cli.exits import EXIT_CODES, CommandError
 from service.cli.output import write_error
 
@@ -53,6 +53,7 @@ def _options(
 serve.register(app)
 worker.register(app, serve.PANEL)
 demo.register(app)
+play.register(app)
 commands.register(app)
 queries.register(app)
 export.register(app)

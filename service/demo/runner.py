@@ -4,23 +4,23 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from service.client.commands import CommandClient
 from service.client.definitions import publish_definitions
 from service.demo.definitions import DEFINITIONS
 from service.demo.player import Summary, play
 from service.demo.report import CountsByTask, counts_by_task, disagreements
+from service.demo.staging import PROJECTION_SECONDS, progress_bar, run_play
 from service.demo.workload import Plan
 from service.queries.executions import TaskExecutionQueries
 from service.runtime.running import Running
 
-_PROJECTION_SECONDS: Final = 60.0
 _SOURCE: Final = "/demo"
 
 
@@ -42,33 +42,18 @@ async def run_demo(
     *,
     stay: bool,
 ) -> None:
-    """Start the service, play the plan, and give `finished` the outcome; then stay up until cancelled, if so asked.
-
-    Progress goes to stderr. Raises what `finished` raises, and whatever ends the service.
-    """
-    console = Console(stderr=True)
-    async with AsyncExitStack() as stack:
-        with console.status("Starting (the first time Kafka's jars are fetched: half a minute) …"):
-            running = await stack.enter_async_context(service)
-        playing = asyncio.create_task(_play(running, plan, console))
-        await asyncio.wait([playing, running.watch], return_when=asyncio.FIRST_COMPLETED)
-        if not playing.done():
-            playing.cancel()
-            await running.watch
-        finished(await playing, running)
-        if stay:
-            await running.watch
+    """See `run_play`."""
+    await run_play(service, partial(_play, plan), finished, stay=stay)
 
 
-async def _play(running: Running, plan: Plan, console: Console) -> Played:
+async def _play(plan: Plan, running: Running, console: Console) -> Played:
     queries = running.queries
     assert queries is not None  # noqa: S101 - the demo runs every role
     before = await _count(queries)
     await publish_definitions(running.kafka, DEFINITIONS)
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     began = time.monotonic()
     async with CommandClient(running.kafka, _SOURCE) as commands:
-        with Progress(*columns, console=console, transient=True) as progress:
+        with progress_bar(console) as progress:
             bar = progress.add_task("Sending commands", total=plan.total)
             summary = await play(plan, commands, on_progress=lambda done, _: progress.update(bar, completed=done))
     with console.status("Waiting until ClickHouse has everything …"):
@@ -86,7 +71,7 @@ async def _count(queries: TaskExecutionQueries) -> Counts:
 
 async def _counted(queries: TaskExecutionQueries, before: Counts, plan: Plan) -> tuple[CountsByTask, int, list[str]]:
     """What came on top of `before`, once it agrees with the plan; else, after a while, where it does not."""
-    deadline = time.monotonic() + _PROJECTION_SECONDS
+    deadline = time.monotonic() + PROJECTION_SECONDS
     while True:
         by_task, rejected = await _count(queries)
         added = {task: Counter(counts) - Counter(before[0].get(task, {})) for task, counts in by_task.items()}

@@ -9,7 +9,7 @@ from service.cli.main import app
 
 COMMANDS = [
     "execute", "start", "succeed", "fail", "stop", "skip", "get", "list", "stats", "failures", "history", "export",
-    "definitions publish", "definitions validate", "definitions list", "definitions show", "definitions diff",
+    "play", "definitions publish", "definitions validate", "definitions list", "definitions show", "definitions diff",
     "definitions schema", "worker",
 ]  # fmt: skip
 

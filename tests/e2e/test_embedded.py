@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from tests.e2e.process import FREE_PORTS, Up, taskexec, up
+from tests.recorded import FILES, below, places, tasks_in
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -55,6 +56,18 @@ def test_the_demo_ends_by_itself_and_its_numbers_add_up() -> None:
     assert all(statuses)
     assert numbers["rejected"] > 0
     assert numbers["duplicates"] > 0
+
+
+@pytest.mark.skipif(not FILES, reason="no recordings in ../shared/data/wfinstances")
+def test_a_play_ends_by_itself_and_says_who_was_skipped() -> None:
+    file = FILES[0]
+    tasks = tasks_in(file)
+    fails = places(tasks)["middle"]
+    ran = taskexec("play", str(file), "--fail", fails, "--exit", "--json", *FREE_PORTS)
+    assert ran.returncode == 0, ran.stderr
+    skipped = sorted(below(tasks, fails))
+    counts = {"total": len(tasks), "success": len(tasks) - 1 - len(skipped), "failure": 1}
+    assert json.loads(ran.stdout) == counts | {"skipped": skipped}
 
 
 def test_a_command_and_its_query_agree_at_once(service: Up) -> None:
