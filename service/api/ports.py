@@ -7,6 +7,7 @@ from service.queries.answers import (
     TaskCommandRejectionPage,
     TaskExecutionAnswer,
     TaskExecutionFailures,
+    TaskExecutionGraph,
     TaskExecutionHistory,
     TaskExecutionPage,
     TaskExecutionStats,
@@ -30,6 +31,10 @@ class Queries(Protocol):
 
     async def history(self, execution_id: str, *, min_position: str | None = None) -> TaskExecutionHistory:
         """All events of an execution, in order."""
+        ...
+
+    async def graph(self, execution_id: str, *, min_position: str | None = None) -> TaskExecutionGraph:
+        """What an execution waits for, and what waits for it."""
         ...
 
     async def list(self, request: ListTaskExecutions) -> TaskExecutionPage:

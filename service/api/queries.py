@@ -18,6 +18,7 @@ from service.queries.answers import (
     TaskCommandRejectionPage,
     TaskExecutionAnswer,
     TaskExecutionFailures,
+    TaskExecutionGraph,
     TaskExecutionHistory,
     TaskExecutionPage,
     TaskExecutionStats,
@@ -72,6 +73,13 @@ def query_routes(queries: Queries) -> APIRouter:
     )
     async def history(execution_id: PathId, fresh: Reading) -> Response:
         return await _answer(queries.history(execution_id, min_position=fresh.min_position))
+
+    @router.get(
+        f"{ONE}/graph",
+        **query_route("GetTaskExecutionGraph", "What it waits for, and what waits for it", TaskExecutionGraph, *one),
+    )
+    async def graph(execution_id: PathId, fresh: Reading) -> Response:
+        return await _answer(queries.graph(execution_id, min_position=fresh.min_position))
 
     @router.get(
         "/task-execution-stats",

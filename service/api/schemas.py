@@ -17,6 +17,7 @@ from service.queries.answers import (
     TaskCommandRejectionPage,
     TaskExecutionAnswer,
     TaskExecutionFailures,
+    TaskExecutionGraph,
     TaskExecutionHistory,
     TaskExecutionPage,
     TaskExecutionStats,
@@ -28,8 +29,8 @@ REF: Final = "#/components/schemas/{model}"
 
 _ANSWERS: Final = (
     TaskExecution, TaskExecutionAnswer, TaskExecutionPage, TaskExecutionHistory, TaskExecutionStats,
-    TaskExecutionFailures, ProjectionStatus, TaskCommandRejection, TaskCommandRejectionPage, Problem,
-    EndedTaskExecutions,
+    TaskExecutionFailures, TaskExecutionGraph, ProjectionStatus, TaskCommandRejection, TaskCommandRejectionPage,
+    EndedTaskExecutions, Problem,
 )  # fmt: skip
 _OBJECT: Final[dict[str, Any]] = {
     "type": "object",

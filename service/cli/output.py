@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-_STYLES: Final = {
+STYLES: Final = {
     "PENDING": "yellow",
     "RUNNING": "cyan",
     "SUCCESS": "green",
@@ -17,6 +17,7 @@ _STYLES: Final = {
     "STOPPED": "magenta",
     "SKIPPED": "dim",
 }
+"""Of the statuses."""
 _UNBOUNDED: Final = 10_000
 """Columns of what is not a terminal: nothing is cut off that another program may read."""
 
@@ -33,7 +34,7 @@ def write_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
-    _console().print(table)
+    console().print(table)
 
 
 def write_record(fields: Mapping[str, object]) -> None:
@@ -45,7 +46,7 @@ def write_record(fields: Mapping[str, object]) -> None:
     for name, value in fields.items():
         if value is not None:
             table.add_row(name, _cell(value))
-    _console().print(table)
+    console().print(table)
 
 
 def write_error(lines: Sequence[str]) -> None:
@@ -72,10 +73,11 @@ def _cell(value: Any) -> "Text":  # noqa: ANN401 - JSON is any
     if value is None:
         return Text("")
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return Text(printable(text), style=_STYLES.get(text, ""))
+    return Text(printable(text), style=STYLES.get(text, ""))
 
 
-def _console() -> "Console":
+def console() -> "Console":
+    """What draws on stdout."""
     from rich.console import Console  # noqa: PLC0415 - only what draws tables pays for it
 
     return Console(highlight=False, width=None if sys.stdout.isatty() else _UNBOUNDED)

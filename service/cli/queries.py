@@ -1,9 +1,10 @@
-"""`taskexec get|list|stats|failures|history`: queries, over HTTP."""
+"""`taskexec get|list|stats|failures|history|graph`: queries, over HTTP."""
 
 from typing import Annotated, Final
 
 import typer
 
+from service.cli.graph import show_graph
 from service.cli.options import DEFAULT_URL, AsJson, Id, Url, examples
 from service.cli.output import write_json, write_note
 from service.cli.remote import FAILURES, STATS, Remote, path_of
@@ -57,6 +58,17 @@ def history(id_: Id, *, min_position: Position = None, url: Url = DEFAULT_URL, a
         show_history(answer)
         if "payloadsDropped" in answer:
             write_note(PAYLOADS_DROPPED)
+
+
+def graph(id_: Id, *, min_position: Position = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """Show what an execution waits for, and what waits for it, as trees."""
+    answer = Remote(url).get(path_of(id_, "graph"), {"minPosition": min_position}).body
+    if as_json:
+        write_json(answer)
+        return
+    show_graph(answer)
+    if answer["truncated"]:
+        write_note(f"{len(answer['nodes'])} executions are shown, the nearest ones; there are more")
 
 
 @accepting(ListTaskExecutions)
@@ -130,5 +142,6 @@ def register(app: typer.Typer) -> None:
             ),
         ),
         ("history", history, (f"taskexec history {id_}",)),
+        ("graph", graph, (f"taskexec graph {id_}",)),
     ):
         app.command(name, rich_help_panel=group, epilog=examples(*lines))(function)

@@ -133,6 +133,16 @@ class StoredEvent(NamedTuple):
     offset: int
 
 
+class StoredNode(NamedTuple):
+    """An execution among others; `depends_on` is that of its first event, as JSON, and `retried_by` an id, or empty."""
+
+    execution_id: str
+    task_id: str
+    status: str
+    depends_on: str
+    retried_by: str
+
+
 class RejectionPlace(NamedTuple):
     """The place of a refused command in the order of lists, newest first: its time, and its place in the topic."""
 
@@ -180,6 +190,14 @@ class ReadModel(Protocol):
 
     async def events(self, execution_id: str) -> Sequence[StoredEvent]:
         """All events of this execution, in order; of an unknown one, none."""
+        ...
+
+    async def nodes(self, execution_ids: Sequence[str]) -> Sequence[StoredNode]:
+        """What these executions are, and what each waits for; of an unknown one, nothing."""
+        ...
+
+    async def waiting(self, execution_ids: Sequence[str], limit: int) -> Sequence[str]:
+        """The ids of the first `limit` executions that wait for any of these; some may not be kept any more."""
         ...
 
     async def page(  # noqa: PLR0913 - a page has these

@@ -79,6 +79,38 @@ class TaskExecutionHistory(Contract):
     lag: int | None = None
 
 
+class GraphNode(Contract):
+    """An execution. `node` is what those that wait for it call it; without `status`, it is not there, or not yet."""
+
+    id: str
+    node: str | None = None
+    task_id: str | None = None
+    status: Status | None = None
+    retried_by: str | None = Field(default=None, description="The next attempt, if it failed and is tried again.")
+
+
+class GraphEdge(Contract):
+    """`downstream` waits for `upstream`; with a `condition`, for that output of it to be true."""
+
+    upstream: str
+    downstream: str
+    condition: str | None = None
+
+
+class TaskExecutionGraph(Contract):
+    """What an execution waits for and what waits for it, however far; the nearest first.
+
+    The edges are what was asked for (`dependsOn`): where something is tried again, they lead to the first attempt.
+    """
+
+    execution_id: str
+    nodes: tuple[GraphNode, ...] = Field(description="At most 1,000; the first one is the execution itself.")
+    edges: tuple[GraphEdge, ...] = Field(description="All between these nodes.")
+    truncated: bool = Field(description="Whether there are more nodes than are told.")
+    as_of: Timestamp | None = None
+    lag: int | None = None
+
+
 class Percentiles(Contract):
     """Of durations, in milliseconds. `timesError` says how exact they are."""
 

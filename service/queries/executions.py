@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
-from service.contracts.problems import Code, reject
+from service.contracts.problems import Code, RejectedError, reject
 from service.contracts.replies import Position
 from service.contracts.timestamps import Timestamp
 from service.ports.errors import UnavailableError
@@ -22,12 +22,14 @@ from service.queries.answers import (
     TaskCommandRejectionPage,
     TaskExecutionAnswer,
     TaskExecutionFailures,
+    TaskExecutionGraph,
     TaskExecutionHistory,
     TaskExecutionPage,
     TaskExecutionStats,
 )
 from service.queries.failures import failure_groups
 from service.queries.freshness import Freshness, Progress
+from service.queries.graph import graph_around
 from service.queries.pages import check_page, execution_page
 from service.queries.payloads import bodies, fold, has_begun
 from service.queries.projection import ProjectionStatus, projection_status
@@ -96,6 +98,16 @@ class TaskExecutionQueries:
         return TaskExecutionHistory(
             execution_id=request.execution_id, items=items, payloads_dropped=dropped or None, **asdict(fresh)
         )
+
+    async def graph(self, execution_id: str, min_position: Position | str | None = None) -> TaskExecutionGraph:
+        """What it waits for and what waits for it."""
+        request = check(GetTaskExecution, execution_id=execution_id, min_position=min_position)
+        fresh = await self._fresh(request.min_position)
+        with self._refusing_outages():
+            graph = await graph_around(self._read_model, request.execution_id, fresh)
+        if graph is None:
+            raise _not_found(request, fresh)
+        return graph
 
     async def list(self, request: ListTaskExecutions) -> TaskExecutionPage:
         """A page; filters combine (spec, ListTaskExecutions). See `execution_page`."""
@@ -177,13 +189,17 @@ class TaskExecutionQueries:
         with self._refusing_outages():
             events = await read(request.execution_id)
         if not has_begun(events):
-            raise reject(
-                Code.EXECUTION_NOT_FOUND,
-                f"There is no task execution {request.execution_id} as of {fresh.as_of} ({fresh.lag} events behind). "
-                "If it was made just now, ask with the position in the reply to its command as minPosition.",
-            )
+            raise _not_found(request, fresh)
         return events, fresh
 
     async def _fresh(self, min_position: str | None) -> Freshness:
         with self._refusing_outages():
             return await self._progress.freshness(min_position)
+
+
+def _not_found(request: GetTaskExecution, fresh: Freshness) -> RejectedError:
+    return reject(
+        Code.EXECUTION_NOT_FOUND,
+        f"There is no task execution {request.execution_id} as of {fresh.as_of} ({fresh.lag} events behind). "
+        "If it was made just now, ask with the position in the reply to its command as minPosition.",
+    )

@@ -28,6 +28,7 @@ from service.queries.answers import (
     TaskCommandRejectionPage,
     TaskExecutionAnswer,
     TaskExecutionFailures,
+    TaskExecutionGraph,
     TaskExecutionHistory,
     TaskExecutionPage,
     TaskExecutionStats,
@@ -59,6 +60,23 @@ GROUP: dict[str, Any] = {
     "fingerprint": "disk full \x1b[<n>mon node <n>", "count": 7, "tasks": ["sales:daily_report", "a:b"], "taskCount": 4,
     "firstSeen": "2026-03-01T04:00:03.500Z", "lastSeen": "2026-03-02T04:00:03.500Z", "executionId": ID,
     "errorMessage": FAILURE["errorMessage"],
+}  # fmt: skip
+
+UPSTREAM, DOWNSTREAM, LAST = (f"0f2c1d9e-7b0a-5a64-9c3b-2f6b1c0d9e{number:02}" for number in (1, 2, 3))
+GRAPH: dict[str, Any] = {
+    "nodes": [
+        {"id": ID, "node": "clean", "taskId": "sales:daily_report", "status": "FAILURE"},
+        {"id": UPSTREAM, "node": "collect\x1b[31m", "taskId": "a:b", "status": "SUCCESS"},
+        {"id": DOWNSTREAM, "node": "score", "taskId": "a:b", "status": "SKIPPED"},
+        {"id": LAST, "taskId": "a:b", "status": "SKIPPED"},
+    ],
+    "edges": [
+        {"upstream": UPSTREAM, "downstream": ID},
+        {"upstream": ID, "downstream": DOWNSTREAM, "condition": "passed"},
+        {"upstream": ID, "downstream": LAST},
+        {"upstream": DOWNSTREAM, "downstream": LAST},
+    ],
+    "truncated": False,
 }  # fmt: skip
 
 
@@ -163,6 +181,7 @@ class ScriptedQueries:
         default_factory=lambda: [recorded("Stopped", "STOPPED", {"requestedBy": "ben", "reason": "superseded"})]
     )
     """What `history` tells after the creation."""
+    graph_told: dict[str, Any] = field(default_factory=lambda: GRAPH)
     statistics: dict[str, Any] = field(default_factory=dict)
     """What `stats` says besides the counts."""
     standing: ProjectionStatus = field(default_factory=lambda: standing(age_seconds=1))
@@ -180,6 +199,10 @@ class ScriptedQueries:
         items = [recorded("Created", "PENDING", created), *self.events]
         dropped = {name: value for name, value in self.executions[0].items() if name == "payloadsDropped"}
         return TaskExecutionHistory.model_validate({"executionId": execution_id, "items": items} | dropped | FRESH)
+
+    async def graph(self, execution_id: str, *, min_position: str | None = None) -> TaskExecutionGraph:
+        self._ask(execution_id=execution_id, min_position=min_position)
+        return TaskExecutionGraph.model_validate({"executionId": execution_id} | self.graph_told | FRESH)
 
     async def list(self, request: ListTaskExecutions) -> TaskExecutionPage:
         self._ask(**request.model_dump(exclude_unset=True, by_alias=False))

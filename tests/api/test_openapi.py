@@ -126,6 +126,7 @@ async def test_answers_fit_the_schema(http: AsyncClient, document: dict[str, Any
         (EXECUTIONS, "TaskExecutionPage"),
         (f"{EXECUTIONS}?counts=true", "TaskExecutionPage"),
         (f"{EXECUTIONS}/{ID}/history", "TaskExecutionHistory"),
+        (f"{EXECUTIONS}/{ID}/graph", "TaskExecutionGraph"),
         ("/api/v1/task-execution-stats", "TaskExecutionStats"),
         ("/api/v1/task-execution-failures", "TaskExecutionFailures"),
     ):

@@ -4,7 +4,7 @@ from httpx2 import AsyncClient
 from service.contracts.problems import Code, FieldError, reject
 from service.contracts.status import Status
 from service.queries.requests import GetTaskExecutionStats
-from tests.api.scripted import FAILURE, FRESH, GROUP, ID, PENDING, ScriptedQueries
+from tests.api.scripted import FAILURE, FRESH, GRAPH, GROUP, ID, PENDING, ScriptedQueries
 
 EXECUTIONS = "/api/v1/task-executions"
 STATS = "/api/v1/task-execution-stats"
@@ -40,6 +40,13 @@ async def test_history_lists_the_events(http: AsyncClient) -> None:
 
     types = [event["type"] for event in response.json()["items"]]
     assert types == ["TaskExecutionCreated", "TaskExecutionStopped"]
+
+
+async def test_the_graph_has_nodes_and_edges_and_its_freshness(http: AsyncClient, queries: ScriptedQueries) -> None:
+    response = await http.get(f"{EXECUTIONS}/{ID.upper()}/graph?minPosition=3:1207")
+
+    assert (response.status_code, response.json()) == (200, {"executionId": ID} | GRAPH | FRESH)
+    assert queries.asked == [{"execution_id": ID, "min_position": "3:1207"}]
 
 
 async def test_stats_of_one_task_and_of_all(http: AsyncClient, queries: ScriptedQueries) -> None:

@@ -8,9 +8,9 @@ from typer.testing import CliRunner
 from service.cli.main import app
 
 COMMANDS = [
-    "execute", "start", "succeed", "fail", "stop", "skip", "get", "list", "stats", "failures", "history", "export",
-    "play", "definitions publish", "definitions validate", "definitions list", "definitions show", "definitions diff",
-    "definitions schema", "worker",
+    "execute", "start", "succeed", "fail", "stop", "skip", "get", "list", "stats", "failures", "history", "graph",
+    "export", "play", "definitions publish", "definitions validate", "definitions list", "definitions show",
+    "definitions diff", "definitions schema", "worker",
 ]  # fmt: skip
 
 

@@ -20,7 +20,7 @@ _QUERIES: Final = (
     "/api/v1/task-execution-stats?taskId=fuzz:task", _API, f"{_API}?pageSize=3",
     f"{_API}?status=FAILURE&createdBy=maria",
     f"{_API}?tag=a&pageNumber=2", f"{_API}?sort=duration&counts=true", "/api/v1/task-execution-failures?limit=3",
-    f"{_API}/{{id}}", f"{_API}/{{id}}/history", f"{_API}/{{id}}?minPosition=0:0",
+    f"{_API}/{{id}}", f"{_API}/{{id}}/history", f"{_API}/{{id}}/graph", f"{_API}/{{id}}?minPosition=0:0",
 )  # fmt: skip
 _METHODS: Final = ("HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "FOO", "get", "POST", "GET")
 _PATHS: Final[tuple[Callable[[str], str], ...]] = (

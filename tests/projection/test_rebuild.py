@@ -15,7 +15,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
 from structlog.testing import capture_logs
 
-from service.contracts.events import Event
+from service.contracts.events import Dependency, Event
 from service.contracts.problems import Code, problem
 from service.contracts.rejections import REJECTION_TYPE, CommandRejected, OriginalRecord
 from service.contracts.status import Status
@@ -37,7 +37,7 @@ from service.read_model.clickhouse.second import TABLES, SecondTables
 from service.read_model.clickhouse.store import ClickHouseStore
 from tests.engines import ENGINES
 from tests.projection.stage import PARTITIONS, Stage, whole
-from tests.queries.lives import T0, asked, life
+from tests.queries.lives import T0, asked, execution_id, life
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -71,7 +71,13 @@ def rebuilder(stage: Stage, **more: Any) -> Rebuilder:
 def lives_of(number: int, seed: int = 1, name: str = "") -> list[list[Event]]:
     dice = random.Random(seed)  # noqa: S311 - a test's
     return [
-        life(f"{name}{n}", dice.choice(list(Status)), at=T0 + timedelta(hours=dice.randrange(2_000)), outputs={"n": n})
+        life(
+            f"{name}{n}",
+            dice.choice(list(Status)),
+            at=T0 + timedelta(hours=dice.randrange(2_000)),
+            outputs={"n": n},
+            depends_on=tuple(Dependency(execution_id(f"{name}{n - back}"), "before") for back in range(1, n % 3)),
+        )
         for n in range(number)
     ]
 

@@ -7,6 +7,7 @@ from uuid import UUID, uuid5
 
 from service.contracts.envelope import envelope_headers
 from service.contracts.events import (
+    Dependency,
     Event,
     TaskExecutionCreated,
     TaskExecutionFailed,
@@ -40,6 +41,7 @@ def life(  # noqa: PLR0913 - one for each thing that tests vary
     outputs: dict[str, Any] | None = None,
     took: timedelta = 2 * SECOND,
     why: str | None = None,
+    depends_on: tuple[Dependency, ...] = (),
     **common: Any,
 ) -> list[Event]:
     """All events of an execution that has come to `status`; `started` decides how one was STOPPED."""
@@ -48,7 +50,14 @@ def life(  # noqa: PLR0913 - one for each thing that tests vary
         "created_at": at, "tags": (), "command_id": execution_id((name, "command")), "command_hash": "00",
     } | common  # fmt: skip
     events: list[Event] = [
-        TaskExecutionCreated(sequence=1, occurred_at=at, status=Status.PENDING, resolved_inputs=inputs or {}, **fields)
+        TaskExecutionCreated(
+            sequence=1,
+            occurred_at=at,
+            status=Status.PENDING,
+            resolved_inputs=inputs or {},
+            depends_on=depends_on,
+            **fields,
+        )
     ]
     if status is Status.PENDING:
         return events

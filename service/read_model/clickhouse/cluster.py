@@ -14,6 +14,7 @@ SHARDED_BY: Final = {
     "task_execution_events": "executionId",
     "task_execution_transitions": "executionId",
     "task_executions_open": "executionId",
+    "task_execution_dependencies": "executionId",
     "task_execution_hours": "taskId",
     "task_execution_hours_closed": "edge",
     "task_command_rejections": "partition, offset",

@@ -38,6 +38,7 @@ _TABLES: Final = (
     _Compared("task_execution_events", "executionId, sequence"),
     _Compared("task_execution_transitions", "at, executionId, status"),
     _Compared("task_executions_open", "createdAt, executionId"),
+    _Compared("task_execution_dependencies", "upstream, executionId, createdAt"),
     _Compared(
         "task_command_rejections",
         "topic, partition, offset",

@@ -37,6 +37,7 @@ def drop_statements(last: int) -> list[str]:
     return [
         f"DELETE FROM {table} WHERE {rows}"  # noqa: S608 - our own words and a number
         for table, rows in (
+            ("task_execution_dependencies", of_theirs),  # whom they waited for
             (open_, f"NOT ended AND {of_theirs}"),
             (open_, f"ended AND {of_theirs}"),
             (events, f"{of_theirs} AND {COMPLETED} IS NULL"),

@@ -22,6 +22,7 @@ from service.ports.read_model import (
     Place,
     RejectionPlace,
     StoredEvent,
+    StoredNode,
     StoredPayload,
     StoredRejection,
     Times,
@@ -45,7 +46,9 @@ from service.read_model.clickhouse.statements import (
     POSITIONS,
     Statement,
     events_statement,
+    nodes_statement,
     page_statement,
+    waiting_statement,
 )
 from service.read_model.clickhouse.statistics import (
     counts_statement,
@@ -88,6 +91,15 @@ class ClickHouseReadModel:
         """See `ReadModel`."""
         rows = await self._rows(events_statement([execution_id], self._kept_since(), EVENT_COLUMNS))
         return [StoredEvent(**row) for row in rows]
+
+    async def nodes(self, execution_ids: Sequence[str]) -> list[StoredNode]:
+        """See `ReadModel`."""
+        rows = await self._rows(nodes_statement(execution_ids, self._kept_since()))
+        return [StoredNode(**row) for row in rows]
+
+    async def waiting(self, execution_ids: Sequence[str], limit: int) -> list[str]:
+        """See `ReadModel`."""
+        return [row["execution_id"] for row in await self._rows(waiting_statement(execution_ids, limit))]
 
     async def page(  # noqa: PLR0913 - a page has these
         self,

@@ -26,6 +26,7 @@ TABLES: Final = (
     "task_execution_events",
     "task_execution_transitions",
     "task_executions_open",
+    "task_execution_dependencies",
     "task_execution_hours",
     "task_execution_hours_closed",
     "task_command_rejections",
@@ -34,6 +35,7 @@ TABLES: Final = (
     "task_execution_events_filler",
     "task_execution_transitions_filler",
     "task_executions_open_filler",
+    "task_execution_dependencies_filler",
 )
 
 VIEWS: Final = ("executions", "executions_hourly", "task_health", "sla", "failures")

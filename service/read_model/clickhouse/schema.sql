@@ -91,6 +91,19 @@ SETTINGS index_granularity = 1024, non_replicated_deduplication_window = 1000,
     fsync_after_insert = 1, fsync_part_directory = 1, allow_experimental_replacing_merge_with_cleanup = 1
 COMMENT '{version}';
 
+-- Which executions wait for which, of those that wait for any: to find them from what they wait for (docs/adr/0039).
+CREATE TABLE IF NOT EXISTS task_execution_dependencies (
+    upstream UUID COMMENT 'the execution that is waited for',
+    executionId UUID COMMENT 'the one that waits',
+    createdAt DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)) COMMENT 'of the one that waits'
+)
+ENGINE = ReplacingMergeTree
+ORDER BY (upstream, executionId, createdAt)
+SETTINGS index_granularity = 1024, non_replicated_deduplication_window = 1000,
+    fsync_after_insert = 1, fsync_part_directory = 1,
+    min_age_to_force_merge_seconds = 600, min_age_to_force_merge_on_partition_only = 1
+COMMENT '{version}';
+
 -- Transitions of hours that have ended, counted: what statistics read instead of the rows (docs/adr/0033).
 CREATE TABLE IF NOT EXISTS task_execution_hours (
     hour DateTime('UTC') CODEC(Delta(4), ZSTD(1)) COMMENT 'the hour in which they came into the status',
@@ -185,6 +198,13 @@ SELECT createdAt, executionId, sequence, status NOT IN ('PENDING', 'RUNNING') AS
 FROM task_execution_events_in
 COMMENT '{version}';
 
+CREATE MATERIALIZED VIEW IF NOT EXISTS task_execution_dependencies_filler TO task_execution_dependencies AS
+SELECT toUUIDOrZero(JSONExtractString(arrayJoin(JSONExtractArrayRaw(payload, 'dependsOn')), 'executionId')) AS upstream,
+    executionId, createdAt
+FROM task_execution_events_in
+WHERE type = 'TaskExecutionCreated' AND position(payload, '"dependsOn"') > 0
+COMMENT '{version}';
+
 ALTER TABLE task_command_rejections ADD COLUMN IF NOT EXISTS record String CODEC(ZSTD(1))
     COMMENT 'the refused record with its bytes in base64, a JSON object; empty before schema 3';
 ALTER TABLE task_execution_transitions ADD COLUMN IF NOT EXISTS payloads
@@ -195,6 +215,7 @@ ALTER TABLE task_execution_transitions ADD COLUMN IF NOT EXISTS payloads
 ALTER TABLE task_execution_events MODIFY SETTING min_bytes_for_full_part_storage = 10485760;
 ALTER TABLE task_execution_transitions MODIFY SETTING min_bytes_for_full_part_storage = 10485760;
 ALTER TABLE task_executions_open MODIFY SETTING min_bytes_for_full_part_storage = 10485760;
+ALTER TABLE task_execution_dependencies MODIFY SETTING min_bytes_for_full_part_storage = 10485760;
 ALTER TABLE task_execution_hours MODIFY SETTING min_bytes_for_full_part_storage = 10485760;
 ALTER TABLE task_execution_hours_closed MODIFY SETTING min_bytes_for_full_part_storage = 10485760;
 ALTER TABLE projector_position MODIFY SETTING min_bytes_for_full_part_storage = 10485760;
@@ -203,6 +224,7 @@ ALTER TABLE projector_position MODIFY SETTING min_bytes_for_full_part_storage = 
 ALTER TABLE task_execution_events MODIFY SETTING concurrent_part_removal_threshold = 1000000;
 ALTER TABLE task_execution_transitions MODIFY SETTING concurrent_part_removal_threshold = 1000000;
 ALTER TABLE task_executions_open MODIFY SETTING concurrent_part_removal_threshold = 1000000;
+ALTER TABLE task_execution_dependencies MODIFY SETTING concurrent_part_removal_threshold = 1000000;
 ALTER TABLE task_execution_hours MODIFY SETTING concurrent_part_removal_threshold = 1000000;
 ALTER TABLE task_execution_hours_closed MODIFY SETTING concurrent_part_removal_threshold = 1000000;
 ALTER TABLE task_command_rejections MODIFY SETTING concurrent_part_removal_threshold = 1000000;

@@ -17,6 +17,7 @@ TABLES: Final = (
     "task_command_rejections",
     "task_executions_open",
     "task_execution_events",
+    "task_execution_dependencies",
     "task_execution_transitions",
 )
 """In the order in which they are put in place: an execution has its events before it is listed."""

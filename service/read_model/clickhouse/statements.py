@@ -41,17 +41,41 @@ EVENT_COLUMNS: Final = f"{PAYLOAD_COLUMNS}, type, partition, offset"
 
 def events_statement(execution_ids: Sequence[str], kept_since: int | None, columns: str) -> Statement:
     """Of all events of these executions that are kept, these columns: each of them costs time."""
-    parameters: dict[str, Any] = {"ids": list(execution_ids)}
-    wanted = where = "executionId IN {ids:Array(UUID)}"
-    if kept_since is not None:
-        parameters["kept_since"] = kept_since
-        gone = f"SELECT {LIFE} FROM task_execution_events WHERE {wanted} AND {COMPLETED} < {_CUT}"  # noqa: S608 - see Statement
-        where += f" AND {LIFE} NOT IN ({gone})"
     sql = (
         f"SELECT {columns} FROM task_execution_events "  # noqa: S608 - see Statement
-        f"WHERE {where} ORDER BY executionId, sequence LIMIT 1 BY executionId, sequence"
+        f"WHERE {_of_these(kept_since)} ORDER BY executionId, sequence LIMIT 1 BY executionId, sequence"
     )
-    return Statement(sql, parameters)
+    return Statement(sql, {"ids": list(execution_ids)} | since(kept_since))
+
+
+def nodes_statement(execution_ids: Sequence[str], kept_since: int | None) -> Statement:
+    """What each of these executions is in a graph; payloads stay where they are."""
+    sql = (
+        "SELECT toString(executionId) AS execution_id, "  # noqa: S608 - see Statement
+        "anyIf(JSONExtractString(payload, 'taskId'), sequence = 1) AS task_id, "
+        "argMax(JSONExtractString(payload, 'status'), sequence) AS status, "
+        "anyIf(JSONExtractRaw(payload, 'dependsOn'), sequence = 1) AS depends_on, "
+        "max(JSONExtractString(payload, 'retriedBy')) AS retried_by "
+        f"FROM task_execution_events WHERE {_of_these(kept_since)} GROUP BY executionId HAVING min(sequence) = 1"
+    )
+    return Statement(sql, {"ids": list(execution_ids)} | since(kept_since))
+
+
+def waiting_statement(execution_ids: Sequence[str], limit: int) -> Statement:
+    """The first so many that wait for any of these."""
+    sql = (
+        "SELECT DISTINCT toString(executionId) AS execution_id FROM task_execution_dependencies "  # noqa: S608 - see Statement
+        f"WHERE upstream IN {{ids:Array(UUID)}} ORDER BY execution_id LIMIT {limit}"
+    )
+    return Statement(sql, {"ids": list(execution_ids)})
+
+
+def _of_these(kept_since: int | None) -> str:
+    wanted = "executionId IN {ids:Array(UUID)}"
+    if kept_since is None:
+        return wanted
+    gone = f"SELECT {LIFE} FROM task_execution_events WHERE {wanted} AND {COMPLETED} < {_CUT}"  # noqa: S608 - see Statement
+    return f"{wanted} AND {LIFE} NOT IN ({gone})"
 
 
 def page_statement(  # noqa: PLR0913 - a page has these

@@ -98,6 +98,22 @@ CREATE TABLE IF NOT EXISTS task_executions_open ON CLUSTER 'main' AS task_execut
 ENGINE = Distributed('main', 'taskexec', 'task_executions_open_local', cityHash64(executionId))
 COMMENT 'task-execution schema 3';
 
+CREATE TABLE IF NOT EXISTS task_execution_dependencies_local ON CLUSTER 'main' (
+    upstream UUID COMMENT 'the execution that is waited for',
+    executionId UUID COMMENT 'the one that waits',
+    createdAt DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)) COMMENT 'of the one that waits'
+)
+ENGINE = ReplicatedReplacingMergeTree
+ORDER BY (upstream, executionId, createdAt)
+SETTINGS index_granularity = 1024, non_replicated_deduplication_window = 1000,
+    fsync_after_insert = 1, fsync_part_directory = 1,
+    min_age_to_force_merge_seconds = 600, min_age_to_force_merge_on_partition_only = 1
+COMMENT 'task-execution schema 3';
+
+CREATE TABLE IF NOT EXISTS task_execution_dependencies ON CLUSTER 'main' AS task_execution_dependencies_local
+ENGINE = Distributed('main', 'taskexec', 'task_execution_dependencies_local', cityHash64(executionId))
+COMMENT 'task-execution schema 3';
+
 CREATE TABLE IF NOT EXISTS task_execution_hours_local ON CLUSTER 'main' (
     hour DateTime('UTC') CODEC(Delta(4), ZSTD(1)) COMMENT 'the hour in which they came into the status',
     taskId LowCardinality(String) COMMENT 'empty: of all tasks and versions',
@@ -205,6 +221,13 @@ SELECT createdAt, executionId, sequence, status NOT IN ('PENDING', 'RUNNING') AS
 FROM task_execution_events_in_local
 COMMENT 'task-execution schema 3';
 
+CREATE MATERIALIZED VIEW IF NOT EXISTS task_execution_dependencies_filler ON CLUSTER 'main' TO task_execution_dependencies_local AS
+SELECT toUUIDOrZero(JSONExtractString(arrayJoin(JSONExtractArrayRaw(payload, 'dependsOn')), 'executionId')) AS upstream,
+    executionId, createdAt
+FROM task_execution_events_in_local
+WHERE type = 'TaskExecutionCreated' AND position(payload, '"dependsOn"') > 0
+COMMENT 'task-execution schema 3';
+
 ALTER TABLE task_command_rejections_local ON CLUSTER 'main' ADD COLUMN IF NOT EXISTS record String CODEC(ZSTD(1))
     COMMENT 'the refused record with its bytes in base64, a JSON object; empty before schema 3';
 
@@ -225,6 +248,8 @@ ALTER TABLE task_execution_transitions_local ON CLUSTER 'main' MODIFY SETTING mi
 
 ALTER TABLE task_executions_open_local ON CLUSTER 'main' MODIFY SETTING min_bytes_for_full_part_storage = 10485760;
 
+ALTER TABLE task_execution_dependencies_local ON CLUSTER 'main' MODIFY SETTING min_bytes_for_full_part_storage = 10485760;
+
 ALTER TABLE task_execution_hours_local ON CLUSTER 'main' MODIFY SETTING min_bytes_for_full_part_storage = 10485760;
 
 ALTER TABLE task_execution_hours_closed_local ON CLUSTER 'main' MODIFY SETTING min_bytes_for_full_part_storage = 10485760;
@@ -236,6 +261,8 @@ ALTER TABLE task_execution_events_local ON CLUSTER 'main' MODIFY SETTING concurr
 ALTER TABLE task_execution_transitions_local ON CLUSTER 'main' MODIFY SETTING concurrent_part_removal_threshold = 1000000;
 
 ALTER TABLE task_executions_open_local ON CLUSTER 'main' MODIFY SETTING concurrent_part_removal_threshold = 1000000;
+
+ALTER TABLE task_execution_dependencies_local ON CLUSTER 'main' MODIFY SETTING concurrent_part_removal_threshold = 1000000;
 
 ALTER TABLE task_execution_hours_local ON CLUSTER 'main' MODIFY SETTING concurrent_part_removal_threshold = 1000000;
 
@@ -249,6 +276,8 @@ ALTER TABLE projector_topics_local ON CLUSTER 'main' MODIFY SETTING concurrent_p
 
 CREATE OR REPLACE VIEW failures ON CLUSTER 'main' AS
 SELECT taskId FROM task_execution_transitions FINAL WHERE status = 'FAILURE';
+
+DELETE FROM task_execution_dependencies_local ON CLUSTER 'main' WHERE (executionId, createdAt) IN (SELECT (executionId, createdAt) FROM task_execution_transitions_local WHERE status IN ('SUCCESS', 'FAILURE', 'STOPPED', 'SKIPPED') AND at <= fromUnixTimestamp64Milli(2, 'UTC'));
 
 DELETE FROM task_executions_open_local ON CLUSTER 'main' WHERE NOT ended AND (executionId, createdAt) IN (SELECT (executionId, createdAt) FROM task_execution_transitions_local WHERE status IN ('SUCCESS', 'FAILURE', 'STOPPED', 'SKIPPED') AND at <= fromUnixTimestamp64Milli(2, 'UTC'));
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from service.contracts.events import Event
+from service.contracts.events import Dependency, Event
 from service.contracts.problems import Code, RejectedError
 from service.contracts.status import Status
 from service.domain.view import view
@@ -18,18 +18,21 @@ from service.read_model.clickhouse import store as store_module
 from service.read_model.clickhouse.driver import Driver
 from service.read_model.clickhouse.dropping import TABLES, drop_statements
 from service.read_model.clickhouse.store import ClickHouseStore
-from tests.queries.lives import SECOND, T0, asked, life, records
+from tests.queries.lives import SECOND, T0, asked, execution_id, life, records
 
+DEPENDENCIES = "task_execution_dependencies"
 RETENTION = timedelta(days=30)
 LATER = T0 + timedelta(days=10)
 
+WAITS = (Dependency(execution_id("upstream"), "upstream"),)
+
 OLD = [
-    life(("old", status, number), status, at=T0 + number * SECOND, task_id=f"etl:{number % 2}")
+    life(("old", status, number), status, at=T0 + number * SECOND, task_id=f"etl:{number % 2}", depends_on=WAITS)
     for status in (Status.SUCCESS, Status.FAILURE, Status.STOPPED, Status.SKIPPED)
     for number in range(10)
 ]
 KEPT = [
-    life(("kept", status, number), status, at=at, task_id="etl:0")
+    life(("kept", status, number), status, at=at, task_id="etl:0", depends_on=WAITS)
     for status in Status
     for at in ((T0,) if status in {Status.PENDING, Status.RUNNING} else (LATER,))
     for number in range(10)
@@ -73,8 +76,9 @@ async def shows_exactly_the_kept(store: ClickHouseStore) -> None:
 async def rows(driver: Driver) -> dict[str, set[tuple[str, str]]]:
     """What is there, hidden or not, merged or not."""
     found: dict[str, set[tuple[str, str]]] = {}
-    for table in TABLES:
-        status = "JSONExtractString(payload, 'status')" if table == "task_execution_events" else "toString(status)"
+    statuses = {"task_execution_events": "JSONExtractString(payload, 'status')", DEPENDENCIES: "'PENDING'"}
+    for table in (*TABLES, DEPENDENCIES):
+        status = statuses.get(table, "toString(status)")
         sql = f"SELECT toString(executionId) AS id, {status} AS status FROM {table}"  # noqa: S608 - our own names
         found[table] = {(row["id"], row["status"]) for row in await driver.query(sql)}
     return found
@@ -90,7 +94,8 @@ async def test_they_are_hidden_from_all_answers_before_and_after_they_are_droppe
     kept = {(event.execution_id, event.status.value) for events in KEPT for event in events}
     found = await rows(driver)
     assert found["task_execution_events"] == kept
-    assert {id_ for table in TABLES for id_, _ in found[table]} == {id_ for id_, _ in kept}
+    assert {id_ for of_table in found.values() for id_, _ in of_table} == {id_ for id_, _ in kept}
+    assert found[DEPENDENCIES] == {(id_, "PENDING") for id_, _ in kept}
     assert await store.drop_finished(LAST_OLD_MS + 1) == 0
 
 
@@ -104,7 +109,8 @@ async def test_stopped_anywhere_nothing_is_half_shown_and_the_next_time_drops_th
         *done, half = drop_statements(LAST_OLD_MS)[: steps + 1]
         for statement in done:
             await driver.maintain(statement)
-        column = "type" if "FROM task_execution_events" in half else "status"
+        columns = {"task_execution_events": "type", DEPENDENCIES: "upstream"}
+        column = columns.get(half.split()[2], "status")
         await driver.maintain(f"{half} AND cityHash64(executionId, {column}) % 2 = 0")
         await shows_exactly_the_kept(store)
         await store.drop_finished(LAST_OLD_MS + 1)
@@ -167,4 +173,5 @@ async def test_without_a_retention_nothing_is_hidden(driver: Driver) -> None:
 
 def test_the_transitions_are_dropped_last() -> None:
     """They say which executions are not dropped from all tables yet."""
-    assert [statement.split()[2] for statement in drop_statements(0)] == [name for name in TABLES for _ in range(2)]
+    tables = [DEPENDENCIES, *(name for name in TABLES for _ in range(2))]
+    assert [statement.split()[2] for statement in drop_statements(0)] == tables
