@@ -54,6 +54,12 @@ async def test_those_below_one_that_fails_are_skipped_and_nobody_else(running: R
         else:
             assert execution.started_at
             assert all(one.completed_at and one.completed_at <= execution.started_at for one in parents)
+    if fails:
+        around = {fails, *below(tasks, fails), *(one["id"] for one in tasks if fails in below(tasks, one["id"]))}
+        assert running.queries
+        graph = await running.queries.graph(executions[recording.find(fails)].id)
+        assert {one.id for one in graph.nodes} == {executions[recording.find(one)].id for one in around}
+        assert {one.status for one in graph.nodes} <= {Status.SUCCESS, Status.FAILURE, Status.SKIPPED}
 
 
 async def test_runtimes_are_scaled(running: Running) -> None:
