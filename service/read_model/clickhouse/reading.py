@@ -45,10 +45,10 @@ from service.read_model.clickhouse.statements import (
     PAYLOAD_COLUMNS,
     POSITIONS,
     Statement,
+    downstream_statement,
     events_statement,
     nodes_statement,
     page_statement,
-    waiting_statement,
 )
 from service.read_model.clickhouse.statistics import (
     counts_statement,
@@ -99,7 +99,7 @@ class ClickHouseReadModel:
 
     async def waiting(self, execution_ids: Sequence[str], limit: int) -> list[str]:
         """See `ReadModel`."""
-        return [row["execution_id"] for row in await self._rows(waiting_statement(execution_ids, limit))]
+        return [row["execution_id"] for row in await self._rows(downstream_statement(execution_ids, limit))]
 
     async def page(  # noqa: PLR0913 - a page has these
         self,

@@ -61,7 +61,7 @@ def nodes_statement(execution_ids: Sequence[str], kept_since: int | None) -> Sta
     return Statement(sql, {"ids": list(execution_ids)} | since(kept_since))
 
 
-def waiting_statement(execution_ids: Sequence[str], limit: int) -> Statement:
+def downstream_statement(execution_ids: Sequence[str], limit: int) -> Statement:
     """The first so many that wait for any of these."""
     sql = (
         "SELECT DISTINCT toString(executionId) AS execution_id FROM task_execution_dependencies "  # noqa: S608 - see Statement
