@@ -7,11 +7,10 @@ from pydantic_core import to_json
 from service.contracts.commands import ExecuteTask
 from service.contracts.envelope import SOURCE, TRACE_HEADERS, Headers, envelope_headers, is_trace
 from service.contracts.timestamps import Timestamp, epoch_ms
-from service.domain.execution import Execution
 from service.domain.identity import command_id
 from service.domain.retries import attempt_id
 from service.handling.batches import Outgoing
-from service.handling.deciding import Caused
+from service.handling.deciding import Accepted, Caused
 from service.kafka.records import Record
 
 
@@ -32,16 +31,25 @@ def command_records(caused: Caused, at: Timestamp) -> Iterable[Outgoing]:
     """The commands that are caused, keyed by executionId.
 
     Their identity follows from what caused them, so they, too, are carried out once: of a further attempt, from which
-    one failed; of others, from the execution as it is then, `<executionId>/<sequence>/<number>`.
+    one failed; of others, from the command that causes them, `<topic>/<partition>/<offset>/<number>`, or from the timer
+    and whom it tells, `<executionId>/<timer>/<executionId>`.
     """
-    sequence = caused.state.sequence if isinstance(caused.state, Execution) else 0
     for number, command in enumerate(caused.decision.commands, 1):
-        id_ = f"{caused.execution_id}/{sequence}/{number}"
-        if isinstance(command, ExecuteTask) and command.retry_of is not None:
-            id_ = attempt_id(caused.execution_id, command)
-        target = command_id(SOURCE, id_) if isinstance(command, ExecuteTask) else command.execution_id
+        if isinstance(command, ExecuteTask):
+            is_retry = command.retry_of is not None
+            id_ = attempt_id(caused.execution_id, command) if is_retry else f"{_cause(caused)}/{number}"
+            target = command_id(SOURCE, id_)
+        else:
+            target = command.execution_id
+            id_ = f"{_cause(caused)}/{number if isinstance(caused, Accepted) else target}"
         headers = envelope_headers(type(command).__name__, id_, target, at, trace=caused.envelope.trace)
         yield Outgoing(target.encode(), to_json(command.model_dump(exclude_none=True)), headers, epoch_ms(at))
+
+
+def _cause(caused: Caused) -> str:
+    if isinstance(caused, Accepted):
+        return f"{caused.record.topic}/{caused.record.partition}/{caused.record.offset}"
+    return caused.envelope.id
 
 
 def forwarded_record(record: Record) -> Outgoing:

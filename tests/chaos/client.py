@@ -3,20 +3,27 @@
 import json
 import time
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from threading import Event, Thread
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, Message, Producer
 
 from service.contracts.topics import COMMANDS_TOPIC, DEFINITIONS_TOPIC
+from tests.chaos.drafts import Draft, definition
 from tests.chaos.topics import QUIET, REPLY_TOPICS
-from tests.chaos.workload import Draft, Workload, definition
+from tests.chaos.workload import Workload
 
 CORRELATION: Final = "correlation_id"
 
 _TICK_SECONDS: Final = 0.01
 _NEW_DEFINITION_SECONDS: Final = 2.0
 _DELIVERY_SECONDS: Final = 120
+_LINGER_SECONDS: Final = 12
+"""So long after the end, families still have their commands in their time; then at once."""
+_MANY: Final = 1_000_000
+_FAMILY_EVERY: Final = 200
+"""A family, of some fifty commands, for each so many others."""
 
 
 def reply_topic(number: int) -> str:
@@ -37,6 +44,8 @@ class Client:
     _producers: dict[bool, Producer] = field(default_factory=dict)
     _versions_sent: int = 0
     _extra: int = 0
+    _timed: list[tuple[float, int, Draft]] = field(default_factory=list)
+    _families: int = 0
 
     def __post_init__(self) -> None:
         """Make the thread."""
@@ -70,11 +79,26 @@ class Client:
                 self._define()
             while self.count < elapsed * self.rate + self._extra:
                 self._send(self.workload.next())
+            while self._families < elapsed * self.rate / _FAMILY_EVERY:
+                self._begin_family(elapsed)
+            while self._timed and self._timed[0][0] <= elapsed:
+                self._send(heappop(self._timed)[-1])
             for producer in self._producers.values():
                 producer.poll(0)
+        stopped = time.monotonic()
         for draft in self.workload.rest():
             self._send(draft)
+        while self._timed:
+            pause = self._timed[0][0] - (time.monotonic() - began)
+            if pause > 0 and time.monotonic() < stopped + _LINGER_SECONDS:
+                time.sleep(pause)
+            self._send(heappop(self._timed)[-1])
         self._flush()
+
+    def _begin_family(self, now: float) -> None:
+        self._families += 1
+        for number, (after, draft) in enumerate(self.workload.family()):
+            heappush(self._timed, (now + after, self._families * _MANY + number, draft))
 
     def _flush(self) -> None:
         for producer in self._producers.values():

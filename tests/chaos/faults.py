@@ -22,6 +22,8 @@ KINDS: Final = (
 )  # fmt: skip
 """What `Faults.log` calls them."""
 
+BROKER_KINDS: Final = ("broker kill -9", "broker SIGSTOP")
+
 _ROUND_SECONDS: Final = 40
 _PAUSE_SECONDS: Final = 3.6
 """Longer than a reply may take."""

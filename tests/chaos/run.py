@@ -11,7 +11,7 @@ from random import Random
 from typing import Final
 from urllib.request import urlopen
 
-from confluent_kafka import KafkaException
+from confluent_kafka import IsolationLevel, KafkaException
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.embedded.broker import EmbeddedBroker
@@ -20,7 +20,8 @@ from service.kafka.provisioning import ensure_topics
 from tests.chaos.checker import Verdict, check
 from tests.chaos.client import Client
 from tests.chaos.cluster import a_cluster
-from tests.chaos.faults import Faults
+from tests.chaos.families import LONGEST_LEASE
+from tests.chaos.faults import BROKER_KINDS, Faults
 from tests.chaos.fleet import Fleet
 from tests.chaos.read_side import check_clickhouse
 from tests.chaos.summary import Summary
@@ -34,6 +35,9 @@ NOT_CAUGHT_UP: Final = "not caught up"
 
 _SETTLE_SECONDS: Final = 60.0
 _BURST_SECONDS: Final = 12.0
+_TIMER_SECONDS: Final = 3.0
+"""A timer may be so late."""
+
 _COMMITS: Final = 2.0
 """The projector may know the end of a partition as it was a little earlier."""
 
@@ -90,12 +94,14 @@ async def run_chaos(  # noqa: PLR0913 - what a run can be told
             finally:
                 await asyncio.to_thread(client.finish)
             summary.caught_up_seconds = await _eventually(topics.settled, patience)
+            await _eventually(_Quiet(topics).holds, patience)
             await fleet.end_all("handler")
             await _eventually(partial(_projected, metrics_port, time.time()), patience)
             await fleet.end_all("projector")
         finally:
             fleet.kill_all()
-        written = await asyncio.to_thread(check, topics, client.count, PARTITIONS, verdict)
+        outages = [at for kind, at in faults.log if kind in BROKER_KINDS]
+        written = await asyncio.to_thread(check, topics, client.count, PARTITIONS, verdict, outages)
         summary.rows = await asyncio.to_thread(check_clickhouse, directory / "clickhouse", written, verdict)
     for line in fleet.noise():
         verdict.blame("noise", line)
@@ -119,6 +125,22 @@ async def _eventually(condition: Callable[[], bool], seconds: float = _SETTLE_SE
                 await asyncio.sleep(0.2)
             return round(time.monotonic() - began, 1)
     return None
+
+
+class _Quiet:
+    """Whether nothing was written for longer than any timer runs: what is late by now has been seen to."""
+
+    def __init__(self, topics: Topics) -> None:
+        self._topics = topics
+        self._ends: dict[tuple[str, int], int] = {}
+        self._since = time.monotonic()
+
+    def holds(self) -> bool:
+        """As of now."""
+        ends = self._topics.ends(IsolationLevel.READ_UNCOMMITTED)
+        if ends != self._ends:
+            self._ends, self._since = ends, time.monotonic()
+        return time.monotonic() - self._since > LONGEST_LEASE + _TIMER_SECONDS
 
 
 def _holds(condition: Callable[[], bool]) -> bool:

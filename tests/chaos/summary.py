@@ -6,7 +6,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Final
 
 from tests.chaos.checker import Verdict, Written
-from tests.chaos.expectation import Outcome
+from tests.chaos.drafts import SERVICE_SOURCE
+from tests.chaos.life import Outcome, body_of, cause_of
+from tests.chaos.topics import Read
 
 _RECOVERY_WINDOW: Final = 1.0
 
@@ -27,6 +29,8 @@ class Summary:
     forwarded: int = 0
     events: int = 0
     rows: int = 0
+    by_itself: dict[str, int] = field(default_factory=dict)
+    """What the service did without a client: by skip reason, or how else."""
     faults: dict[str, int] = field(default_factory=dict)
     recovery_seconds: dict[str, float] = field(default_factory=dict)
     caught_up_seconds: float | None = None
@@ -44,11 +48,15 @@ class Summary:
         outcomes = Counter(expectation.answers.values())
         self.accepted, self.duplicates, self.rejected = (outcomes[outcome] for outcome in Outcome)
         self.forwarded, self.events = expectation.forwarded, len(written.all_events)
+        self.by_itself = dict(
+            Counter(_kind(event) for event in written.all_events if cause_of(event)[0] == SERVICE_SOURCE)
+        )
         self.faults = dict(Counter(kind for kind, _ in faults))
         waits = [
-            (command.at, event.at - command.at)
+            (step.by.at, event.at - step.by.at)
             for key, life in expectation.lives.items()
-            for command, event in zip(life.accepted, written.events.get(key, []), strict=False)
+            for step, event in zip(life.steps, written.events.get(key, []), strict=False)
+            if step.by is not None
         ]
         worst: dict[str, float] = defaultdict(float)
         for kind, at in faults:
@@ -56,3 +64,9 @@ class Summary:
             worst[kind] = max(worst[kind], *after, 0.0)
         self.recovery_seconds = {kind: round(seconds, 1) for kind, seconds in worst.items()}
         self.violations, self.examples = dict(verdict.violations), dict(verdict.examples)
+
+
+def _kind(event: Read) -> str:
+    body = body_of(event)
+    why = body.get("skipReason") or body.get("errorMessage") or body.get("reason") or event.text("ce_type")
+    return str(why).partition(":")[0]

@@ -1,16 +1,13 @@
 """What the client asks for: seeded lives of executions, with duplicates, impossible commands and mischief. Pure."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from random import Random
 from typing import Any, Final
 
 from service.domain.identity import command_id
-
-SOURCE: Final = "/chaos/client"
-TASK: Final = "chaos:resize"
-REFUSE: Final = "chaos_refuse"
-"""The header of a command that must be refused whatever came before it."""
+from tests.chaos.drafts import REFUSE, SOURCE, TASK, Draft, draft
+from tests.chaos.families import Families, Timed
 
 _LIVES: Final = (
     (),
@@ -28,28 +25,6 @@ _AT_ONCE: Final = 200
 _ENDED: Final = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A command record. `like_java`: placed as Java's clients do it, at its owner; else as librdkafka does."""
-
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
-    like_java: bool = False
-
-
-def definition(version: int) -> dict[str, Any]:
-    """A published definition, as its owner would write it; versions differ in nothing else."""
-    return {
-        "taskId": TASK, "version": f"1.0.{version}", "status": "PUBLISHED", "type": "pyspark_operator",
-        "inputVariables": [
-            {"name": "url", "type": "string"},
-            {"name": "width", "type": "number", "required": False, "defaultValue": 640},
-        ],
-        "outputVariables": [{"name": "bytes", "type": "number"}],
-    }  # fmt: skip
-
-
 class Workload:
     """An endless supply of commands. Those of one execution have one key, so that no partitioner reorders them."""
 
@@ -59,6 +34,7 @@ class Workload:
         self._run = f"{seed}-{self._random.getrandbits(40):x}"
         self._live: list[list[Draft]] = []
         self._ended: list[Draft] = []  # the last commands of some lives that have ended
+        self._families = Families(self._random, self._new_id)
 
     def next(self) -> Draft:
         """The next command: of a random execution that is under way, of a new one, or an old one again."""
@@ -67,6 +43,10 @@ class Workload:
         if len(self._live) < _AT_ONCE and self._random.random() < 1 / 3:
             self._live.append(self._mischief() if self._random.random() < 1 / 12 else self._life())
         return self._continue()
+
+    def family(self) -> list[Timed]:
+        """Executions that wait for each other: their commands, each with the seconds after which to send it."""
+        return self._families.next(self._random.randrange(self.versions))
 
     def rest(self) -> list[Draft]:
         """What is left of the lives that have begun."""
@@ -100,7 +80,7 @@ class Workload:
             "taskVersion": f"1.0.{random.randrange(self.versions)}",
             "inputs": {"url": f"s3://{id_}"},
         }
-        drafts = [_draft("ExecuteTask", id_, execution, body, key, like_java=like_java)]
+        drafts = [draft("ExecuteTask", id_, execution, body, key, like_java=like_java)]
         for kind in random.choice(_LIVES):
             drafts.append(self._lifecycle(kind, drafts[0], execution))
             chance = random.random()
@@ -120,8 +100,8 @@ class Workload:
             "StopTaskExecution": {"requestedBy": "somebody", "reason": f"reason {self._count}"},
             "SkipTaskExecution": {"reason": "upstream_failed", "node": "collect_data"},
         }
-        draft = _draft(kind, self._new_id(), execution, {"executionId": execution, **bodies[kind]}, "")
-        return replace(draft, key=first.key, like_java=first.like_java)
+        own = draft(kind, self._new_id(), execution, {"executionId": execution, **bodies[kind]}, "")
+        return replace(own, key=first.key, like_java=first.like_java)
 
     def _conflict(self, known: Draft) -> Draft:
         """Another command under the same id."""
@@ -133,28 +113,19 @@ class Workload:
         id_ = self._new_id()
         execution = command_id(SOURCE, id_)
         body: dict[str, Any] = {"taskId": TASK, "taskVersion": "1.0.0", "inputs": {"url": "s3://x"}}
-        good = _draft("ExecuteTask", id_, execution, body, None)
+        good = draft("ExecuteTask", id_, execution, body, None)
         wrong = self._random.choice((
             replace(good, value=None),
             replace(good, value=b'{"taskId": "chaos:resize", "inputs"'),
             replace(good, headers=(*good.headers, ("CE_Type", b"ExecuteTask"))),
             replace(good, headers=tuple({**dict(good.headers), "ce_source": b"\xff\xfe"}.items())),
-            _draft("ExecuteTask", id_, execution, {**body, "taskVersion": "9.9.9"}, execution),
-            _draft("ExecuteTask", id_, execution, {**body, "inputs": {"width": "wide"}}, execution),
-            _draft("BeginTask", id_, execution, body, execution),
-            _draft("StartTaskExecution", id_, _UNKNOWN, {"executionId": _UNKNOWN}, f"customer-{self._count % 50}"),
+            draft("ExecuteTask", id_, execution, {**body, "taskVersion": "9.9.9"}, execution),
+            draft("ExecuteTask", id_, execution, {**body, "inputs": {"width": "wide"}}, execution),
+            draft("BeginTask", id_, execution, body, execution),
+            draft("StartTaskExecution", id_, _UNKNOWN, {"executionId": _UNKNOWN}, f"customer-{self._count % 50}"),
         ))  # fmt: skip
         return [replace(wrong, headers=(*wrong.headers, (REFUSE, b"1")))]
 
     def _new_id(self) -> str:
         self._count += 1
         return f"{self._run}-{self._count}"
-
-
-def _draft(  # noqa: PLR0913 - one for each part of a record
-    type_: str, id_: str, execution: str, body: dict[str, Any], key: str | None, *, like_java: bool = False
-) -> Draft:
-    headers = {"ce_specversion": "1.0", "ce_id": id_, "ce_source": SOURCE, "ce_type": type_, "ce_subject": execution}
-    value = json.dumps(body).encode()
-    encoded = tuple((name, text.encode()) for name, text in headers.items())
-    return Draft(key.encode() if key is not None else None, value, encoded, like_java=like_java)

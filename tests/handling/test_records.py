@@ -8,13 +8,14 @@ from msgspec.structs import replace
 
 from service.contracts.attributes import MAX_ATTRIBUTE
 from service.contracts.commands import Command, ExecuteTask, StartTaskExecution, StopTaskExecution
-from service.contracts.envelope import SOURCE
+from service.contracts.envelope import SOURCE, Envelope
 from service.contracts.events import read_event
 from service.contracts.timestamps import Timestamp, epoch_ms
+from service.contracts.topics import COMMANDS_TOPIC
 from service.domain.decided import Decision
 from service.domain.identity import command_id
 from service.handling.batches import Outgoing
-from service.handling.deciding import Accepted
+from service.handling.deciding import Accepted, Rung
 from service.handling.incoming import CommandReader, Readable
 from service.handling.records import command_records, event_records, forwarded_record, trace_of
 from tests.handling.pure import (
@@ -108,15 +109,25 @@ def test_a_command_that_follows_can_be_read_as_any_other() -> None:
 
 
 def test_the_identity_of_a_command_that_follows_is_made_of_what_caused_it() -> None:
-    created, started = accepted(EXECUTE), accepted(START, state_after(EXECUTE))
+    created = accepted(replace(EXECUTE, partition=2, offset=17))
+    started = accepted(replace(START, partition=2, offset=18), state_after(EXECUTE))
     ids = [read(record).envelope.id for cause in (created, started) for record in causing(RUN, STOP, cause=cause)]
-    assert ids == [f"{EXECUTION}/1/1", f"{EXECUTION}/1/2", f"{EXECUTION}/2/1", f"{EXECUTION}/2/2"]
+    assert ids == [f"{COMMANDS_TOPIC}/2/{offset}/{number}" for offset in (17, 18) for number in (1, 2)]
     assert causing(RUN, STOP) == causing(RUN, STOP)
+
+
+def test_what_a_timer_tells_one_execution_in_several_parts_has_one_identity() -> None:
+    """Of those that wait, some are told at a time: each part begins to count anew."""
+    envelope = Envelope(f"{EXECUTION}/resolve", SOURCE, "resolve", EXECUTION, None)
+    start = StartTaskExecution(execution_id=EXECUTION)
+    parts = [Rung(EXECUTION, envelope, Decision(commands=told), (), None) for told in ([STOP], [start, STOP])]
+    ids = [header(record, "ce_id") for part in parts for record in command_records(part, LATER)]
+    assert ids == [f"{EXECUTION}/resolve/{told}" for told in (OTHER, EXECUTION, OTHER)]
 
 
 def test_a_command_that_follows_is_keyed_by_the_execution_that_it_is_about() -> None:
     run, stop = causing(RUN, STOP)
-    assert run.key == command_id(SOURCE, f"{EXECUTION}/1/1").encode() == read(run).execution_id.encode()
+    assert run.key == command_id(SOURCE, header(run, "ce_id")).encode() == read(run).execution_id.encode()
     assert stop.key == OTHER.encode() == read(stop).execution_id.encode()
     assert [header(item, "ce_subject") for item in (run, stop)] == [read(run).execution_id, OTHER]
 
