@@ -33,6 +33,9 @@ from service.kafka.records import Record
 log = structlog.get_logger(__name__)
 _epochs = itertools.count(1)
 _PAUSE: Final = 0.2
+_LISTENING: Final = timedelta(seconds=1)
+"""Whoever has asked Kafka since then is up to date: it is asked without a pause, each time for a tenth of a second."""
+
 _LEAST_WAIT: Final = 1.0
 """Timers of an idle partition that nobody waits for are carried out together, at most this often."""
 
@@ -220,10 +223,12 @@ class PartitionOwner:
                 await self._wake.wait()
 
     def _heard_until(self) -> Timestamp:
-        """When the last command was sent of those that are answered; now, if none waits."""
+        """When the last command was sent of those that are answered; now, if none waits as far as Kafka has told."""
         now = self._context.clock()
+        asked = from_epoch_ms(self._consumer.last_poll_timestamp(self.tp) or 0)
         held = now - timedelta(seconds=self.holding.seconds)
-        return min(held, from_epoch_ms(self.queue.next_sent)) if self.queue else held
+        heard = held if now - asked < _LISTENING else min(held, asked)
+        return min(heard, from_epoch_ms(self.queue.next_sent)) if self.queue else heard
 
     async def _transact(self, records: list[Record], due: list[Timer], until: Timestamp | None) -> None:
         verdict = self._bisection.verdict(records[0]) if records else Verdict.DECIDE  # a suspect comes alone

@@ -25,6 +25,7 @@ class Consumer:
 
     def __init__(self) -> None:
         self.told: list[Any] = []
+        self.polled: int | None = None
         self.resumed: Callable[[], None] = lambda: None
 
     def seek(self, tp: TopicPartition, offset: int) -> None:
@@ -37,6 +38,9 @@ class Consumer:
     def pause(self, _tp: TopicPartition) -> None:
         self.told.append("pause")
 
+    def last_poll_timestamp(self, _tp: TopicPartition) -> int | None:
+        return self.polled
+
     def assignment(self) -> set[TopicPartition]:
         return {TP}
 
@@ -48,6 +52,7 @@ class Opened:
         self.states = remembering(*restored)
         self.restored, self.next_offset = restored, 7
         self.calls: list[tuple[list[int], list[Timer], Verdict]] = []
+        self.heard: list[Timestamp | None] = []
         self.opened = self.discarded = 0
         self.work: Callable[[Sequence[Record]], Awaitable[int]] = self.all_of
 
@@ -62,6 +67,7 @@ class Opened:
         self, records: Sequence[Record], due: Sequence[Timer], verdict: Verdict, until: Timestamp | None
     ) -> int:
         assert (until is not None) == bool(due)
+        self.heard.append(until)
         self.calls.append(([record.offset for record in records], list(due), verdict))
         answered = await self.work(records)
         self.states.rung(due)

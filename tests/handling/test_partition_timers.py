@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from service.contracts.timestamps import Timestamp, epoch_ms, from_epoch_ms
 from service.handling import partition as module
 from service.handling.bisection import STRIKES, Verdict
 from service.handling.partition import PartitionOwner
@@ -38,6 +39,25 @@ async def test_timers_of_an_idle_partition_ring_again_after_a_failure(owner: Par
     owner._wake.set()
     await eventually(lambda: len(opened.calls) == 2, "the timer rings again")
     assert opened.calls == [([], [timer], Verdict.DECIDE)] * 2
+
+
+@pytest.mark.parametrize(
+    ("asked", "heard"),
+    [
+        (AT - timedelta(seconds=0.9), AT),
+        (AT - timedelta(seconds=3), AT - timedelta(seconds=3)),
+        (None, from_epoch_ms(0)),
+    ],
+)
+async def test_what_kafka_was_not_asked_for_is_not_heard(
+    owner: PartitionOwner, opened: Opened, consumer: Consumer, asked: Timestamp | None, heard: Timestamp
+) -> None:
+    """While a broker stands still, or the group moves partitions about, no worker is silent."""
+    consumer.polled = None if asked is None else epoch_ms(asked)
+    opened.states.remember({}, [], [timer_of(OLD)], 0)
+    owner._wake.set()
+    await eventually(lambda: opened.calls, "the timer rings")
+    assert opened.heard == [heard]
 
 
 async def test_timers_go_with_the_next_commands(owner: PartitionOwner, opened: Opened) -> None:
