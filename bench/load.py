@@ -17,7 +17,7 @@ _LIST: Final = "/task-executions"
 _ENDLESS: Final = 10**9
 
 
-class _Repeating:
+class Repeating:
     """A thread that works while the context is open; an error of it comes out of `check`."""
 
     def __init__(self, work: Callable[[Event], None]) -> None:
@@ -45,13 +45,13 @@ class _Repeating:
         self._thread.join()
 
 
-class Load(_Repeating):
-    """Whole lives of executions, so many commands a second; `sent` so far."""
+class Load(Repeating):
+    """Whole lives of executions, so many commands a second; `sent` so far, and in `times` when, by their ids."""
 
-    def __init__(self, cluster: Cluster, rate: int) -> None:
+    def __init__(self, cluster: Cluster, rate: int, times: dict[str, float] | None = None) -> None:
         super().__init__(self._send)
         self.sent = 0
-        self._rate = rate
+        self._rate, self._times = rate, times
         self._producer = cluster.producer(**{"enable.idempotence": True, "linger.ms": 5})
 
     def _send(self, stop: Event) -> None:
@@ -61,13 +61,16 @@ class Load(_Repeating):
                 self._producer.poll(0)
             if stop.is_set():
                 break
+            if self._times is not None:
+                (id_,) = (value for name, value in written.headers if name == "ce_id" and isinstance(value, bytes))
+                self._times[id_.decode()] = time.time()
             self._producer.produce(COMMANDS_TOPIC, written.value, written.key, headers=written.headers)
             self._producer.poll(0)
             self.sent += 1
         self._producer.flush()
 
 
-class Reader(_Repeating):
+class Reader(Repeating):
     """All queries in turn; `asked` so many, and the `lag` of the last answer that gave one."""
 
     def __init__(self, url: str) -> None:
