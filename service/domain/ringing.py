@@ -20,13 +20,15 @@ from service.domain.retries import failure
 from service.domain.terms import NONE, some
 from service.domain.timers import Timer, TimerKind, timers_of
 
-AT_ONCE: Final = 1_000
-"""So many of those that wait for an execution are told in one transaction: others are not kept waiting meanwhile."""
+AT_ONCE: Final = 500
+"""So many of those that wait for an execution are told in one transaction."""
+
+PAUSE: Final = timedelta(milliseconds=100)
+"""Before the next are told, others have their turn: without it, their commands took three times as long, not twice."""
 
 _SET_AGAIN: Final = frozenset({TimerKind.LEASE, TimerKind.RESOLVE})
 """These may be set anew for later than the state says."""
 
-_A_MOMENT: Final = timedelta(milliseconds=1)
 _A_WHILE: Final = timedelta(seconds=1)
 
 
@@ -109,7 +111,7 @@ def _silent(state: Execution, timer: Timer, moment: Ringing) -> Decision:
 def _tell(state: Execution, moment: Ringing) -> Decision:
     commands, told = tuple(resolution(state, edge) for edge in moment.edges), moment.edges
     if len(moment.edges) == AT_ONCE:  # there may be more
-        again = Timer(moment.at + _A_MOMENT, state.execution_id, TimerKind.RESOLVE)
+        again = Timer(moment.at + PAUSE, state.execution_id, TimerKind.RESOLVE)
         return Decision(commands=commands, told=told, timers=(again,))
     after = replace(state, terms=some(replace(state.terms or NONE, is_awaited=False)))
     return Decision(state=after, commands=commands, told=told)

@@ -25,7 +25,7 @@ from service.contracts.problems import Code, RejectedError
 from service.contracts.status import Status
 from service.domain.dependencies import MAX_BEHIND
 from service.domain.execution import Execution
-from service.domain.ringing import AT_ONCE
+from service.domain.ringing import AT_ONCE, PAUSE
 from tests.domain.network import Network, step
 from tests.ids import id_of
 
@@ -167,18 +167,21 @@ def test_many_that_wait_are_told_a_bounded_number_at_a_time(network: Network) ->
     for name in names:
         network.execute(name, step("collect"))
     network.deliver()
-    network.tell(stop("collect"))
-    assert len(network.sent) == 0
     sent: list[int] = []
+    pauses: list[timedelta] = []
     take = network._take
 
     def noting(target: str, decision: object) -> None:
         sent.append(len(decision.commands))  # type: ignore[attr-defined]
+        pauses.extend(timer.due - network.at for timer in decision.timers)  # type: ignore[attr-defined]
         take(target, decision)  # type: ignore[arg-type]
 
     network._take = noting  # type: ignore[method-assign]
+    network.tell(stop("collect"))
+    assert len(network.sent) == 0
     network.deliver()
     assert max(sent) == AT_ONCE
+    assert pauses.count(PAUSE) == 2
     assert {network.status(name) for name in names} == {"SKIPPED"}
     assert network.edges == {}
 
