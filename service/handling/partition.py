@@ -195,7 +195,7 @@ class PartitionOwner:
                     await self._wait()
                     continue
                 self._idle.clear()
-                until = self._heard_until() if due else None
+                until = await self._heard_until() if due else None
                 await self._transact(self.queue.take_batch(self._bisection.limit), due, until)
                 self._idle.set()
         except BaseException:
@@ -222,10 +222,14 @@ class PartitionOwner:
             async with asyncio.timeout(left):
                 await self._wake.wait()
 
-    def _heard_until(self) -> Timestamp:
-        """When the last command was sent of those that are answered; now, if none waits as far as Kafka has told."""
+    async def _heard_until(self) -> Timestamp:
+        """When the last command was sent of those that are answered; now, if none waits as far as Kafka has told.
+
+        While there are some that were not fetched, that is not known.
+        """
         now = self._context.clock()
-        asked = from_epoch_ms(self._consumer.last_poll_timestamp(self.tp) or 0)
+        is_behind = await self._consumer.position(self.tp) < (self._consumer.last_stable_offset(self.tp) or 0)
+        asked = from_epoch_ms(0 if is_behind else self._consumer.last_poll_timestamp(self.tp) or 0)
         held = now - timedelta(seconds=self.holding.seconds)
         heard = held if now - asked < _LISTENING else min(held, asked)
         return min(heard, from_epoch_ms(self.queue.next_sent)) if self.queue else heard

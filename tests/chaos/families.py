@@ -96,9 +96,11 @@ class Families:
         return {"executionId": execution, "node": f"node-{number}", **condition}
 
     def _member(self, execution: str, begin: float) -> _Member:
-        random = self._random
+        random, fate = self._random, self._random.choice(_FATES)
+        if fate == "beat":  # by way of another partition, which may be behind, heartbeats could come too late
+            return _Member(execution, execution, like_java=True, fate=fate, begin=begin)
         key = execution if random.random() < 0.8 else f"customer-{random.randrange(50)}"
-        return _Member(execution, key, key == execution and random.random() < 0.5, random.choice(_FATES), begin)
+        return _Member(execution, key, key == execution and random.random() < 0.5, fate, begin)
 
     def _work(self, member: _Member) -> Iterator[Timed]:
         """Several rounds of what its worker does; which of them falls into the time when it may is chance."""

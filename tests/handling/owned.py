@@ -26,6 +26,7 @@ class Consumer:
     def __init__(self) -> None:
         self.told: list[Any] = []
         self.polled: int | None = None
+        self.end = 0
         self.resumed: Callable[[], None] = lambda: None
 
     def seek(self, tp: TopicPartition, offset: int) -> None:
@@ -37,6 +38,12 @@ class Consumer:
 
     def pause(self, _tp: TopicPartition) -> None:
         self.told.append("pause")
+
+    async def position(self, _tp: TopicPartition) -> int:
+        return 7
+
+    def last_stable_offset(self, _tp: TopicPartition) -> int:
+        return self.end
 
     def last_poll_timestamp(self, _tp: TopicPartition) -> int | None:
         return self.polled

@@ -42,18 +42,20 @@ async def test_timers_of_an_idle_partition_ring_again_after_a_failure(owner: Par
 
 
 @pytest.mark.parametrize(
-    ("asked", "heard"),
+    ("polled", "heard"),
     [
-        (AT - timedelta(seconds=0.9), AT),
-        (AT - timedelta(seconds=3), AT - timedelta(seconds=3)),
-        (None, from_epoch_ms(0)),
+        ((AT - timedelta(seconds=0.9), 7), AT),
+        ((AT - timedelta(seconds=0.9), 8), from_epoch_ms(0)),
+        ((AT - timedelta(seconds=3), 7), AT - timedelta(seconds=3)),
+        ((None, 7), from_epoch_ms(0)),
     ],
 )
 async def test_what_kafka_was_not_asked_for_is_not_heard(
-    owner: PartitionOwner, opened: Opened, consumer: Consumer, asked: Timestamp | None, heard: Timestamp
+    owner: PartitionOwner, opened: Opened, consumer: Consumer, polled: tuple[Timestamp | None, int], heard: Timestamp
 ) -> None:
-    """While a broker stands still, or the group moves partitions about, no worker is silent."""
-    consumer.polled = None if asked is None else epoch_ms(asked)
+    """While a broker stands still, the group moves partitions about, or there is more to fetch, no worker is silent."""
+    at, consumer.end = polled
+    consumer.polled = None if at is None else epoch_ms(at)
     opened.states.remember({}, [], [timer_of(OLD)], 0)
     owner._wake.set()
     await eventually(lambda: opened.calls, "the timer rings")
