@@ -63,8 +63,9 @@ class Families:
             first = draft("ExecuteTask", id_, member.execution, body, member.key, like_java=member.like_java)
             sent.append((arrivals[number], first))
             sent += self._work(member)
+            again = member.execution
             for attempt in range(2, attempts + 1):
-                again = command_id(SERVICE_SOURCE, f"{member.execution}/attempt/{attempt}")
+                again = command_id(SERVICE_SOURCE, f"{again}/attempt/{attempt}")
                 sent += self._work(self._member(again, member.begin + 2 * attempt))
         sent.sort(key=lambda one: one[0])
         return sent
