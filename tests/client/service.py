@@ -1,4 +1,4 @@
-"""The whole service in this process, on the tests' broker, and clients of it over both transports."""
+"""The whole service in this process, and clients of it over both transports."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 from service.bootstrap import running_service
 from service.client import TaskExecutions, publish_definitions
 from service.contracts.definitions import TaskDefinition
+from service.embedded.broker import EmbeddedBroker
 from service.handling.metrics import COMMANDS_ANSWERED
 from service.runtime.running import Role
 from service.settings import Settings
@@ -41,14 +42,18 @@ class Service(NamedTuple):
 
 
 @asynccontextmanager
-async def a_service(kafka: str, directory: Path) -> AsyncIterator[Service]:
-    settings = Settings(
-        kafka_bootstrap_servers=kafka, clickhouse_dsn=f"chdb://{directory}/clickhouse", partitions=4, http_port=0
-    )
-    async with running_service(settings, tuple(Role)) as running:
-        assert running.url
-        await publish_definitions(kafka, [TaskDefinition.model_validate(DEFINITION)])
-        yield Service(kafka, running.url)
+async def a_service(directory: Path) -> AsyncIterator[Service]:
+    """On a broker of its own: once a definition has a sensitive variable, other tests would see less."""
+    (directory / "broker").mkdir()
+    async with EmbeddedBroker(directory / "broker", port=0) as broker:
+        kafka = broker.bootstrap_servers
+        settings = Settings(
+            kafka_bootstrap_servers=kafka, clickhouse_dsn=f"chdb://{directory}/clickhouse", partitions=4, http_port=0
+        )
+        async with running_service(settings, tuple(Role)) as running:
+            assert running.url
+            await publish_definitions(kafka, [TaskDefinition.model_validate(DEFINITION)])
+            yield Service(kafka, running.url)
 
 
 def forwarded() -> float:

@@ -33,8 +33,8 @@ pytestmark = pytest.mark.timeout(120)
 
 
 @pytest.fixture(scope="module")
-async def service(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
-    async with a_service(kafka, tmp_path_factory.mktemp("client")) as service:
+async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
+    async with a_service(tmp_path_factory.mktemp("client")) as service:
         yield service
 
 

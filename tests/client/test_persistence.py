@@ -32,8 +32,8 @@ pytestmark = pytest.mark.timeout(180)
 
 
 @pytest.fixture(scope="module")
-async def service(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
-    async with a_service(kafka, tmp_path_factory.mktemp("persistence")) as service:
+async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
+    async with a_service(tmp_path_factory.mktemp("persistence")) as service:
         yield service
 
 

@@ -48,7 +48,10 @@ def test_definitions_are_published(servers: str, tmp_path: Path) -> None:
     file = tmp_path / "one.json"
     file.write_text('{"taskId": "several:task", "version": "1.0.0", "status": "PUBLISHED", "type": "sql"}')
     ran = taskexec("definitions", "publish", str(file), "--bootstrap-servers", servers)
-    assert (ran.returncode, ran.stderr.splitlines()[-1]) == (0, "published several:task 1.0.0 (PUBLISHED)")
+    assert ran.returncode == 0
+    assert ran.stderr.splitlines()[-1] in {  # the same cluster, by other addresses
+        "published several:task 1.0.0 (PUBLISHED)", "there already: several:task 1.0.0 (PUBLISHED)"
+    }  # fmt: skip
 
 
 def test_a_wrong_address_is_named(tmp_path: Path) -> None:

@@ -250,7 +250,8 @@ async def test_what_is_dropped_is_shown_whole_or_not_at_all(
         *done, half = drop_statements(last_ms)[: steps + 1]
         for statement in done:
             await driver.maintain(statement)
-        column = "type" if "FROM task_execution_events" in half else "status"
+        columns = {"task_execution_events": "type", "task_execution_dependencies": "upstream"}
+        column = columns.get(half.split()[2], "status")
         await driver.maintain(f"{half} AND cityHash64(executionId, {column}) % 2 = 0")
         found = await shown(driver)
         assert found == {id_: whole[id_] for id_ in found}
