@@ -124,7 +124,7 @@ class Network:
         origin = self._lives.get(first)
         command = origin.created_by if origin is not None else None
         policy = (body_of(command) if command is not None else {}).get("retry", {"maxAttempts": 1})
-        next_ = command_id(SERVICE_SOURCE, f"{first}/attempt/{number + 1}")
+        next_ = command_id(SERVICE_SOURCE, f"{id_}/attempt/{number + 1}")
         expected = next_ if last["status"] == "FAILURE" and number < policy["maxAttempts"] else None
         if last.get("retriedBy") != expected:
             yield "tried again wrongly", f"{id_}: {last.get('retriedBy')}, not {expected}"
