@@ -60,7 +60,8 @@ def _open(known: Execution, terms: Terms) -> Iterator[tuple[Timestamp, TimerKind
             yield terms.not_before, TimerKind.READY
         if terms.start_timeout is not None and terms.ready_at is not None:
             yield terms.ready_at + terms.start_timeout, TimerKind.START_TIMEOUT
-    elif known.started_at is not None:
+    else:
+        assert known.started_at is not None  # noqa: S101 - it runs
         if terms.run_timeout is not None:
             yield known.started_at + terms.run_timeout, TimerKind.RUN_TIMEOUT
         if terms.claim is not None and terms.claim.lease is not None:

@@ -90,6 +90,15 @@ def test_the_refusal_names_what_is_waited_for(network: Network) -> None:
     assert f"collect ({id_of('collect')}) to be SUCCESS" in problem.detail
 
 
+def test_of_very_many_the_refusal_names_the_first_ones() -> None:
+    network = Network()
+    network.execute("gather", step(*map(str, range(7))))
+    with pytest.raises(RejectedError) as refusal:
+        network.tell(start("gather"))
+    assert "it waits for 0 (" in refusal.value.problem.detail
+    assert ", 2 more." in refusal.value.problem.detail
+
+
 @pytest.mark.parametrize(
     ("end", "reason"),
     [
