@@ -1,11 +1,12 @@
 """The TaskDefinition as this service reads it. Another service owns and publishes it."""
 
 from enum import StrEnum
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictFloat, StrictInt
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt
 from pydantic.alias_generators import to_camel
 
+from service.contracts.bounds import at_most
 from service.contracts.durations import Limit
 from service.contracts.model import Name, TaskId, TaskVersion
 from service.contracts.retries import RetryPolicy
@@ -92,13 +93,7 @@ class Variable(_Foreign):
     )
 
 
-def _not_too_many(variables: Any) -> Any:  # noqa: ANN401 - JSON is any
-    if isinstance(variables, list) and len(cast("list[object]", variables)) > MAX_VARIABLES:
-        raise ValueError(f"must have at most {MAX_VARIABLES} items")
-    return variables  # pyright: ignore[reportUnknownVariableType] - it is any
-
-
-Variables = Annotated[tuple[Variable, ...], Field(max_length=MAX_VARIABLES), BeforeValidator(_not_too_many)]
+Variables = Annotated[tuple[Variable, ...], Field(max_length=MAX_VARIABLES), at_most(MAX_VARIABLES)]
 """Too many are refused before each is looked at: what is wrong with each of them costs time and memory."""
 
 

@@ -58,7 +58,7 @@ def ring(state: Execution | None, timer: Timer, moment: Ringing) -> Decision:  #
         case TimerKind.FORGET:
             return Decision(forgets=True)
         case TimerKind.READY:
-            return _ready(state, moment)
+            return _ready(state, timer, moment)
         case TimerKind.START_TIMEOUT:
             event = TaskExecutionStopped(
                 **next_event(state, Status.STOPPED, moment.at, _cause(state, timer)),
@@ -88,12 +88,12 @@ def _is_due(state: Execution, timer: Timer, kept: timedelta | None) -> bool:
     )
 
 
-def _ready(state: Execution, moment: Ringing) -> Decision:
+def _ready(state: Execution, timer: Timer, moment: Ringing) -> Decision:
     terms = state.terms or NONE
     if terms.upstreams:
         return changed(replace(state, terms=replace(terms, not_before=None)), moment.kept)
-    cause = command_id(SOURCE, f"{state.execution_id}/{TimerKind.READY}"), command_hash(TimerKind.READY, {})
-    return happened(state, TaskExecutionReady(**next_event(state, Status.PENDING, moment.at, cause)), moment.kept)
+    common = next_event(state, Status.PENDING, moment.at, _cause(state, timer))
+    return happened(state, TaskExecutionReady(**common), moment.kept)
 
 
 def _silent(state: Execution, timer: Timer, moment: Ringing) -> Decision:

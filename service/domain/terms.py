@@ -114,15 +114,13 @@ def _agreed(event: TaskExecutionCreated) -> Terms | None:
     if event.retry is not None:
         first = event.retry_of or event.execution_id
         attempt = Attempt(event.retry, first, event.attempt, encode(event.resolved_inputs))
-    return some(
-        Terms(
-            upstreams=event.depends_on,
-            not_before=event.not_before,
-            ready_at=None if waits else event.created_at,
-            start_timeout=event.start_timeout,
-            run_timeout=event.run_timeout,
-            attempt=attempt,
-        )
+    return Terms(
+        upstreams=event.depends_on,
+        not_before=event.not_before,
+        ready_at=None if waits else event.created_at,
+        start_timeout=event.start_timeout,
+        run_timeout=event.run_timeout,
+        attempt=attempt,
     )
 
 

@@ -74,7 +74,6 @@ class Rung(Struct, frozen=True, gc=False):
     envelope: Envelope
     decision: Decision
     bodies: tuple[bytes, ...]
-    state: Execution | Expected | None
 
 
 @final

@@ -6,7 +6,6 @@ from typing import Final
 from msgspec.structs import replace
 
 from service.contracts.envelope import SOURCE, Envelope
-from service.domain.decided import Edge
 from service.domain.execution import Execution
 from service.domain.ringing import AT_ONCE, Ringing, ring
 from service.domain.timers import Timer, TimerKind
@@ -25,10 +24,10 @@ def ring_all(due: Sequence[Timer], unit: UnitOfWork, now: Ringing) -> int:
             return count
         state = unit.state_of(timer.execution_id)
         known = state if isinstance(state, Execution) else None
-        edges: Sequence[Edge] = ()
+        moment = now
         if timer.kind is TimerKind.RESOLVE:
-            edges = unit.waiting_for(timer.execution_id, AT_ONCE)
-        decision = ring(known, timer, replace(now, edges=edges))
+            moment = replace(now, edges=unit.waiting_for(timer.execution_id, AT_ONCE))
+        decision = ring(known, timer, moment)
         envelope = Envelope(f"{timer.execution_id}/{timer.kind}", SOURCE, timer.kind, timer.execution_id, None)
-        unit.take(Rung(timer.execution_id, envelope, decision, encoded(decision), decision.state or known))
+        unit.take(Rung(timer.execution_id, envelope, decision, encoded(decision)))
     return len(due)

@@ -120,7 +120,7 @@ def test_what_a_timer_tells_one_execution_in_several_parts_has_one_identity() ->
     """Of those that wait, some are told at a time: each part begins to count anew."""
     envelope = Envelope(f"{EXECUTION}/resolve", SOURCE, "resolve", EXECUTION, None)
     start = StartTaskExecution(execution_id=EXECUTION)
-    parts = [Rung(EXECUTION, envelope, Decision(commands=told), (), None) for told in ([STOP], [start, STOP])]
+    parts = [Rung(EXECUTION, envelope, Decision(commands=told), ()) for told in ([STOP], [start, STOP])]
     ids = [header(record, "ce_id") for part in parts for record in command_records(part, LATER)]
     assert ids == [f"{EXECUTION}/resolve/{told}" for told in (OTHER, EXECUTION, OTHER)]
 
