@@ -112,11 +112,11 @@ class Life:
         self._catch_up(command)
         outcome = self._outcome(command)
         while (
-            outcome != told
-            and (event := self._own_event()) is not None
+            (event := self._own_event()) is not None
             and event.text("ce_causationid") not in self.sent
+            and (outcome != told or self._is_before(event, command))
         ):
-            self._happen(event)  # a timer rang before: when it did is written nowhere, but the answer tells
+            self._happen(event)  # a timer rang before: when it did is written nowhere, but answer and events tell
             outcome = self._outcome(command)
         body = body_of(command)
         if command.text("ce_type") == "HeartbeatTaskExecution" and self.owner == body["owner"]:
@@ -134,6 +134,10 @@ class Life:
         """The next event, if the service did it by itself."""
         event = self.events[len(self.steps)] if len(self.steps) < len(self.events) else None
         return event if event is not None and cause_of(event)[0] == SERVICE_SOURCE else None
+
+    def _is_before(self, event: Read, command: Read) -> bool:
+        """Whether what came of the command stands behind this event."""
+        return any(one.place > event.place and cause_of(one) == _identity(command) for one in self.events)
 
     def _catch_up(self, command: Read) -> None:
         """Whatever came of the service's commands before this one is over."""
