@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from importlib.metadata import version
 from typing import Any, Final
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from prometheus_client import CollectorRegistry
 
 from service.api.claims import claim_routes
@@ -46,6 +46,7 @@ def create_app(  # noqa: PLR0913 - all that it is made of
     hosts: Hosts = Hosts(),  # noqa: B008 - immutable
     *,
     claims: Claims | None = None,
+    pages: APIRouter | None = None,
     principal_header: str | None = None,
     lifespan: Lifespan | None = None,
 ) -> FastAPI:
@@ -57,6 +58,7 @@ def create_app(  # noqa: PLR0913 - all that it is made of
         checks: by name, the parts that must be ready for `/readyz` to say so; more may come later.
         hosts: the names that it answers to, besides those of loopback.
         claims: who gives work to workers, if anybody does.
+        pages: what people look at, beside the API.
         principal_header: the request header in which a proxy says who calls, if one does.
         lifespan: opens and closes what the app needs.
     """
@@ -83,6 +85,8 @@ def create_app(  # noqa: PLR0913 - all that it is made of
         app.include_router(claim_routes(claims, principal_header), prefix=PREFIX)
     app.include_router(query_routes(queries), prefix=PREFIX)
     app.include_router(operation_routes(checks))
+    if pages is not None:
+        app.include_router(pages)
     _wrap(app, hosts)
 
     def openapi() -> dict[str, Any]:

@@ -1,0 +1,30 @@
+"""Routes of pages: what goes wrong is a page, too."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+
+from service.contracts.problems import Code, RejectedError, problem
+from service.contracts.replies import CommandUnansweredError
+from service.web.rendering import page
+
+
+class PageRoute(APIRoute):
+    """A route whose refusals are shown to people."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """FastAPI's way to wrap what it makes of the function."""
+        handle = super().get_route_handler()
+
+        async def shown(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except RejectedError as refused:
+                answer = refused.problem
+            except CommandUnansweredError as unanswered:
+                answer = problem(Code.UNAVAILABLE, str(unanswered))
+            return page(request, "problem.html", {"problem": answer}, answer.status)
+
+        return shown
