@@ -84,9 +84,9 @@ def create_app(  # noqa: PLR0913 - all that it is made of
     if claims is not None:
         app.include_router(claim_routes(claims, principal_header), prefix=PREFIX)
     app.include_router(query_routes(queries), prefix=PREFIX)
-    app.include_router(operation_routes(checks))
     if pages is not None:
-        app.include_router(pages)
+        app.include_router(pages)  # first: browsers get a page at `/`, programs what is there besides
+    app.include_router(operation_routes(checks))
     _wrap(app, hosts)
 
     def openapi() -> dict[str, Any]:

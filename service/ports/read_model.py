@@ -12,13 +12,19 @@ from service.ports.positions import PartitionPosition
 
 
 class Grouping(StrEnum):
-    """What executions are counted by; `HOUR` and `DAY` are those of their creation, in UTC."""
+    """What executions are counted by; `MINUTE`, `HOUR` and `DAY` are those of their creation, in UTC."""
 
     TASK_ID = "taskId"
     TASK_VERSION = "taskVersion"
     CREATED_BY = "createdBy"
+    MINUTE = "minute"
     HOUR = "hour"
     DAY = "day"
+
+    @property
+    def is_of_time(self) -> bool:
+        """Whether a key is the beginning of such a time, RFC 3339."""
+        return self in {Grouping.MINUTE, Grouping.HOUR, Grouping.DAY}
 
 
 class Order(StrEnum):
@@ -219,8 +225,8 @@ class ReadModel(Protocol):
     async def counts(self, filters: CreationFilters, by: Grouping | None = None) -> Mapping[str, Counts]:
         """The counts of the executions that fit, of each group in the order of their keys.
 
-        A key is an id, version or principal; or the beginning of an hour or day, RFC 3339. Without groups, all that
-        fit are counted together, under an empty key.
+        A key is an id, version or principal; or the beginning of a minute, hour or day, RFC 3339. Without groups, all
+        that fit are counted together, under an empty key.
         """
         ...
 

@@ -136,7 +136,7 @@ class StatusCounts(CountsByStatus):
 
 
 class TaskExecutionGroup(StatusCounts):
-    """The executions with this `key`: a task, version or principal, or the hour or day that they were created in."""
+    """The executions with this `key`: a task, version or principal, or the hour, say, that they were created in."""
 
     key: str
 

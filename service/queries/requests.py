@@ -85,7 +85,7 @@ class GetTaskCommandRejection(Contract):
 class GetTaskExecutionStats(CreationFilters, Fresh):
     """Counts by status, of all executions or of those that fit; filters combine."""
 
-    group_by: Grouping | None = Field(default=None, description="Count each of these, too: a trend by hour or day.")
+    group_by: Grouping | None = Field(default=None, description="Count each of these, too: a trend by hour, say.")
     times: bool = Field(
         default=False, description="With the percentiles of queue and run times, each within 1 % or a millisecond."
     )

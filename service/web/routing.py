@@ -5,6 +5,9 @@ from typing import Any
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
+from starlette.datastructures import Headers
+from starlette.routing import Match
+from starlette.types import Scope
 
 from service.contracts.problems import Code, RejectedError, problem
 from service.contracts.replies import CommandUnansweredError
@@ -28,3 +31,13 @@ class PageRoute(APIRoute):
             return page(request, "problem.html", {"problem": answer}, answer.status)
 
         return shown
+
+
+class BrowserRoute(PageRoute):
+    """A page at a path where programs are given something else: it is for who asks for HTML."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Starlette's way to ask a route whether it answers."""
+        if scope["type"] == "http" and "text/html" not in Headers(scope=scope).get("accept", ""):
+            return Match.NONE, {}
+        return super().matches(scope)

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from service.web.charts import shares
+
 _UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 
@@ -50,7 +52,8 @@ def percent(share: float) -> str:
     return "100 %" if share == 1 else f"{min(share * 100, 99.9):.1f} %"
 
 
-FILTERS: Final[dict[str, Callable[[Any], str]]] = {
+FILTERS: Final[dict[str, Callable[[Any], Any]]] = {
     "moment": moment, "rfc3339": rfc3339, "duration": duration, "age": age, "number": number, "percent": percent,
+    "shares": shares,
 }  # fmt: skip
 """By their names in templates."""
