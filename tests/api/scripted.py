@@ -1,12 +1,14 @@
 """Ports that answer what a test tells them to. They stand for the rest of the service, not for Kafka or ClickHouse."""
 
 import asyncio
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
 from typing import Any
 
 from service.contracts.commands import Command
+from service.contracts.definitions import definition_key
 from service.contracts.executions import TaskExecution
 from service.contracts.problems import Code, FieldError, problem
 from service.contracts.rejections import OriginalHeader, OriginalRecord
@@ -14,6 +16,9 @@ from service.contracts.replies import CommandReply, Outcome, Position
 from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp
 from service.contracts.topics import EVENTS_TOPIC
+from service.definitions.answering import answer_of, page_of
+from service.definitions.versions import Versions
+from service.kafka.records import Record
 from service.ports.claims import (
     AwaitTaskExecutions,
     Claimed,
@@ -21,6 +26,7 @@ from service.ports.claims import (
     EndedTaskExecution,
     EndedTaskExecutions,
 )
+from service.ports.definitions import ListTaskDefinitions, TaskDefinitionAnswer, TaskDefinitionPage
 from service.ports.positions import PartitionPosition
 from service.queries.answers import (
     RecordedEvent,
@@ -160,6 +166,40 @@ REJECTION = TaskCommandRejection(
         headers=(OriginalHeader(name="ce_type", value="RXhlY3V0ZVRhc2s="),), value="eyJhIjogIhv/In0=", value_size=11,
     ),
 )  # fmt: skip
+
+
+DEFINITION: dict[str, Any] = {
+    "taskId": "sales:daily_report", "version": "1.2.0", "status": "PUBLISHED", "type": "sql",
+    "inputVariables": [
+        {"name": "day", "type": "string", "description": "Of the report", "validation": {"pattern": "^[0-9-]+$"}},
+        {"name": "top", "type": "number", "required": False, "defaultValue": 10, "validation": {"minValue": 1}},
+    ],
+    "outputVariables": [{"name": "rows", "type": "number"}],
+}  # fmt: skip
+
+
+class ScriptedDefinitions:
+    """What a topic with these records would make of definitions."""
+
+    def __init__(self, *definitions: dict[str, Any]) -> None:
+        self.error: Exception | None = None
+        self.versions = Versions()
+        for definition in definitions or (DEFINITION,):
+            self.publish(definition)
+
+    def publish(self, definition: dict[str, Any]) -> None:
+        key = definition_key(definition["taskId"], definition["version"]).encode()
+        self.versions.take(Record("task-definitions", 0, 0, 0, key, json.dumps(definition).encode(), ()))
+
+    async def list(self, request: ListTaskDefinitions) -> TaskDefinitionPage:
+        if self.error:
+            raise self.error
+        return page_of(self.versions, request)
+
+    async def get(self, task_id: str, version: str) -> TaskDefinitionAnswer:
+        if self.error:
+            raise self.error
+        return answer_of(self.versions, task_id, version)
 
 
 def standing(age_seconds: int) -> ProjectionStatus:

@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from html.parser import HTMLParser
 
-from fastapi import APIRouter
 from httpx2 import ASGITransport, AsyncClient
 
 from service.api.app import create_app
-from tests.api.scripted import ScriptedCommands, ScriptedQueries
+from service.web.routes import page_routes
+from tests.api.scripted import ScriptedCommands, ScriptedDefinitions, ScriptedQueries
 
 HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(1)> \u202egnp.exe ' + "x" * 100_000
 """What somebody might write into any text."""
@@ -17,9 +17,13 @@ HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(1)> \u202egnp.exe
 
 @asynccontextmanager
 async def serving(
-    pages: APIRouter, queries: ScriptedQueries, commands: ScriptedCommands | None = None
+    queries: ScriptedQueries | None = None,
+    commands: ScriptedCommands | None = None,
+    definitions: ScriptedDefinitions | None = None,
 ) -> AsyncIterator[AsyncClient]:
-    app = create_app(commands or ScriptedCommands(), queries, {}, pages=pages)
+    queries, commands = queries or ScriptedQueries(), commands or ScriptedCommands()
+    pages = page_routes(queries, commands, definitions or ScriptedDefinitions())
+    app = create_app(commands, queries, {}, pages=pages)
     transport = ASGITransport(app, raise_app_exceptions=False)
     headers = {"Accept": "text/html"}
     async with AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client:

@@ -6,7 +6,6 @@ import pytest
 
 from service.contracts.problems import Code, reject
 from service.contracts.timestamps import Timestamp
-from service.web.routes import page_routes
 from tests.api.scripted import COUNTS, GROUP, ScriptedQueries, standing
 from tests.web.served import HOSTILE, Page, serving
 
@@ -14,7 +13,7 @@ TIMES = {"p50": 100, "p90": 200, "p95": 1500, "p99": 4000}
 
 
 async def opened(queries: ScriptedQueries, path: str = "/") -> Page:
-    async with serving(page_routes(queries), queries) as http:
+    async with serving(queries) as http:
         response = await http.get(path)
     assert response.status_code == 200, response.text
     page = Page(response.text)
@@ -105,7 +104,7 @@ async def test_whatever_a_message_holds_is_text(monkeypatch: pytest.MonkeyPatch)
 
 async def test_programs_get_the_index_at_the_same_place() -> None:
     queries = scripted()
-    async with serving(page_routes(queries), queries) as http:
+    async with serving(queries) as http:
         index = await http.get("/", headers={"Accept": "*/*"})
         page = await http.get("/")
 
@@ -115,7 +114,7 @@ async def test_programs_get_the_index_at_the_same_place() -> None:
 
 async def test_a_period_that_there_is_none_of_is_refused() -> None:
     queries = scripted()
-    async with serving(page_routes(queries), queries) as http:
+    async with serving(queries) as http:
         response = await http.get("/?period=9y")
 
     assert response.status_code == 422
