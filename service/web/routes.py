@@ -9,6 +9,7 @@ from service.web.assets import asset_routes
 from service.web.definitions import definition_pages
 from service.web.executions import execution_list
 from service.web.overview import overview
+from service.web.tasks import task_pages
 
 
 def page_routes(
@@ -19,5 +20,6 @@ def page_routes(
     router.include_router(asset_routes())
     router.include_router(overview(queries))
     router.include_router(execution_list(queries))
+    router.include_router(task_pages(queries))
     router.include_router(definition_pages(definitions, commands, principal_header))
     return router
