@@ -9,6 +9,7 @@ from typing import Any
 
 from service.contracts.commands import Command
 from service.contracts.definitions import definition_key
+from service.contracts.envelope import Headers
 from service.contracts.executions import TaskExecution
 from service.contracts.problems import Code, FieldError, problem
 from service.contracts.rejections import OriginalHeader, OriginalRecord
@@ -105,11 +106,18 @@ class ScriptedCommands:
 
     answer: CommandReply | Exception = field(default_factory=accepted)
     submitted: list[Submitted] = field(default_factory=list)
+    records: list[tuple[bytes | None, bytes | None, Headers]] = field(default_factory=list)
 
     async def submit(
         self, command: Command, *, id_: str, source: str, trace: Sequence[tuple[str, bytes]] = ()
     ) -> CommandReply:
         self.submitted.append(Submitted(command, id_, source, tuple(trace)))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    async def submit_raw(self, value: bytes | None, *, headers: Headers, key: bytes | None = None) -> CommandReply:
+        self.records.append((key, value, list(headers)))
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
