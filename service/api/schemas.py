@@ -17,6 +17,7 @@ from service.queries.answers import (
     TaskCommandRejection,
     TaskCommandRejectionPage,
     TaskExecutionAnswer,
+    TaskExecutionFailureInbox,
     TaskExecutionFailures,
     TaskExecutionGraph,
     TaskExecutionHistory,
@@ -30,7 +31,8 @@ REF: Final = "#/components/schemas/{model}"
 
 _ANSWERS: Final = (
     TaskExecution, TaskExecutionAnswer, TaskExecutionPage, TaskExecutionHistory, TaskExecutionStats,
-    TaskExecutionFailures, TaskExecutionGraph, ProjectionStatus, TaskCommandRejection, TaskCommandRejectionPage,
+    TaskExecutionFailures, TaskExecutionFailureInbox, TaskExecutionGraph, ProjectionStatus, TaskCommandRejection,
+    TaskCommandRejectionPage,
     EndedTaskExecutions, TaskDefinitionPage, TaskDefinitionAnswer, Problem,
 )  # fmt: skip
 _OBJECT: Final[dict[str, Any]] = {

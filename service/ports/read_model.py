@@ -120,6 +120,21 @@ class Failures(NamedTuple):
     largest: Sequence[FailureGroup]
 
 
+class FailedExecution(NamedTuple):
+    """A failure, and the fingerprint of its message."""
+
+    execution_id: str
+    created_ms: int
+    task_id: str
+    ended_ms: int
+    fingerprint: str
+
+    @property
+    def listed(self) -> ListedExecution:
+        """What it is read by."""
+        return ListedExecution(self.execution_id, self.created_ms)
+
+
 class StoredPayload(NamedTuple):
     """What is kept of an event's body, as JSON: `EventRow` says what."""
 
@@ -242,6 +257,14 @@ class ReadModel(Protocol):
 
     async def failures(self, filters: EndFilters, limit: int) -> Failures:
         """The failures that fit, by the fingerprint of their message; the largest groups first, then the newest."""
+        ...
+
+    async def failed(self, filters: EndFilters, limit: int) -> tuple[int, Sequence[FailedExecution]]:
+        """How many failures fit, and those that ended last."""
+        ...
+
+    async def later_successes(self, failed: Sequence[FailedExecution]) -> Mapping[str, ListedExecution]:
+        """By the id of a failure, the first execution of its task created at its end or later that is a SUCCESS."""
         ...
 
     async def rejections_total(self) -> int:

@@ -76,6 +76,12 @@ class GetTaskExecutionFailures(EndFilters, Fresh):
     limit: int = Field(default=20, gt=0, le=MAX_PAGE_SIZE, description="How many groups, the largest ones.")
 
 
+class GetTaskExecutionFailureInbox(EndFilters, Fresh):
+    """Failures one by one, with what cured each; filters combine."""
+
+    limit: int = Field(default=50, gt=0, le=100, description="How many, those that ended last.")
+
+
 class GetTaskCommandRejection(Contract):
     """One refused command."""
 

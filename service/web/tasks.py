@@ -1,5 +1,6 @@
 """The pages of tasks: all of them, and how one fares."""
 
+from collections.abc import Iterable
 from datetime import UTC
 from typing import Annotated, Final
 
@@ -11,7 +12,8 @@ from service.api.ports import Queries
 from service.api.requests import query
 from service.contracts.timestamps import Timestamp
 from service.ports.read_model import Grouping
-from service.queries.requests import GetTaskExecutionFailures
+from service.queries.answers import InboxFailure
+from service.queries.requests import GetTaskExecutionFailureInbox
 from service.web.asking import together
 from service.web.forms import chosen
 from service.web.periods import OfPeriod, Period, slots_of
@@ -21,7 +23,7 @@ from service.web.trends import trend_of
 from service.web.versions import compared
 
 _TASK: Final = "/tasks/{taskId}"
-_CAUSES: Final = 8
+_FAILURES: Final = 50
 
 
 class AskedTasks(OfPeriod):
@@ -51,16 +53,25 @@ def task_pages(queries: Queries) -> APIRouter:
         found = await together(
             stats=queries.stats(task_id, created_from=begin, group_by=slots.grouping, times=True),
             versions=queries.stats(task_id, created_from=begin, group_by=Grouping.TASK_VERSION, times=True),
-            failures=queries.failures(GetTaskExecutionFailures(task_id=task_id, created_from=begin, limit=_CAUSES)),
+            inbox=queries.inbox(GetTaskExecutionFailureInbox(task_id=task_id, created_from=begin, limit=_FAILURES)),
         )
-        stats, versions = found["stats"].answer, found["versions"].answer
+        stats, versions, inbox = found["stats"].answer, found["versions"].answer, found["inbox"].answer
         values = {
             "task_id": task_id,
             "slots": slots,
             "periods": tuple(Period),
             "trend": stats and trend_of(stats, slots, task_id),
             "compared": versions and compared(versions.groups or ()),
+            "causes": by_cause(inbox.items if inbox else ()),
         }
         return page(request, "task.html", found | values)
 
     return router
+
+
+def by_cause(failures: Iterable[InboxFailure]) -> dict[str, list[InboxFailure]]:
+    """By fingerprint, in the order of their newest."""
+    causes: dict[str, list[InboxFailure]] = {}
+    for one in failures:
+        causes.setdefault(one.fingerprint, []).append(one)
+    return causes

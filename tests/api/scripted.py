@@ -34,6 +34,7 @@ from service.queries.answers import (
     TaskCommandRejection,
     TaskCommandRejectionPage,
     TaskExecutionAnswer,
+    TaskExecutionFailureInbox,
     TaskExecutionFailures,
     TaskExecutionGraph,
     TaskExecutionHistory,
@@ -41,7 +42,12 @@ from service.queries.answers import (
     TaskExecutionStats,
 )
 from service.queries.projection import ProjectionStatus, projection_status
-from service.queries.requests import GetTaskExecutionFailures, ListTaskCommandRejections, ListTaskExecutions
+from service.queries.requests import (
+    GetTaskExecutionFailureInbox,
+    GetTaskExecutionFailures,
+    ListTaskCommandRejections,
+    ListTaskExecutions,
+)
 
 ID = "0f2c1d9e-7b0a-5a64-9c3b-2f6b1c0d9e11"
 METADATA = {"createdAt": "2026-03-02T04:00:00.125Z", "createdBy": "anna", "tags": ["nightly"]}
@@ -68,6 +74,12 @@ GROUP: dict[str, Any] = {
     "firstSeen": "2026-03-01T04:00:03.500Z", "lastSeen": "2026-03-02T04:00:03.500Z", "executionId": ID,
     "errorMessage": FAILURE["errorMessage"],
 }  # fmt: skip
+
+INBOX: dict[str, Any] = {
+    "executionId": ID, "taskId": "sales:daily_report", "taskVersion": "1.2.0", "fingerprint": "disk full",
+    "createdAt": "2026-03-02T04:00:00.125Z", "completedAt": "2026-03-02T04:00:03.500Z", "errorMessage": "disk full",
+}  # fmt: skip
+CURED = {"executionId": "0f2c1d9e-7b0a-5a64-9c3b-2f6b1c0d9e77", "how": "later_success"}
 
 UPSTREAM, DOWNSTREAM, LAST = (f"0f2c1d9e-7b0a-5a64-9c3b-2f6b1c0d9e{number:02}" for number in (1, 2, 3))
 GRAPH: dict[str, Any] = {
@@ -260,6 +272,12 @@ class ScriptedQueries:
     async def failures(self, request: GetTaskExecutionFailures) -> TaskExecutionFailures:
         self._ask(**request.model_dump(exclude_unset=True, by_alias=False))
         return TaskExecutionFailures.model_validate({"items": [GROUP], "total": 9, "groupCount": 3} | FRESH)
+
+    async def inbox(self, request: GetTaskExecutionFailureInbox) -> TaskExecutionFailureInbox:
+        self._ask(**request.model_dump(exclude_unset=True, by_alias=False))
+        return TaskExecutionFailureInbox.model_validate(
+            {"items": [INBOX, INBOX | {"curedBy": CURED}], "total": 2} | FRESH
+        )
 
     async def rejections(self, request: ListTaskCommandRejections) -> TaskCommandRejectionPage:
         self._ask(**request.model_dump(exclude_unset=True, by_alias=False))

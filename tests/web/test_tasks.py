@@ -7,8 +7,8 @@ import pytest
 from service.contracts.problems import Code, reject
 from service.queries.answers import TaskExecutionGroup
 from service.web.versions import compared
-from tests.api.scripted import COUNTS, ScriptedQueries
-from tests.web.served import Page, serving
+from tests.api.scripted import COUNTS, CURED, INBOX, ScriptedQueries
+from tests.web.served import HOSTILE, Page, serving
 
 GROUP = COUNTS | {"total": 21, "successRate": 0.5}
 
@@ -62,6 +62,22 @@ async def test_a_task_has_its_trend_its_versions_and_its_causes() -> None:
     lists = [link for link in page.links if link.startswith("/executions?")]
     assert lists
     assert all("taskId=sales%3Adaily_report" in link for link in lists)
+
+
+async def test_each_failure_says_what_cured_it() -> None:
+    queries = ScriptedQueries()
+    page = await opened("/tasks/sales:daily_report", queries)
+
+    assert "not cured yet" in page.text
+    assert "the task succeeded later with other inputs" in page.text
+    assert f"/executions/{CURED['executionId']}" in page.links
+    assert f"/executions/{INBOX['executionId']}" in page.links
+
+
+async def test_whatever_a_message_holds_is_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(INBOX, "fingerprint", HOSTILE)
+
+    assert "<script>alert(1)</script>" in (await opened("/tasks/sales:daily_report", ScriptedQueries())).text
 
 
 async def test_a_part_that_fails_takes_no_other_with_it() -> None:
