@@ -42,7 +42,7 @@ def overview(queries: Queries) -> APIRouter:
             "largest": sorted(groups or (), key=lambda one: (-one.failure, -one.total, one.key))[:_TASKS],
         }
         shown = page(request, "overview.html", found | values)
-        shown.headers["Vary"] = "Accept"
+        shown.headers["Vary"] = "Accept, HX-Request"
         return shown
 
     return router

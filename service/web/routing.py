@@ -38,6 +38,7 @@ class BrowserRoute(PageRoute):
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Starlette's way to ask a route whether it answers."""
-        if scope["type"] == "http" and "text/html" not in Headers(scope=scope).get("accept", ""):
-            return Match.NONE, {}
-        return super().matches(scope)
+        headers = Headers(scope=scope)
+        # htmx accepts anything, and says who it is.
+        wanted = "text/html" in headers.get("accept", "") or "hx-request" in headers
+        return super().matches(scope) if wanted else (Match.NONE, {})

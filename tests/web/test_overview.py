@@ -108,8 +108,11 @@ async def test_programs_get_the_index_at_the_same_place() -> None:
         index = await http.get("/", headers={"Accept": "*/*"})
         page = await http.get("/")
 
+        refreshed = await http.get("/", headers={"Accept": "*/*", "HX-Request": "true"})
+
     assert "links" in index.json()
-    assert page.headers["vary"] == "Accept"
+    assert page.headers["vary"] == "Accept, HX-Request"
+    assert 'id="fresh"' in refreshed.text
 
 
 async def test_a_period_that_there_is_none_of_is_refused() -> None:
