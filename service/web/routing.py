@@ -4,11 +4,13 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.datastructures import Headers
 from starlette.routing import Match
 from starlette.types import Scope
 
+from service.api.errors import invalid
 from service.contracts.problems import Code, RejectedError, problem
 from service.contracts.replies import CommandUnansweredError
 from service.web.rendering import page
@@ -26,6 +28,8 @@ class PageRoute(APIRoute):
                 return await handle(request)
             except RejectedError as refused:
                 answer = refused.problem
+            except RequestValidationError as error:
+                answer = invalid(error)
             except CommandUnansweredError as unanswered:
                 answer = problem(Code.UNAVAILABLE, str(unanswered))
             return page(request, "problem.html", {"problem": answer}, answer.status)

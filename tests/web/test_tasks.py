@@ -88,7 +88,9 @@ async def test_a_part_that_fails_takes_no_other_with_it() -> None:
 
 
 async def test_what_is_no_task_id_is_refused() -> None:
-    await opened("/tasks/nonsense", ScriptedQueries(), status=422)
+    page = await opened("/tasks/nonsense", ScriptedQueries(), status=422)
+
+    assert "#/path/taskId" in page.text
 
 
 @pytest.mark.parametrize(("before", "now", "slower"), [(1000, 1500, 0.5), (1000, 500, -0.5), (0, 5, None)])
