@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from service.api.claims import claim_routes
 from service.api.commands import command_routes
+from service.api.definitions import definition_routes
 from service.api.describe import EVERY_REQUEST, describe, problems
 from service.api.errors import translate_errors
 from service.api.guard import Guard, Hosts
@@ -19,6 +20,7 @@ from service.api.ports import Queries
 from service.api.queries import query_routes
 from service.ports.claims import Claims
 from service.ports.commands import CommandGateway
+from service.ports.definitions import Definitions
 from service.ports.readiness import Check
 
 PREFIX: Final = "/api/v1"
@@ -46,6 +48,7 @@ def create_app(  # noqa: PLR0913 - all that it is made of
     hosts: Hosts = Hosts(),  # noqa: B008 - immutable
     *,
     claims: Claims | None = None,
+    definitions: Definitions | None = None,
     pages: APIRouter | None = None,
     principal_header: str | None = None,
     lifespan: Lifespan | None = None,
@@ -58,6 +61,7 @@ def create_app(  # noqa: PLR0913 - all that it is made of
         checks: by name, the parts that must be ready for `/readyz` to say so; more may come later.
         hosts: the names that it answers to, besides those of loopback.
         claims: who gives work to workers, if anybody does.
+        definitions: who tells the task definitions, if anybody does.
         pages: what people look at, beside the API.
         principal_header: the request header in which a proxy says who calls, if one does.
         lifespan: opens and closes what the app needs.
@@ -72,6 +76,7 @@ def create_app(  # noqa: PLR0913 - all that it is made of
             {"name": "Commands", "description": "Change a task execution."},
             {"name": "Workers", "description": "Get executions to run."},
             {"name": "Queries", "description": "Find, follow and count task executions."},
+            {"name": "Definitions", "description": "What can be executed."},
             {"name": "Operations", "description": "For those who run the service."},
         ],
         docs_url=None,
@@ -84,9 +89,11 @@ def create_app(  # noqa: PLR0913 - all that it is made of
     if claims is not None:
         app.include_router(claim_routes(claims, principal_header), prefix=PREFIX)
     app.include_router(query_routes(queries), prefix=PREFIX)
-    app.include_router(operation_routes(checks))
+    if definitions is not None:
+        app.include_router(definition_routes(definitions), prefix=PREFIX)
     if pages is not None:
-        app.include_router(pages)
+        app.include_router(pages)  # first: browsers get a page at `/`, programs what is there besides
+    app.include_router(operation_routes(checks))
     _wrap(app, hosts)
 
     def openapi() -> dict[str, Any]:

@@ -7,6 +7,7 @@ ONE: Final = ALL + "/{executionId}"
 CLAIMS: Final = "/task-execution-claims"
 ENDS: Final = "/task-execution-ends"
 FAILURES: Final = "/task-execution-failures"
+DEFINITIONS: Final = "/task-definitions"
 REJECTIONS: Final = "/task-command-rejections"
 
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"

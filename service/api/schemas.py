@@ -12,10 +12,12 @@ from service.contracts.executions import TaskExecution
 from service.contracts.model import Contract
 from service.contracts.problems import Problem
 from service.ports.claims import EndedTaskExecutions
+from service.ports.definitions import ListTaskDefinitions, TaskDefinitionAnswer, TaskDefinitionPage
 from service.queries.answers import (
     TaskCommandRejection,
     TaskCommandRejectionPage,
     TaskExecutionAnswer,
+    TaskExecutionFailureInbox,
     TaskExecutionFailures,
     TaskExecutionGraph,
     TaskExecutionHistory,
@@ -29,8 +31,9 @@ REF: Final = "#/components/schemas/{model}"
 
 _ANSWERS: Final = (
     TaskExecution, TaskExecutionAnswer, TaskExecutionPage, TaskExecutionHistory, TaskExecutionStats,
-    TaskExecutionFailures, TaskExecutionGraph, ProjectionStatus, TaskCommandRejection, TaskCommandRejectionPage,
-    EndedTaskExecutions, Problem,
+    TaskExecutionFailures, TaskExecutionFailureInbox, TaskExecutionGraph, ProjectionStatus, TaskCommandRejection,
+    TaskCommandRejectionPage,
+    EndedTaskExecutions, TaskDefinitionPage, TaskDefinitionAnswer, Problem,
 )  # fmt: skip
 _OBJECT: Final[dict[str, Any]] = {
     "type": "object",
@@ -56,7 +59,7 @@ def component_schemas(bodies: Mapping[str, type[Contract]]) -> dict[str, Any]:
     shared: dict[str, Any] = {}
     for schema in taken.values():
         shared |= schema.pop("$defs", {})
-    for asked in (ListTaskExecutions, GetTaskExecutionStats, ListTaskCommandRejections):
+    for asked in (ListTaskExecutions, GetTaskExecutionStats, ListTaskCommandRejections, ListTaskDefinitions):
         shared |= asked.model_json_schema(ref_template=REF, schema_generator=_AnswerSchema).get("$defs", {})
     _, given = models_json_schema(
         [(model, "validation") for model in _ANSWERS], ref_template=REF, schema_generator=_AnswerSchema

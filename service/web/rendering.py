@@ -8,9 +8,13 @@ from fastapi import Request, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from service.web.assets import url_of
+from service.web.links import link
 from service.web.wording import FILTERS
 
-NAVIGATION: Final = (("/executions", "Executions"),)
+NAVIGATION: Final = (
+    ("/", "Overview"), ("/executions", "Executions"), ("/tasks", "Tasks"), ("/definitions", "Definitions"),
+    ("/rejections", "Rejections"),
+)  # fmt: skip
 """The pages of the header: where, and what they are called."""
 
 SECURITY: Final = {
@@ -35,7 +39,7 @@ def _environment() -> Environment:
         auto_reload=False,
     )
     made.filters.update(FILTERS)
-    made.globals.update(asset=url_of, navigation=NAVIGATION)
+    made.globals.update(asset=url_of, navigation=NAVIGATION, link=link)
     return made
 
 

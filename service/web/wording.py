@@ -1,8 +1,13 @@
 """How values are written on the pages."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+
+from markupsafe import Markup, escape
+
+from service.web.charts import shares
 
 _UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
@@ -50,7 +55,13 @@ def percent(share: float) -> str:
     return "100 %" if share == 1 else f"{min(share * 100, 99.9):.1f} %"
 
 
-FILTERS: Final[dict[str, Callable[[Any], str]]] = {
+def breaks(name: str) -> Markup:
+    """An id with places where it may be broken, which nobody sees or copies."""
+    return Markup("<wbr>").join(escape(part) for part in re.split(r"(?<=[:_./-])", name))
+
+
+FILTERS: Final[dict[str, Callable[[Any], Any]]] = {
     "moment": moment, "rfc3339": rfc3339, "duration": duration, "age": age, "number": number, "percent": percent,
+    "shares": shares, "breaks": breaks,
 }  # fmt: skip
 """By their names in templates."""
