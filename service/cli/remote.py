@@ -70,13 +70,13 @@ class Remote:
                 response = client.request(method, url, **arguments)
         except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
             raise CommandError(
-                Exit.USAGE, f"--url {self.url} is not an address: {error}", "It looks like http://127.0.0.1:8080"
+                Exit.USAGE, f"{self.url} is not an address: {error}", "--url looks like http://127.0.0.1:8080"
             ) from None
         except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
             raise CommandError(
                 Exit.UNAVAILABLE,
                 f"The service is not reachable at {self.url} ({error}). Start it with `taskexec up`, or name another "
-                "one with --url or TASKEXEC_URL.",
+                "one with --url, --context or TASKEXEC_URL.",
             ) from None
         except httpx2.TransportError as error:
             raise CommandError(Exit.UNAVAILABLE, *_interrupted(self.url, error, arguments)) from None
@@ -93,7 +93,7 @@ class Remote:
         raise CommandError(
             Exit.UNAVAILABLE,
             f"{self.url} answered {response.status_code} with {response.headers.get('content-type')}: that is not a "
-            "task execution service. Check --url and TASKEXEC_URL.",
+            "task execution service. Check --url, TASKEXEC_URL and the context.",
         )
 
 
@@ -112,4 +112,5 @@ def _refusal(problem: Mapping[str, Any], key: str | None) -> CommandError:
         problem["detail"],
         *(f"{error['pointer']}: {error['detail']}" for error in problem.get("errors", ())),
         *([f"Here, that is --idempotency-key {key}"] if key else []),
+        problem={**problem, "idempotencyKey": key} if key else problem,
     )

@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 import pytest
 
-from service.cli.commands import Reason
+from service.cli.acting import Reason
 from service.contracts.commands import ExecuteTask, SkipCause
 from service.contracts.problems import Code, FieldError, problem, reject
 from service.contracts.replies import CommandReply, CommandUnansweredError, Outcome
