@@ -97,7 +97,7 @@ class Bulk:
     def _agree(self, ids: list[str], choice: Choice) -> None:
         if choice.yes:
             return
-        if not sys.stdin.isatty():
+        if not _asks():
             raise CommandError(Exit.USAGE, f"{len(ids)} executions fit. There is no terminal to ask: give --yes.")
         self._show(ids, len(ids), None)
         typer.confirm(f"{self.action} {len(ids)} executions at {self.remote.url}?", abort=True, err=True)
@@ -127,6 +127,11 @@ class Bulk:
             )
         if refused := counts["rejected"]:
             raise CommandError(Exit.REFUSED, f"{refused} were refused; {journal.path} says why.")
+
+
+def _asks() -> bool:
+    """Whether there is somebody to ask."""
+    return sys.stdin.isatty()
 
 
 def _row(item: Mapping[str, Any]) -> tuple[object, ...]:

@@ -20,6 +20,7 @@ from service.cli import (
     rejections,
     serve,
     state,
+    watch,
     worker,
 )
 from service.cli.asking import FORMAT
@@ -84,6 +85,7 @@ acting.register(app)
 queries.register(app)
 export.register(app)
 ending.register(app)
+watch.register(app)
 app.add_typer(state.app, name="state", rich_help_panel=serve.PANEL)
 app.add_typer(rejections.app, name="rejections", rich_help_panel="Look at executions")
 app.add_typer(projection.app, name="projection", rich_help_panel=serve.PANEL)

@@ -88,11 +88,12 @@ def write_yaml(value: object) -> None:
 
 
 def write_csv(table: Table) -> None:
-    """The rows as CSV on stdout, with a header; lists and objects as JSON."""
+    """The rows as CSV on stdout, below a header if there are columns; lists and objects as JSON."""
     import csv  # noqa: PLC0415 - only what writes CSV pays for it
 
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(_names(table.columns))
+    if table.columns:
+        writer.writerow(_names(table.columns))
     writer.writerows([_text(value) if isinstance(value, list | dict) else value for value in row] for row in table.rows)
 
 

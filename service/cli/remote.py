@@ -1,7 +1,8 @@
 """The HTTP API as the command line calls it. Heavy imports wait until something is really asked."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
@@ -9,7 +10,7 @@ from urllib.parse import quote
 from service.cli.exits import CommandError, Exit
 
 if TYPE_CHECKING:
-    from httpx2 import Response
+    from httpx2 import Client, Response
 
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 _KEY: Final = "Idempotency-Key"
@@ -45,13 +46,20 @@ class Remote:
 
     def get(self, path: str, parameters: Mapping[str, object | None] | None = None) -> Answer:
         """Ask a query; parameters that are None are left out."""
-        given = [
-            (name, str(value))
-            for name, values in (parameters or {}).items()
-            for value in (values if isinstance(values, list) else [values])
-            if value is not None
-        ]
-        return self._call("GET", path, params=given)
+        return self._call("GET", path, params=_pairs(parameters or {}))
+
+    @contextmanager
+    def stream(
+        self, path: str, parameters: Mapping[str, object | None], headers: Mapping[str, str], silence: float
+    ) -> Iterator["Response"]:
+        """An answer that comes bit by bit, with at most so many seconds in between."""
+        with self._reaching({}) as (client, url):
+            client.timeout = silence
+            with client.stream("GET", url + path, params=_pairs(parameters), headers=headers) as response:
+                if not response.is_success:
+                    response.read()
+                    self._read(response)
+                yield response
 
     def post(self, path: str, body: Mapping[str, object | None], key: str | None) -> Answer:
         """Send a command; fields that are None are left out. Without an idempotency key, it gets a new one."""
@@ -62,12 +70,18 @@ class Remote:
         return self._call("POST", path, json=given, headers=headers)
 
     def _call(self, method: str, path: str, **arguments: Any) -> Answer:  # noqa: ANN401 - passed on to httpx2
+        with self._reaching(arguments) as (client, url):
+            response = client.request(method, url + path, **arguments)
+        return self._read(response)
+
+    @contextmanager
+    def _reaching(self, arguments: Mapping[str, Any]) -> Iterator[tuple["Client", str]]:
         import httpx2  # noqa: PLC0415 - only what asks the service pays for it
 
         try:
-            url = httpx2.URL(self.url.rstrip("/") + path)
+            url = httpx2.URL(self.url.rstrip("/"))
             with httpx2.Client(timeout=self.timeout, trust_env=url.host not in _LOOPBACK) as client:
-                response = client.request(method, url, **arguments)
+                yield client, str(url)
         except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
             raise CommandError(
                 Exit.USAGE, f"{self.url} is not an address: {error}", "--url looks like http://127.0.0.1:8080"
@@ -80,7 +94,6 @@ class Remote:
             ) from None
         except httpx2.TransportError as error:
             raise CommandError(Exit.UNAVAILABLE, *_interrupted(self.url, error, arguments)) from None
-        return self._read(response)
 
     def _read(self, response: "Response") -> Answer:
         if response.headers.get("content-type") == _PROBLEM_JSON:
@@ -95,6 +108,15 @@ class Remote:
             f"{self.url} answered {response.status_code} with {response.headers.get('content-type')}: that is not a "
             "task execution service. Check --url, TASKEXEC_URL and the context.",
         )
+
+
+def _pairs(parameters: Mapping[str, object | None]) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (name, str(value))
+        for name, values in parameters.items()
+        for value in (values if isinstance(values, list) else [values])
+        if value is not None
+    )
 
 
 def _interrupted(url: str, error: Exception, arguments: Mapping[str, Any]) -> list[str]:

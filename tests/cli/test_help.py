@@ -39,7 +39,7 @@ def test_the_verbs_are_these() -> None:
     assert sorted({command.split()[0] for command in COMMANDS}) == [
         "api", "context", "count", "definitions", "demo", "execute", "export", "fail", "failures", "get",
         "graph", "handler", "heartbeat", "history", "list", "play", "projection", "projector", "rejections", "rerun",
-        "skip", "start", "state", "stats", "stop", "succeed", "up", "wait", "worker",
+        "skip", "start", "state", "stats", "stop", "succeed", "up", "wait", "watch", "worker",
     ]  # fmt: skip
 
 
