@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from service.cli.asking import Broker
 from service.cli.definition_files import check_definitions, refuse_flaws
-from service.cli.definition_kafka import all_versions
 from service.cli.exits import CommandError, Exit
+from service.cli.kafka import all_versions
 from service.definitions.ordering import newest_last
 from service.domain.definitions import Definition
 

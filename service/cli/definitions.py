@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from service.cli.asking import Broker, asking
-from service.cli.definition_kafka import all_versions, ask_kafka
 from service.cli.exits import CommandError, Exit
+from service.cli.kafka import all_versions, ask_kafka
 from service.cli.options import examples
 from service.cli.output import Output, Table, write_json, write_note
 

@@ -12,6 +12,7 @@ from service.cli import (
     context,
     definitions,
     demo,
+    doctor,
     ending,
     export,
     play,
@@ -20,6 +21,7 @@ from service.cli import (
     rejections,
     serve,
     state,
+    topics,
     watch,
     worker,
 )
@@ -80,12 +82,14 @@ serve.register(app)
 worker.register(app, serve.PANEL)
 demo.register(app)
 play.register(app)
+doctor.register(app)
 commands.register(app)
 acting.register(app)
 queries.register(app)
 export.register(app)
 ending.register(app)
 watch.register(app)
+topics.register(app)
 app.add_typer(state.app, name="state", rich_help_panel=serve.PANEL)
 app.add_typer(rejections.app, name="rejections", rich_help_panel="Look at executions")
 app.add_typer(projection.app, name="projection", rich_help_panel=serve.PANEL)

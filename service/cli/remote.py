@@ -31,10 +31,11 @@ def path_of(*steps: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A JSON answer of the API, and the place of the command's event, if it was a command."""
+    """A JSON answer of the API, the place of the command's event, if it was a command, and when it was given."""
 
     body: Any
     position: str | None = None
+    date: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,8 @@ class Remote:
             raise _refusal(response.json(), response.headers.get(_KEY))
         try:
             if response.is_success:
-                return Answer(response.json(), response.headers.get("Task-Execution-Position"))
+                position, date = (response.headers.get(name) for name in ("Task-Execution-Position", "Date"))
+                return Answer(response.json(), position, date)
         except json.JSONDecodeError:
             pass
         raise CommandError(

@@ -37,9 +37,9 @@ def test_the_first_help_lists_all_commands() -> None:
 
 def test_the_verbs_are_these() -> None:
     assert sorted({command.split()[0] for command in COMMANDS}) == [
-        "api", "context", "count", "definitions", "demo", "execute", "export", "fail", "failures", "get",
+        "api", "context", "count", "definitions", "demo", "doctor", "execute", "export", "fail", "failures", "get",
         "graph", "handler", "heartbeat", "history", "list", "play", "projection", "projector", "rejections", "rerun",
-        "skip", "start", "state", "stats", "stop", "succeed", "up", "wait", "watch", "worker",
+        "skip", "start", "state", "stats", "stop", "succeed", "topics", "up", "wait", "watch", "worker",
     ]  # fmt: skip
 
 

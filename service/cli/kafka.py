@@ -1,4 +1,4 @@
-"""How the definitions commands ask Kafka, and say what went wrong."""
+"""How commands ask Kafka, and say what went wrong."""
 
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -25,13 +25,15 @@ def ask_kafka(
     import asyncio  # noqa: PLC0415 - what only shows help does not pay for Kafka
     import logging  # noqa: PLC0415 - as above
 
+    import stamina.instrumentation  # noqa: PLC0415 - as above
     from aiokafka.errors import KafkaError  # noqa: PLC0415 - as above
 
     from service.kafka.internals.fetching import bound_fetching  # noqa: PLC0415 - as above
     from service.kafka.internals.knocking import KafkaRefusedError  # noqa: PLC0415 - as above
 
     kafka = read_kafka_settings(**broker).kafka
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it logs, we say better below
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what they log, we say better below
+    stamina.instrumentation.set_on_retry_hooks([])
     bound_fetching()
 
     async def asked() -> Any:  # noqa: ANN401 - what was asked for
