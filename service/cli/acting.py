@@ -2,18 +2,16 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 import typer
 
 from service.cli.asking import asking
-from service.cli.bulk import Bulk, Choice
 from service.cli.commands import Inputs, Pairs
 from service.cli.completion import complete_id
 from service.cli.ending import Goal, Wait, wait_for_end
 from service.cli.exits import CommandError, Exit
 from service.cli.ids import whole_id
-from service.cli.journal import Journal
 from service.cli.options import CHANGING, Key, examples
 from service.cli.output import Output
 from service.cli.remote import Answer, Remote, path_of
@@ -21,6 +19,17 @@ from service.cli.request_options import OF_A_PAGE, accepting, filters_of, is_fil
 from service.cli.show import write_execution
 from service.cli.values import read_given
 from service.queries.requests import ListTaskExecutions
+
+
+class Choice(NamedTuple):
+    """How many are acted on: unasked, only shown, with which journal, going on with which one, with which key."""
+
+    yes: bool
+    dry_run: bool
+    journal: Path | None
+    resume: Path | None
+    key: str | None
+
 
 Reason = Literal["upstream_failed", "upstream_stopped", "upstream_skipped", "condition_false"]
 
@@ -72,7 +81,7 @@ def stop(  # noqa: PLR0913 - every argument is an option
     """End executions early that are pending or running: one, or all that fit."""
     more = {"reason": reason, "requestedBy": requested_by}
     if id_ is None:
-        _many(Bulk("stop", more, remote, out), given, Choice(yes, dry_run, journal), resume, key)
+        _many("stop", more, given, Choice(yes, dry_run, journal, resume, key), remote, out)
         return
     answer = _one("stop", id_, more, given, key, remote)
     if wait:
@@ -107,9 +116,8 @@ def skip(  # noqa: PLR0913 - every argument is an option
     if id_ is None:
         if reason is not None or node is not None:
             raise CommandError(Exit.USAGE, "--reason and --node are of one execution: name its ID.")
-        _many(
-            Bulk("skip", {"requestedBy": requested_by}, remote, out), given, Choice(yes, dry_run, journal), resume, key
-        )
+        more = {"requestedBy": requested_by}
+        _many("skip", more, given, Choice(yes, dry_run, journal, resume, key), remote, out)
         return
     if reason is None or node is None:
         raise CommandError(Exit.USAGE, "--reason and --node are needed: why it is skipped, and for which node.")
@@ -142,8 +150,8 @@ def rerun(  # noqa: PLR0913 - every argument is an option
     if id_ is None:
         if changed or version is not None or wait:
             raise CommandError(Exit.USAGE, "--input, --inputs, --version and --wait are of one execution: name its ID.")
-        bulk = Bulk("rerun", {"requestedBy": requested_by}, remote, out)
-        _many(bulk, given, Choice(yes, dry_run, journal), resume, key)
+        more = {"requestedBy": requested_by}
+        _many("rerun", more, given, Choice(yes, dry_run, journal, resume, key), remote, out)
         return
     body = {"inputs": changed or None, "taskVersion": version, "createdBy": requested_by}
     answer = _one("rerun", id_, body, given, key, remote)
@@ -176,14 +184,28 @@ def _one(  # noqa: PLR0913, PLR0917 - what a command has
     return remote.post(path_of(whole_id(remote, id_), action), body, key)
 
 
-def _many(bulk: Bulk, given: Mapping[str, object], choice: Choice, resume: Path | None, key: str | None) -> None:
-    if resume is not None:
-        journal = Journal.read(resume.resolve())
-        if is_filtered(given) or journal.head["action"] != bulk.action:
-            said = f"{resume} is about: taskexec {journal.head['action']}. Its executions are fixed: give no filters."
+def _many(  # noqa: PLR0913, PLR0917 - as above
+    action: str,
+    more: Mapping[str, Any],
+    given: Mapping[str, object],
+    choice: Choice,
+    remote: Remote,
+    out: Output,
+) -> None:
+    from service.cli.bulk import Bulk  # noqa: PLC0415 - seldom needed
+    from service.cli.journal import Journal  # noqa: PLC0415 - the same
+
+    if choice.resume is not None:
+        journal = Journal.read(choice.resume.resolve())
+        if is_filtered(given) or journal.head["action"] != action:
+            said = f"{choice.resume} is about: taskexec {journal.head['action']}. Its executions are fixed: no filters."
             raise CommandError(Exit.USAGE, said)
-        Bulk(bulk.action, {}, Remote(journal.head["url"]), bulk.out).carry_out(journal)
+        Bulk(action, {}, Remote(journal.head["url"]), out).carry_out(journal)
         return
     if not is_filtered(given):
         raise CommandError(Exit.USAGE, "Neither an ID nor a filter is given: that would be all executions there are.")
-    bulk.act(filters_of(given), choice, key)
+    bulk, filters = Bulk(action, more, remote, out), filters_of(given)
+    if choice.dry_run:
+        bulk.show(filters)
+    else:
+        bulk.act(filters, choice.key, choice.journal, yes=choice.yes)

@@ -22,15 +22,6 @@ _OUTCOMES: Final = ("accepted", "duplicate", "rejected", "unanswered")
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """How it is done: unasked, only shown, with a journal of this name."""
-
-    yes: bool = False
-    dry_run: bool = False
-    journal: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Bulk:
     """The action, and what goes with it (`more`), on the executions at `remote` that fit."""
 
@@ -39,28 +30,31 @@ class Bulk:
     remote: Remote
     out: Output
 
-    def act(self, filters: Mapping[str, Any], choice: Choice, key: str | None) -> None:
+    def show(self, filters: Mapping[str, Any]) -> None:
+        """Print which would be acted on."""
+        ids, answer = self._matching(filters, first_page=True)
+        self._show(ids, answer["matched"], answer)
+        write_note(f"{answer['matched']} executions fit; nothing was sent.")
+
+    def act(self, filters: Mapping[str, Any], key: str | None, journal: Path | None, *, yes: bool) -> None:
         """Find, show, ask, fix, do.
 
         Raises:
             CommandError: nobody agreed, or not all was done.
         """
-        ids, as_of = self._matching(filters, first_page=choice.dry_run)
-        if choice.dry_run:
-            self._show(ids, as_of["matched"], as_of)
-            write_note(f"{as_of['matched']} executions fit; nothing was sent.")
-            return
+        ids, answer = self._matching(filters, first_page=False)
         if not ids:
             write_note(f"No execution fits of which {self.action} is possible; nothing was sent.")
             return
-        self._agree(ids, choice)
+        if not yes:
+            self._agree(ids)
         from uuid_utils import uuid7  # noqa: PLC0415 - seldom needed
 
         key = key or str(uuid7())
         more = {name: value for name, value in self.more.items() if value is not None}
         head = {"action": self.action, "url": self.remote.url, "key": key, "filter": filters, "more": more}
-        path = choice.journal or journal_path(self.action, key)
-        self.carry_out(Journal.create(path.resolve(), head | {"asOf": as_of.get("asOf")}, ids))
+        path = journal or journal_path(self.action, key)
+        self.carry_out(Journal.create(path.resolve(), head | {"asOf": answer.get("asOf")}, ids))
 
     def carry_out(self, journal: Journal) -> None:
         """Do what is left, and print what became of all.
@@ -94,9 +88,7 @@ class Bulk:
             ids += page["executionIds"]
         return [*dict.fromkeys(ids)], first
 
-    def _agree(self, ids: list[str], choice: Choice) -> None:
-        if choice.yes:
-            return
+    def _agree(self, ids: list[str]) -> None:
         if not _asks():
             raise CommandError(Exit.USAGE, f"{len(ids)} executions fit. There is no terminal to ask: give --yes.")
         self._show(ids, len(ids), None)

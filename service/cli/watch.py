@@ -5,7 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -15,13 +15,15 @@ from service.cli.completion import complete_id
 from service.cli.ending import ENDS
 from service.cli.exits import CommandError, Exit
 from service.cli.ids import whole_id
-from service.cli.live import Event, Live
 from service.cli.options import LOOKING, examples
 from service.cli.output import Format, Output, Table, console, printable, write_csv, write_line, write_note, write_yaml
 from service.cli.remote import Remote, path_of
 from service.cli.request_options import OF_A_PAGE, accepting, is_filtered, parameters_of
 from service.cli.show import position_of, what_of
 from service.queries.requests import ListTaskExecutions
+
+if TYPE_CHECKING:
+    from service.cli.live import Event
 
 _COLUMNS: Final = ("TIME", "EXECUTION ID", "EVENT", "STATUS", "POSITION", "WHAT")
 _PATIENCE: Final = 30.0
@@ -49,6 +51,8 @@ def watch(
     A connection that breaks is made again; nothing is left out or repeated. With an ID, exit code 5 if it did not
     end as SUCCESS.
     """
+    from service.cli.live import Live  # noqa: PLC0415 - only what watches pays for it
+
     if id_ is None:
         parameters = {name: value for name, value in parameters_of(ListTaskExecutions, given).items() if value}
         deque(_written(Live(remote, parameters).events(), out), maxlen=0)
@@ -62,7 +66,7 @@ def watch(
             raise typer.Exit(Exit.OK if event["status"] == "SUCCESS" else Exit.NOT_SUCCESSFUL)
 
 
-def _history(remote: Remote, id_: str, begun: datetime) -> Iterator[Event]:
+def _history(remote: Remote, id_: str, begun: datetime) -> "Iterator[Event]":
     """All events until then; an answer that is behind may lack some: it is asked for again, for a while."""
     deadline = time.monotonic() + _PATIENCE
     while True:
@@ -77,7 +81,7 @@ def _history(remote: Remote, id_: str, begun: datetime) -> Iterator[Event]:
         time.sleep(0.3)
 
 
-def _written(events: Iterator[Event], out: Output) -> Iterator[Event]:
+def _written(events: "Iterator[Event]", out: Output) -> "Iterator[Event]":
     """The events, each when it is printed."""
     write = _writer(out)
     for event in events:
@@ -86,7 +90,7 @@ def _written(events: Iterator[Event], out: Output) -> Iterator[Event]:
         yield event
 
 
-def _writer(out: Output) -> Callable[[Event], None]:
+def _writer(out: Output) -> "Callable[[Event], None]":
     match out.format:
         case Format.JSON | Format.JSONL:
             return write_line
@@ -100,12 +104,12 @@ def _writer(out: Output) -> Callable[[Event], None]:
             return lambda event: screen.print(_line(event, brief=brief), soft_wrap=not brief)
 
 
-def _row(event: Event) -> tuple[Any, ...]:
+def _row(event: "Event") -> tuple[Any, ...]:
     what = what_of(event["data"])
     return event["time"], event["executionId"], event["type"], event["status"], event["position"], what
 
 
-def _line(event: Event, *, brief: bool) -> Any:  # noqa: ANN401 - rich is loaded late
+def _line(event: "Event", *, brief: bool) -> Any:  # noqa: ANN401 - rich is loaded late
     from rich.text import Text  # noqa: PLC0415 - only what draws pays for it
 
     at, id_, type_, status, _, what = _row(event)

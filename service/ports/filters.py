@@ -16,7 +16,7 @@ _FROM = "Only executions that were {} at this time or later: RFC 3339, or so lon
 _TO = "Only executions that were {} before this time; in the same forms."
 
 
-class CreationFilters(Contract):
+class CreationFilters(Contract, defer_build=True):
     """The filters by what an execution is from its creation on."""
 
     task_id: TaskId | None = Field(default=None, description="Only executions of this task.")
@@ -65,7 +65,7 @@ class Filters(EndFilters):
     )
 
 
-class RejectionFilters(Contract):
+class RejectionFilters(Contract, defer_build=True):
     """What a list of refused commands can be narrowed by; they combine."""
 
     code: Code | None = Field(default=None, description="Only commands that were refused with this code.")
