@@ -50,6 +50,11 @@ class Output:
         """Whether tables have all columns: those of `wide`, and all that are not for people."""
         return self.format is not Format.TABLE
 
+    @property
+    def is_brief(self) -> bool:
+        """Whether lines are to fit a terminal."""
+        return self.format is Format.TABLE and sys.stdout.isatty()
+
     def write(self, document: Any, rows: Callable[[], Table], show: Callable[[], None] | None = None) -> bool:  # noqa: ANN401 - JSON is any
         """The document as a whole, or its rows, or what `show` draws of it for people; whether it is for people."""
         match self.format:
@@ -68,7 +73,7 @@ class Output:
 
     def table(self, table: Table) -> None:
         """A table for people; on a terminal, it fits in unless it is to be wide."""
-        write_table(*table, brief=self.format is Format.TABLE and sys.stdout.isatty())
+        write_table(*table, brief=self.is_brief)
 
 
 def write_json(value: object) -> None:
@@ -117,7 +122,7 @@ def write_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, bri
     table = Drawn(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:
         table.add_row(*(drawn(value, _cell(value), brief=brief) for value in row))
-    console().print(table)
+    console(bounded=brief).print(table)
 
 
 def write_record(fields: Mapping[str, object]) -> None:
@@ -154,11 +159,11 @@ def printable(text: str) -> str:
     )
 
 
-def console() -> "Console":
-    """What draws on stdout; in colours only on a terminal, and not where NO_COLOR is set."""
+def console(*, bounded: bool = True) -> "Console":
+    """What draws on stdout, as wide as the terminal if `bounded`; in colours on terminals without NO_COLOR only."""
     from rich.console import Console  # noqa: PLC0415 - only what draws tables pays for it
 
-    return Console(highlight=False, width=None if sys.stdout.isatty() else _UNBOUNDED)
+    return Console(highlight=False, width=None if bounded and sys.stdout.isatty() else _UNBOUNDED)
 
 
 def _names(columns: Sequence[str]) -> list[str]:

@@ -100,7 +100,7 @@ def _writer(out: Output) -> "Callable[[Event], None]":
             write_csv(Table(_COLUMNS, []))
             return lambda event: write_csv(Table((), [_row(event)]))
         case Format.TABLE | Format.WIDE:
-            screen, brief = console(), out.format is Format.TABLE and sys.stdout.isatty()
+            screen, brief = console(), out.is_brief
             return lambda event: screen.print(_line(event, brief=brief), soft_wrap=not brief)
 
 

@@ -101,7 +101,9 @@ def test_on_a_terminal_tables_fit_and_are_coloured(service: Service) -> None:
     assert " ago" in lines[1]
     assert "\x1b" not in plain
     assert "\x1b[1;31m✗ FAILURE" in on_a_terminal(service, 200, "list")
-    assert ID in on_a_terminal(service, 300, "list", "-o", "wide")
+    wide = on_a_terminal(service, 40, "list", "-o", "wide")
+    assert ID in wide
+    assert FAILURE["completedAt"] in wide
 
 
 def test_elsewhere_nothing_is_cut_off_or_coloured(service: Service) -> None:
