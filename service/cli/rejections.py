@@ -86,7 +86,7 @@ def _text(base64: str | None) -> str | None:
 
 
 for _name, _command, _lines in (
-    ("list", list_, ("taskexec rejections list --code invalid_json --rejected-from 24h",)),
+    ("list", list_, ("taskexec rejections list --code invalid_json --since 24h",)),
     (
         "show",
         show,

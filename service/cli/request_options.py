@@ -21,7 +21,14 @@ Command = Callable[..., None]
 OF_A_PAGE: Final = ("sort", "page_number", "page_size", "cursor", "counts", "min_position")
 """What a list has beside its filters."""
 
-_SHORT: Final = {"task_id": "task", "created_from": "since", "created_to": "until", "id_prefix": "id"}
+_SHORT: Final = {
+    "task_id": "task",
+    "id_prefix": "id",
+    "created_from": "since",
+    "created_to": "until",
+    "rejected_from": "since",
+    "rejected_to": "until",
+}
 """Options that are typed often have a name of their own."""
 
 _COMPLETED_BY: Final = {"task_id": complete_task}
