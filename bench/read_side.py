@@ -125,6 +125,8 @@ async def _asks(store: ClickHouseStore, executions: int) -> dict[str, Ask]:
         "last page": page(page_number=executions // 20),
         "a page of 1,000": page(page_size=1_000),
         "page: last 24 h": page(created_from="24h"),
+        "page: id begins": page(id_prefix=some[:8]),
+        "page: id has": page(text=some[:8]),
         "page: ran 1 h": page(min_duration="1h"),
         "page: longest": page(sort="duration"),
         "page: longest of a hot task": page(sort="duration", task_id="acme:hot"),

@@ -173,6 +173,23 @@ async def _opened_store(
     return ClickHouseStore(driver, settings.retentions), driver
 
 
+async def store_version(settings: Settings) -> str | None:
+    """The version of the tables in ClickHouse; None if there are none yet. Nothing is changed.
+
+    Raises:
+        StoreSetupError: they are not ours, or older ones; or the settings do not fit them.
+        UnavailableError: ClickHouse cannot be reached.
+    """
+    from service.read_model.clickhouse.connecting import connect  # noqa: PLC0415 - see above
+    from service.read_model.clickhouse.schema import check_schema  # noqa: PLC0415
+
+    driver = connect(settings.clickhouse_dsn, cluster=settings.clickhouse_cluster)
+    try:
+        return await check_schema(driver)
+    finally:
+        await driver.close()
+
+
 @asynccontextmanager
 async def running_embedded(directory: Path, settings: Settings, kafka_port: int) -> AsyncIterator[Running]:
     """Run every role on a broker and an engine of our own in this directory, while the context is open.

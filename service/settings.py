@@ -15,6 +15,7 @@ from service.ports.retentions import Retentions
 from service.sealing import KeyRing
 
 DEFAULT_HTTP_PORT: Final = 8080
+_OF_THE_COMMAND_LINE: Final = ("URL", "CONTEXT", "CONFIG", "DATA_DIR")
 
 
 def _names(value: object) -> object:
@@ -125,7 +126,7 @@ class Settings(KafkaSettings):
     @classmethod
     def variables(cls) -> frozenset[str]:
         """The environment variables that the service and its command line read."""
-        return frozenset({*map(variable, cls.model_fields), f"{PREFIX}URL", f"{PREFIX}DATA_DIR"})
+        return frozenset({*map(variable, cls.model_fields), *(PREFIX + name for name in _OF_THE_COMMAND_LINE)})
 
     @classmethod
     def unknown(cls, environment: Mapping[str, str]) -> list[str]:

@@ -5,9 +5,10 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from service.cli.asking import Broker
 from service.cli.definition_files import check_definitions, refuse_flaws
-from service.cli.definition_kafka import all_versions
 from service.cli.exits import CommandError, Exit
+from service.cli.kafka import all_versions
 from service.definitions.answering import newest_first
 from service.domain.definitions import Definition
 
@@ -46,8 +47,8 @@ def named(text: str) -> tuple[str, str | None]:
 class Finder:
     """Finds what each of several arguments names; Kafka is asked at most once."""
 
-    def __init__(self, servers: str) -> None:
-        self._versions = cache(partial(all_versions, servers))
+    def __init__(self, broker: Broker) -> None:
+        self._versions = cache(partial(all_versions, broker))
 
     def find(self, text: str) -> Definition:
         """`TASK[@VERSION]`, or a file with one definition.

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from service.cli.output import write_record, write_table
+from service.cli.output import Table, write_record, write_table
 from service.contracts.definitions import Variable
 from service.definitions.answering import state_of
 from service.domain.definition_changes import Change
@@ -18,9 +18,9 @@ def as_json(definition: Definition) -> dict[str, Any]:
     return definition.source.model_dump(mode="json", exclude_none=True)
 
 
-def show_list(definitions: Iterable[Definition]) -> None:
+def definitions_table(definitions: Iterable[Definition]) -> Table:
     """Definitions, a line each."""
-    write_table(
+    return Table(
         ("TASK", "VERSION", "STATUS", "TYPE", "INPUTS", "OUTPUTS", "WHY"),
         (
             (one.task_id, one.version, state_of(one), *(None,) * 3, one.flaw)

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.cli.definition_kafka import DEFAULT_SERVERS, Servers, all_versions, asking
+from service.cli.asking import Broker, asking
 from service.cli.exits import CommandError, Exit
+from service.cli.kafka import all_versions, ask_kafka
 from service.cli.options import examples
-from service.cli.output import write_json, write_note
+from service.cli.output import Output, Table, write_json, write_note
 from service.ports.definitions import DefinitionState
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ app = typer.Typer(help="Task definitions.", no_args_is_help=True)
 
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE", help="JSON or YAML; one definition or several in each.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
 @app.command(
@@ -46,7 +46,8 @@ def validate(files: Files) -> None:
         "taskexec definitions publish definitions/*.json --bootstrap-servers kafka:9092",
     )
 )
-def publish(files: Files, *, bootstrap_servers: Servers = DEFAULT_SERVERS) -> None:
+@asking
+def publish(files: Files, *, broker: Broker) -> None:
     """Publish definitions to Kafka. All files are checked first; if one is wrong, none is published.
 
     A published version never changes: another body for it is refused. What is there already is left as it is.
@@ -57,7 +58,7 @@ def publish(files: Files, *, bootstrap_servers: Servers = DEFAULT_SERVERS) -> No
     definitions = read_definitions(files)
     publishing: Any = partial(publish_definitions, definitions=definitions)
     try:
-        written = asking(bootstrap_servers, publishing, "did not take the definitions", "then publish again")
+        written = ask_kafka(broker, publishing, "did not take the definitions", "then publish again")
     except PublishedAlreadyError as error:
         raise _refusal(error) from None
     for definition in definitions:
@@ -84,21 +85,24 @@ def _refusal(error: "PublishedAlreadyError") -> CommandError:
     )
 
 
+@asking
 def list_(
     *,
-    task_id: Annotated[str | None, typer.Option(metavar="TASK_ID", help="Of this task.", show_default=False)] = None,
+    task_id: Annotated[
+        str | None, typer.Option("--task", metavar="TASK_ID", help="Of this task.", show_default=False)
+    ] = None,
     namespace: Annotated[
         str | None, typer.Option(metavar="NAMESPACE", help="Of tasks whose id begins so.", show_default=False)
     ] = None,
     status: Annotated[DefinitionState | None, typer.Option(case_sensitive=False, help="With this status.")] = None,
-    bootstrap_servers: Servers = DEFAULT_SERVERS,
-    as_json: AsJson = False,
+    broker: Broker,
+    out: Output,
 ) -> None:
     """List the versions on the topic by task, the newest one first, `draft` last. Filters combine."""
     from service.cli import definition_show  # noqa: PLC0415 - as above
     from service.definitions.answering import newest_first, state_of  # noqa: PLC0415 - as above
 
-    versions = all_versions(bootstrap_servers)
+    versions = all_versions(broker)
     found = [
         one
         for one in newest_first(versions)
@@ -106,33 +110,34 @@ def list_(
         and namespace in {None, one.task_id.partition(":")[0]}
         and status in {None, state_of(one)}
     ]
-    if as_json:
-        write_json([definition_show.as_json(one) for one in found])
-    else:
-        definition_show.show_list(found)
+    document = [definition_show.as_json(one) for one in found]
+    if out.write(document, lambda: definition_show.definitions_table(found)):
         write_note(f"{len(found)} of {len(list(versions))}")
     for one in found:
         if versions.is_changed(one.task_id, one.version):
             write_note(f"{one.name}: its record has changed since it was published; that is ignored")
 
 
+@asking
 def show(
     task: Annotated[str, typer.Argument(metavar="TASK[@VERSION]", help="Without a version: the newest published one.")],
     *,
-    bootstrap_servers: Servers = DEFAULT_SERVERS,
-    as_json: AsJson = False,
+    broker: Broker,
+    out: Output,
 ) -> None:
     """Show a version as it is executed."""
     from service.cli import definition_show  # noqa: PLC0415 - as above
     from service.cli.definition_lookup import find, named  # noqa: PLC0415 - as above
 
-    found = find(all_versions(bootstrap_servers), *named(task))
-    if as_json:
-        write_json(definition_show.as_json(found))
-    else:
-        definition_show.show_definition(found)
+    found = find(all_versions(broker), *named(task))
+    out.write(
+        definition_show.as_json(found),
+        lambda: definition_show.definitions_table([found]),
+        lambda: definition_show.show_definition(found),
+    )
 
 
+@asking
 def diff(
     one: Annotated[str, typer.Argument(metavar="TASK[@VERSION]|FILE", help="A version on the topic, or a file.")],
     other: Annotated[str, typer.Argument(metavar="TASK[@VERSION]|VERSION|FILE", help="What it is compared with.")],
@@ -140,8 +145,8 @@ def diff(
         str | None, typer.Argument(metavar="VERSION", help="With TASK VERSION VERSION.", show_default=False)
     ] = None,
     *,
-    bootstrap_servers: Servers = DEFAULT_SERVERS,
-    as_json: AsJson = False,
+    broker: Broker,
+    out: Output,
 ) -> None:
     """Show what changes for a caller: variables, types, defaults, limits. Exit code 0: nothing; 1: something.
 
@@ -154,16 +159,21 @@ def diff(
     if third is not None:
         task, _ = named(one)
         one, other = f"{task}@{other}", f"{task}@{third}"
-    finder = Finder(bootstrap_servers)
+    finder = Finder(broker)
     old, new = finder.find(one), finder.find(other)
     found = changes(old.source, new.source, IDENTITY | {"status"})
-    if as_json:
-        write_json([{"pointer": change.where, "old": change.old, "new": change.new} for change in found])
-    elif found:
-        for sign, side in (("---", old), ("+++", new)):
+
+    def show() -> None:
+        for sign, side in (("---", old), ("+++", new)) if found else ():
             typer.echo(f"{sign} {side.task_id}@{side.version} ({side.status})")
         for line in definition_show.lines_of(found):
             typer.echo(line)
+
+    out.write(
+        [{"pointer": change.where, "old": change.old, "new": change.new} for change in found],
+        lambda: Table(("POINTER", "OLD", "NEW"), [(change.where, change.old, change.new) for change in found]),
+        show,
+    )
     if found:
         raise typer.Exit(1)
 
@@ -180,7 +190,7 @@ for _name, _command, _lines in (
     (
         "show",
         show,
-        ("taskexec definitions show sales:daily_report", "taskexec definitions show sales:daily_report@1.2.0 --json"),
+        ("taskexec definitions show sales:daily_report", "taskexec definitions show sales:daily_report@1.2.0 -o yaml"),
     ),
     (
         "diff",

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.cli.environment import read_settings
-from service.cli.exits import EXIT_CODES, CommandError, Exit
+from service.cli.exits import CommandError, Exit
+from service.cli.options import examples
 from service.cli.output import write_json, write_note
 from service.cli.serve import PANEL, DataDirOption, HttpPort, KafkaPort, run
 
@@ -24,7 +25,8 @@ JsonReport = Annotated[bool, typer.Option("--json", help="Print one JSON object 
 
 def register(app: typer.Typer) -> None:
     """Add the command to the app."""
-    app.command(rich_help_panel=PANEL, epilog=EXIT_CODES)(demo)
+    lines = "taskexec demo", "taskexec demo --executions 50 --exit --json"
+    app.command(rich_help_panel=PANEL, epilog=examples(*lines))(demo)
 
 
 def demo(  # noqa: PLR0913 - the options of a command line

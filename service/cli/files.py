@@ -47,7 +47,7 @@ def stdout(*, at_once: bool) -> Iterator[BinaryIO]:
         sys.stdout.buffer.flush()
         return
     if sys.stdout.isatty():
-        raise CommandError(Exit.USAGE, "This format is not for terminals. Name a file with --output, or use a pipe.")
+        raise CommandError(Exit.USAGE, "This format is not for terminals. Name a file with --file, or use a pipe.")
     with TemporaryFile() as file:
         yield file
         file.seek(0)

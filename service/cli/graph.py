@@ -2,14 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from service.cli.output import STYLES, console, printable
+from service.cli.cells import ICONS, STYLES
+from service.cli.output import Table, console, printable
 
 if TYPE_CHECKING:
     from rich.text import Text
-
-_ICONS: Final = {"PENDING": "○", "RUNNING": "▶", "SUCCESS": "✓", "FAILURE": "✗", "STOPPED": "■", "SKIPPED": "↷"}
 
 
 def show_graph(graph: Mapping[str, Any]) -> None:
@@ -27,6 +26,12 @@ def show_graph(graph: Mapping[str, Any]) -> None:
         if next_[graph["executionId"]]:
             _grow(tree.add(title), graph["executionId"], nodes, next_)
     console().print(tree)
+
+
+def edges_table(graph: Mapping[str, Any]) -> Table:
+    """Who waits for whom, a line each."""
+    columns = ("upstream", "downstream", "condition")
+    return Table(columns, [[edge.get(column) for column in columns] for edge in graph["edges"]])
 
 
 def _grow(tree: Any, begin: str, nodes: Mapping[str, Any], next_: Mapping[str, Sequence[str]]) -> None:  # noqa: ANN401 - rich is loaded late
@@ -50,6 +55,6 @@ def _line(node: Mapping[str, Any], more: str = "") -> "Text":
     from rich.text import Text  # noqa: PLC0415 - only what draws trees pays for it
 
     status = node.get("status")
-    word = f"{_ICONS.get(status, '?')} {status}" if status else "? not there"
+    word = f"{ICONS.get(status, '?')} {status}" if status else "? not there"
     names = " ".join(printable(node[name]) for name in ("node", "taskId", "id") if name in node)
     return Text.assemble((word, STYLES.get(status or "", "dim")), f" {names}{more}")

@@ -4,13 +4,21 @@ from typing import Annotated, Final
 
 import typer
 
+from service.cli.completion import complete_id
 from service.cli.exits import EXIT_CODES
 
-DEFAULT_URL: Final = "http://127.0.0.1:8080"
+LOOKING: Final = "Look at executions"
+CHANGING: Final = "Change executions"
 
-Url = Annotated[str, typer.Option("--url", envvar="TASKEXEC_URL", metavar="URL", help="Where the service is.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the service's JSON answer instead of a table.")]
-Id = Annotated[str, typer.Argument(metavar="ID", help="The id of the execution.", show_default=False)]
+Id = Annotated[
+    str,
+    typer.Argument(
+        metavar="ID",
+        help="The id of the execution, or how it begins: 4 digits or more.",
+        show_default=False,
+        autocompletion=complete_id,
+    ),
+]
 Key = Annotated[
     str | None,
     typer.Option(
@@ -18,6 +26,15 @@ Key = Annotated[
         metavar="KEY",
         show_default=False,
         help="Makes repeating safe: the same key is carried out once. Default: a new one.",
+    ),
+]
+Position = Annotated[
+    str | None,
+    typer.Option(
+        "--min-position",
+        metavar="PARTITION:OFFSET",
+        show_default=False,
+        help="Wait until the answer includes this: the Task-Execution-Position of a command.",
     ),
 ]
 

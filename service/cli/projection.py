@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from service.cli.asking import asking
 from service.cli.environment import read_settings
-from service.cli.exits import EXIT_CODES, CommandError, Exit
-from service.cli.options import DEFAULT_URL, AsJson, Url, examples
-from service.cli.output import write_json, write_note, write_table
+from service.cli.exits import CommandError, Exit
+from service.cli.options import examples
+from service.cli.output import Output, Table, write_note
 from service.cli.remote import PROJECTION, Remote
 from service.cli.serve import DataDirOption
+from service.cli.show import time_of
 
 if TYPE_CHECKING:
     from service.ports.progress import Tell
@@ -27,20 +29,17 @@ def _group() -> None:
     """How the read side stands; made anew, or verified."""
 
 
-@app.command(epilog=examples("taskexec projection status", "taskexec projection status --json") + EXIT_CODES)
-def status(*, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+@app.command(epilog=examples("taskexec projection status", "taskexec projection status -o json"))
+@asking
+def status(*, remote: Remote, out: Output) -> None:
     """Show what Kafka has that answers lack; exit code 3 if the projector does not follow."""
-    answer = Remote(url).get(PROJECTION).body
-    if as_json:
-        write_json(answer)
-    else:
-        write_table(
-            ("TOPIC", "PARTITION", "STORED", "END", "LAG", "AS OF"),
-            (
-                [one["topic"], one["partition"], one["stored"], one["end"], one["lag"], one.get("asOf")]
-                for one in answer["partitions"]
-            ),
-        )
+    answer = remote.get(PROJECTION).body
+    heads = ("TOPIC", "PARTITION", "STORED", "END", "LAG", "AS OF")
+    rows = (
+        [one["topic"], one["partition"], one["stored"], one["end"], one["lag"], time_of(one, "asOf")]
+        for one in answer["partitions"]
+    )
+    if out.write(answer, lambda: Table(heads, rows)):
         write_note(f"{answer['state']}; {answer['lag']} offsets behind, as of {answer.get('asOf', 'never')}")
     if answer["state"] != "FOLLOWING":
         raise CommandError(
@@ -50,9 +49,7 @@ def status(*, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
         )
 
 
-@app.command(
-    epilog=examples("taskexec projection rebuild", "taskexec projection rebuild --data-dir ~/taskexec") + EXIT_CODES
-)
+@app.command(epilog=examples("taskexec projection rebuild", "taskexec projection rebuild --data-dir ~/taskexec"))
 def rebuild(data_dir: DataDirOption = None) -> None:
     """Make the read model anew from Kafka, beside the one in use, and put it in its place.
 
@@ -69,13 +66,13 @@ def rebuild(data_dir: DataDirOption = None) -> None:
 
 @app.command(
     epilog=examples("taskexec projection verify", "taskexec projection verify --dry-run --data-dir ~/taskexec")
-    + EXIT_CODES
 )
+@asking
 def verify(
     *,
     data_dir: DataDirOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Repair nothing.")] = False,
-    as_json: AsJson = False,
+    out: Output,
 ) -> None:
     """Compare every row of the read model with what Kafka's records make, and repair each that differs.
 
@@ -87,26 +84,22 @@ def verify(
 
     verified = _run(data_dir, work)
     comparison, differences = verified.comparison, verified.comparison.differences
-    if as_json:
-        write_json({
-            "records": verified.records,
-            "rows": dict(comparison.rows),
-            "differences": [one._asdict() for one in differences],
-            "left": verified.left,
-        })  # fmt: skip
-    else:
-        counts = Counter((one.table, one.kind) for one in differences)
-        write_table(
-            ("TABLE", "ROWS", "MISSING", "SURPLUS", "DIFFERENT"),
-            (
-                (table, rows, *(counts[table, kind] for kind in ("missing", "surplus", "different")))
-                for table, rows in comparison.rows.items()
-            ),
-        )
+    counts = Counter((one.table, one.kind) for one in differences)
+    document = {
+        "records": verified.records,
+        "rows": dict(comparison.rows),
+        "differences": [one._asdict() for one in differences],
+        "left": verified.left,
+    }
+    rows = (
+        (table, rows, *(counts[table, kind] for kind in ("missing", "surplus", "different")))
+        for table, rows in comparison.rows.items()
+    )
+    if out.write(document, lambda: Table(("TABLE", "ROWS", "MISSING", "SURPLUS", "DIFFERENT"), rows)):
         for one in differences[:_EXAMPLES]:
             write_note(f"{one.kind}: {one.table} {one.row}, of {one.subject}")
         if len(differences) > _EXAMPLES:
-            write_note(f"and {len(differences) - _EXAMPLES} more: see --json")
+            write_note(f"and {len(differences) - _EXAMPLES} more: see -o json")
     if verified.left:
         raise CommandError(Exit.REFUSED, f"{verified.left} rows differ. Run it again without --dry-run to repair them.")
     repaired = f"{len(differences)} rows differed and were repaired" if differences else "every row is as Kafka has it"

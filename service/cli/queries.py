@@ -1,22 +1,24 @@
-"""`taskexec get|list|stats|failures|history|graph`: queries, over HTTP."""
+"""`taskexec get|list|count|stats|failures|history|graph`: queries, over HTTP."""
 
-from typing import Annotated, Final
+from typing import Final
 
 import typer
 
-from service.cli.graph import show_graph
-from service.cli.options import DEFAULT_URL, AsJson, Id, Url, examples
-from service.cli.output import write_json, write_note
+from service.cli.asking import asking
+from service.cli.graph import edges_table, show_graph
+from service.cli.ids import whole_id
+from service.cli.options import LOOKING, Id, Position, examples
+from service.cli.output import Output, Table, write_note
 from service.cli.remote import FAILURES, STATS, Remote, path_of
-from service.cli.request_options import accepting, parameters_of
+from service.cli.request_options import OF_A_PAGE, accepting, parameters_of
 from service.cli.show import (
     PAYLOADS_DROPPED,
+    executions_table,
+    failures_table,
+    history_table,
     how_much,
-    show_execution,
-    show_failures,
-    show_history,
-    show_page,
-    show_stats,
+    stats_table,
+    write_execution,
 )
 from service.ports.read_model import Grouping
 from service.queries.requests import GetTaskExecutionFailures, GetTaskExecutionStats, ListTaskExecutions
@@ -30,119 +32,83 @@ _HEADS: Final[dict[object, str]] = {
 }
 """How the groups are headed; all others are tasks."""
 
-Position = Annotated[
-    str | None,
-    typer.Option(
-        "--min-position",
-        metavar="PARTITION:OFFSET",
-        show_default=False,
-        help="Wait until the answer includes this: the Task-Execution-Position of a command.",
-    ),
-]
 
-
-def get(id_: Id, *, min_position: Position = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+@asking
+def get(id_: Id, *, min_position: Position = None, remote: Remote, out: Output) -> None:
     """Show an execution: all that is known of it."""
-    answer = Remote(url).get(path_of(id_), {"minPosition": min_position}).body
-    if as_json:
-        write_json(answer)
-    else:
-        show_execution(answer)
+    answer = remote.get(path_of(whole_id(remote, id_)), {"minPosition": min_position}).body
+    write_execution(answer, out)
 
 
-def history(id_: Id, *, min_position: Position = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+@asking
+def history(id_: Id, *, min_position: Position = None, remote: Remote, out: Output) -> None:
     """Show what happened to an execution, event by event."""
-    answer = Remote(url).get(path_of(id_, "history"), {"minPosition": min_position}).body
-    if as_json:
-        write_json(answer)
-    else:
-        show_history(answer)
-        if "payloadsDropped" in answer:
-            write_note(PAYLOADS_DROPPED)
+    answer = remote.get(path_of(whole_id(remote, id_), "history"), {"minPosition": min_position}).body
+    if out.write(answer, lambda: history_table(answer)) and "payloadsDropped" in answer:
+        write_note(PAYLOADS_DROPPED)
 
 
-def graph(id_: Id, *, min_position: Position = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+@asking
+def graph(id_: Id, *, min_position: Position = None, remote: Remote, out: Output) -> None:
     """Show what an execution waits for, and what waits for it, as trees."""
-    answer = Remote(url).get(path_of(id_, "graph"), {"minPosition": min_position}).body
-    if as_json:
-        write_json(answer)
-        return
-    show_graph(answer)
-    if answer["truncated"]:
+    answer = remote.get(path_of(whole_id(remote, id_), "graph"), {"minPosition": min_position}).body
+    if out.write(answer, lambda: edges_table(answer), lambda: show_graph(answer)) and answer["truncated"]:
         write_note(f"{len(answer['nodes'])} executions are shown, the nearest ones; there are more")
 
 
+@asking
 @accepting(ListTaskExecutions)
-def list_(*, url: Url = DEFAULT_URL, as_json: AsJson = False, **given: object) -> None:
+def list_(*, remote: Remote, out: Output, **given: object) -> None:
     """List executions, newest first, or longest. Filters combine."""
-    answer = Remote(url).get(path_of(), parameters_of(ListTaskExecutions, given)).body
-    if as_json:
-        write_json(answer)
-        return
-    show_page(answer["items"])
-    write_note(how_much(answer))
+    answer = remote.get(path_of(), parameters_of(ListTaskExecutions, given)).body
+    if out.write(answer, lambda: executions_table(answer["items"], out)):
+        write_note(how_much(answer))
 
 
-@accepting(GetTaskExecutionStats, without=("task_id",))
-def stats(
-    task_id: Annotated[
-        str | None, typer.Argument(metavar="TASK_ID", help="Without it: all.", show_default=False)
-    ] = None,
-    *,
-    url: Url = DEFAULT_URL,
-    as_json: AsJson = False,
-    **given: object,
-) -> None:
-    """Count executions by status: all, those of a task, those that fit, or groups of them."""
-    asked = parameters_of(GetTaskExecutionStats, given) | {"taskId": task_id}
-    answer = Remote(url).get(STATS, asked).body
-    if as_json:
-        write_json(answer)
-    else:
-        show_stats(answer, task_id or "all", _HEADS.get(asked.get("groupBy"), "task"))
-        if error := answer.get("timesError"):
-            write_note(f"times within {error:.0%} or a millisecond; exactly: --exact")
+@asking
+@accepting(ListTaskExecutions, without=OF_A_PAGE)
+def count(*, remote: Remote, out: Output, **given: object) -> None:
+    """Print how many executions fit. Filters combine, as those of `list` do."""
+    answer = remote.get(path_of(), parameters_of(ListTaskExecutions, given) | {"pageSize": 1}).body
+    total = answer["total"]
+    out.write({"total": total}, lambda: Table(("TOTAL",), [[total]]), lambda: typer.echo(total))
 
 
+@asking
+@accepting(GetTaskExecutionStats)
+def stats(*, remote: Remote, out: Output, **given: object) -> None:
+    """Count executions by status: all, those that fit, or groups of them."""
+    asked = parameters_of(GetTaskExecutionStats, given)
+    answer = remote.get(STATS, asked).body
+    what, heads = asked.get("taskId") or "all", _HEADS.get(asked.get("groupBy"), "task")
+    if out.write(answer, lambda: stats_table(answer, what, heads)) and (error := answer.get("timesError")):
+        write_note(f"times within {error:.0%} or a millisecond; exactly: --exact")
+
+
+@asking
 @accepting(GetTaskExecutionFailures)
-def failures(*, url: Url = DEFAULT_URL, as_json: AsJson = False, **given: object) -> None:
+def failures(*, remote: Remote, out: Output, **given: object) -> None:
     """Group failures by what their messages have in common, the largest group first."""
-    answer = Remote(url).get(FAILURES, parameters_of(GetTaskExecutionFailures, given)).body
-    if as_json:
-        write_json(answer)
-        return
-    show_failures(answer["items"])
-    write_note(
-        f"{len(answer['items'])} of {answer['groupCount']} groups; {answer['total']} failures; "
-        "those of a group: taskexec list --fingerprint FINGERPRINT"
-    )
+    answer = remote.get(FAILURES, parameters_of(GetTaskExecutionFailures, given)).body
+    if out.write(answer, lambda: failures_table(answer["items"])):
+        write_note(
+            f"{len(answer['items'])} of {answer['groupCount']} groups; {answer['total']} failures; "
+            "those of a group: taskexec list --fingerprint FINGERPRINT"
+        )
 
 
 def register(app: typer.Typer) -> None:
     """Add the queries."""
-    group = "Look at executions"
-    id_ = "0f2c1d9e-7b0a-5a64-9c3b-2f6b1c0d9e11"
     for name, function, lines in (
-        ("get", get, (f"taskexec get {id_}", f"taskexec get {id_} --json | jq -r .status")),
-        (
-            "list",
-            list_,
-            ("taskexec list --task-id sales:daily_report --status FAILURE", "taskexec list --sort duration --json"),
-        ),
-        (
-            "stats",
-            stats,
-            ("taskexec stats sales:daily_report", "taskexec stats --group-by hour --created-from 24h --times"),
-        ),
-        (
-            "failures",
-            failures,
-            (
-                "taskexec failures --completed-from 24h",
-                "taskexec list --fingerprint 'disk full on node <n>'",
-            ),
-        ),
-        ("history", history, (f"taskexec history {id_}",)),
-        ("graph", graph, (f"taskexec graph {id_}",)),
-    ):
-        app.command(name, rich_help_panel=group, epilog=examples(*lines))(function)
+        ("get", get, ("taskexec get 3f2a91c4", "taskexec get 3f2a91c4 -o json | jq -r .status")),
+        ("list", list_, ("taskexec list --task sales:daily_report --status FAILURE --status STOPPED --since 24h",
+                         "taskexec list --sort duration -o wide")),
+        ("count", count, ("taskexec count --status RUNNING", "taskexec count --tag nightly --since 24h")),
+        ("stats", stats, ("taskexec stats --task sales:daily_report",
+                          "taskexec stats --group-by hour --since 24h --times")),
+        ("failures", failures, ("taskexec failures --completed-from 24h",
+                                "taskexec list --fingerprint 'disk full on node <n>'")),
+        ("history", history, ("taskexec history 3f2a91c4",)),
+        ("graph", graph, ("taskexec graph 3f2a91c4",)),
+    ):  # fmt: skip
+        app.command(name, rich_help_panel=LOOKING, epilog=examples(*lines))(function)

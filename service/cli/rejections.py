@@ -1,12 +1,15 @@
 """`taskexec rejections list|show`: commands that were refused, over HTTP."""
 
 from base64 import b64decode
-from typing import Annotated
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
 
 import typer
 
-from service.cli.options import DEFAULT_URL, AsJson, Url, examples
-from service.cli.output import write_json, write_note, write_record, write_table
+from service.cli.asking import asking
+from service.cli.cells import Id, Time
+from service.cli.options import examples
+from service.cli.output import Output, Table, write_note, write_record
 from service.cli.remote import REJECTIONS, Remote
 from service.cli.request_options import accepting, parameters_of
 from service.cli.show import how_much, position_of
@@ -20,42 +23,46 @@ def _group() -> None:
     """Commands that were refused."""
 
 
+@asking
 @accepting(ListTaskCommandRejections)
-def list_(*, url: Url = DEFAULT_URL, as_json: AsJson = False, **given: object) -> None:
+def list_(*, remote: Remote, out: Output, **given: object) -> None:
     """List refused commands, newest first. Filters combine."""
-    answer = Remote(url).get(REJECTIONS, parameters_of(ListTaskCommandRejections, given)).body
-    if as_json:
-        write_json(answer)
-        return
-    write_table(
+    answer = remote.get(REJECTIONS, parameters_of(ListTaskCommandRejections, given)).body
+    if out.write(answer, lambda: _table(answer["items"])):
+        write_note(how_much(answer))
+
+
+def _table(rejections: Iterable[Mapping[str, Any]]) -> Table:
+    return Table(
         ("POSITION", "REJECTED", "CODE", "COMMAND", "FROM", "EXECUTION", "WHY"),
         (
             (
                 position_of(one),
-                one["rejectedAt"],
+                Time(one["rejectedAt"]),
                 one["problem"]["code"],
                 one.get("commandType"),
                 one.get("commandSource"),
-                one.get("executionId"),
+                Id(one["executionId"]) if "executionId" in one else None,
                 one["problem"]["detail"],
             )
-            for one in answer["items"]
+            for one in rejections
         ),
     )
-    write_note(how_much(answer))
 
 
+@asking
 def show(
     position: Annotated[str, typer.Argument(metavar="POSITION", help="From the list: partition:offset.")],
     *,
-    url: Url = DEFAULT_URL,
-    as_json: AsJson = False,
+    remote: Remote,
+    out: Output,
 ) -> None:
     """Show a refused command: why, and the record as it came."""
-    answer = Remote(url).get(f"{REJECTIONS}/{position}").body
-    if as_json:
-        write_json(answer)
-        return
+    answer = remote.get(f"{REJECTIONS}/{position}").body
+    out.write(answer, lambda: _table([answer]), lambda: _show(answer))
+
+
+def _show(answer: Mapping[str, Any]) -> None:
     problem, record = answer["problem"], answer.get("record", {})
     write_record({
         "position": position_of(answer),
@@ -79,7 +86,11 @@ def _text(base64: str | None) -> str | None:
 
 
 for _name, _command, _lines in (
-    ("list", list_, ("taskexec rejections list --code invalid_json --rejected-from 24h",)),
-    ("show", show, ("taskexec rejections show 3:1207", "taskexec rejections show 3:1207 --json | jq -r .record.value")),
+    ("list", list_, ("taskexec rejections list --code invalid_json --since 24h",)),
+    (
+        "show",
+        show,
+        ("taskexec rejections show 3:1207", "taskexec rejections show 3:1207 -o json | jq -r .record.value"),
+    ),
 ):
     app.command(_name, epilog=examples(*_lines))(_command)

@@ -1,7 +1,8 @@
 """The HTTP API as the command line calls it. Heavy imports wait until something is really asked."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
@@ -9,7 +10,7 @@ from urllib.parse import quote
 from service.cli.exits import CommandError, Exit
 
 if TYPE_CHECKING:
-    from httpx2 import Response
+    from httpx2 import Client, Response
 
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 _KEY: Final = "Idempotency-Key"
@@ -30,10 +31,11 @@ def path_of(*steps: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A JSON answer of the API, and the place of the command's event, if it was a command."""
+    """A JSON answer of the API, the place of the command's event, if it was a command, and when it was given."""
 
     body: Any
     position: str | None = None
+    date: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +47,20 @@ class Remote:
 
     def get(self, path: str, parameters: Mapping[str, object | None] | None = None) -> Answer:
         """Ask a query; parameters that are None are left out."""
-        given = [
-            (name, str(value))
-            for name, values in (parameters or {}).items()
-            for value in (values if isinstance(values, list) else [values])
-            if value is not None
-        ]
-        return self._call("GET", path, params=given)
+        return self._call("GET", path, params=_pairs(parameters or {}))
+
+    @contextmanager
+    def stream(
+        self, path: str, parameters: Mapping[str, object | None], headers: Mapping[str, str], silence: float
+    ) -> Iterator["Response"]:
+        """An answer that comes bit by bit, with at most so many seconds in between."""
+        with self._reaching({}) as (client, url):
+            client.timeout = silence
+            with client.stream("GET", url + path, params=_pairs(parameters), headers=headers) as response:
+                if not response.is_success:
+                    response.read()
+                    self._read(response)
+                yield response
 
     def post(self, path: str, body: Mapping[str, object | None], key: str | None) -> Answer:
         """Send a command; fields that are None are left out. Without an idempotency key, it gets a new one."""
@@ -62,39 +71,54 @@ class Remote:
         return self._call("POST", path, json=given, headers=headers)
 
     def _call(self, method: str, path: str, **arguments: Any) -> Answer:  # noqa: ANN401 - passed on to httpx2
+        with self._reaching(arguments) as (client, url):
+            response = client.request(method, url + path, **arguments)
+        return self._read(response)
+
+    @contextmanager
+    def _reaching(self, arguments: Mapping[str, Any]) -> Iterator[tuple["Client", str]]:
         import httpx2  # noqa: PLC0415 - only what asks the service pays for it
 
         try:
-            url = httpx2.URL(self.url.rstrip("/") + path)
+            url = httpx2.URL(self.url.rstrip("/"))
             with httpx2.Client(timeout=self.timeout, trust_env=url.host not in _LOOPBACK) as client:
-                response = client.request(method, url, **arguments)
+                yield client, str(url)
         except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
             raise CommandError(
-                Exit.USAGE, f"--url {self.url} is not an address: {error}", "It looks like http://127.0.0.1:8080"
+                Exit.USAGE, f"{self.url} is not an address: {error}", "--url looks like http://127.0.0.1:8080"
             ) from None
         except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
             raise CommandError(
                 Exit.UNAVAILABLE,
                 f"The service is not reachable at {self.url} ({error}). Start it with `taskexec up`, or name another "
-                "one with --url or TASKEXEC_URL.",
+                "one with --url, --context or TASKEXEC_URL.",
             ) from None
         except httpx2.TransportError as error:
             raise CommandError(Exit.UNAVAILABLE, *_interrupted(self.url, error, arguments)) from None
-        return self._read(response)
 
     def _read(self, response: "Response") -> Answer:
         if response.headers.get("content-type") == _PROBLEM_JSON:
             raise _refusal(response.json(), response.headers.get(_KEY))
         try:
             if response.is_success:
-                return Answer(response.json(), response.headers.get("Task-Execution-Position"))
+                position, date = (response.headers.get(name) for name in ("Task-Execution-Position", "Date"))
+                return Answer(response.json(), position, date)
         except json.JSONDecodeError:
             pass
         raise CommandError(
             Exit.UNAVAILABLE,
             f"{self.url} answered {response.status_code} with {response.headers.get('content-type')}: that is not a "
-            "task execution service. Check --url and TASKEXEC_URL.",
+            "task execution service. Check --url, TASKEXEC_URL and the context.",
         )
+
+
+def _pairs(parameters: Mapping[str, object | None]) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (name, str(value))
+        for name, values in parameters.items()
+        for value in (values if isinstance(values, list) else [values])
+        if value is not None
+    )
 
 
 def _interrupted(url: str, error: Exception, arguments: Mapping[str, Any]) -> list[str]:
@@ -112,4 +136,5 @@ def _refusal(problem: Mapping[str, Any], key: str | None) -> CommandError:
         problem["detail"],
         *(f"{error['pointer']}: {error['detail']}" for error in problem.get("errors", ())),
         *([f"Here, that is --idempotency-key {key}"] if key else []),
+        problem={**problem, "idempotencyKey": key} if key else problem,
     )

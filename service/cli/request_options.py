@@ -2,16 +2,36 @@
 
 import inspect
 from collections.abc import Callable, Collection, Mapping
+from datetime import UTC
 from enum import StrEnum
 from inspect import Parameter
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, Final, get_args, get_origin
 
 import typer
 from pydantic.fields import FieldInfo
 
+from service.cli.completion import complete_task
 from service.contracts.model import Contract
+from service.contracts.timestamps import Timestamp
+from service.ports.moments import read_moment
+from service.queries.requests import ListTaskExecutions
 
 Command = Callable[..., None]
+
+OF_A_PAGE: Final = ("sort", "page_number", "page_size", "cursor", "counts", "min_position")
+"""What a list has beside its filters."""
+
+_SHORT: Final = {
+    "task_id": "task",
+    "id_prefix": "id",
+    "created_from": "since",
+    "created_to": "until",
+    "rejected_from": "since",
+    "rejected_to": "until",
+}
+"""Options that are typed often have a name of their own."""
+
+_COMPLETED_BY: Final = {"task_id": complete_task}
 
 
 def accepting(model: type[Contract], without: Collection[str] = ()) -> Callable[[Command], Command]:
@@ -38,14 +58,42 @@ def parameters_of(model: type[Contract], given: Mapping[str, object]) -> dict[st
     return {field.alias or name: given[name] for name, field in model.model_fields.items() if name in given}
 
 
+def option_of(name: str) -> str:
+    """The option that a field is."""
+    return f"--{_SHORT.get(name, name).replace('_', '-')}"
+
+
+def is_filtered(given: Mapping[str, object]) -> bool:
+    """Whether any of these options is given."""
+    return any(given.values())
+
+
+def filters_of(given: Mapping[str, object]) -> dict[str, Any]:
+    """The filters of a list that are given, so that they mean the same whenever they are asked for again.
+
+    They do not fit what is made from now on.
+    """
+    parameters = {name: value for name, value in parameters_of(ListTaskExecutions, given).items() if value}
+    fixed = {name: _moment(value) if name.endswith(("From", "To")) else value for name, value in parameters.items()}
+    return {"createdTo": str(Timestamp.now(UTC))} | fixed
+
+
+def _moment(given: Any) -> object:  # noqa: ANN401 - an option
+    try:
+        return str(read_moment(given))
+    except ValueError:
+        return given  # the service says what is wrong with it
+
+
 def _option(name: str, field: FieldInfo) -> Parameter:
     kind: Any = _type_of(field)
     if get_origin(field.annotation) is tuple:
         kind = list[kind]
     option = typer.Option(
-        f"--{name.replace('_', '-')}",
+        option_of(name),
         help=field.description,
-        metavar=name.upper() if kind in {str, list[str]} else None,
+        autocompletion=_COMPLETED_BY.get(name),
+        metavar=_metavar(name) if kind in {str, list[str]} else None,
         show_default=False if field.default in (None, ()) else f"{field.default}",
         case_sensitive=False,
     )
@@ -55,6 +103,10 @@ def _option(name: str, field: FieldInfo) -> Parameter:
         default=None,
         annotation=Annotated[kind | None, option],
     )
+
+
+def _metavar(name: str) -> str:
+    return "TIME" if name.endswith(("_from", "_to")) else name.upper()
 
 
 def _type_of(field: FieldInfo) -> type:

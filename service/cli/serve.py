@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from service.cli.environment import read_settings
-from service.cli.exits import EXIT_CODES, CommandError, Exit
+from service.cli.exits import CommandError, Exit
+from service.cli.options import examples
 from service.cli.output import write_note
 
 if TYPE_CHECKING:
@@ -40,9 +41,13 @@ Processes = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
-    app.command(rich_help_panel=PANEL, epilog=EXIT_CODES)(up)
-    for role in (handler, projector, api):
-        app.command(rich_help_panel=PANEL, epilog=EXIT_CODES)(role)
+    for command, lines in (
+        (up, ("taskexec up", "taskexec up --data-dir ~/taskexec --http-port 8081")),
+        (handler, ("taskexec handler", "TASKEXEC_STATE_DIR=/var/lib/taskexec taskexec handler --processes 4")),
+        (projector, ("taskexec projector", "CLICKHOUSE_DSN=clickhouse://clickhouse:8123/default taskexec projector")),
+        (api, ("taskexec api", "KAFKA_BOOTSTRAP_SERVERS=kafka:9092 taskexec api")),
+    ):
+        app.command(rich_help_panel=PANEL, epilog=examples(*lines))(command)
 
 
 def up(data_dir: DataDirOption = None, kafka_port: KafkaPort = 9092, http_port: HttpPort = 8080) -> None:

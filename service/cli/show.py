@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from service.cli.output import write_record, write_table
+from service.cli.cells import Id, Time, Word
+from service.cli.output import Format, Output, Table, write_record
 from service.contracts.status import Status
 
 Json = Mapping[str, Any]
@@ -15,13 +16,18 @@ PAYLOADS_DROPPED: Final = "inputs and outputs were dropped: they are not kept as
 _COUNTS: Final = ("total", *(status.value.lower() for status in Status))
 
 
+def write_execution(execution: Json, out: Output) -> None:
+    """One execution, whole, in the format that was asked for."""
+    out.write(execution, lambda: executions_table([execution], out), lambda: show_execution(execution))
+
+
 def show_execution(execution: Json) -> None:
     """One execution, a line per field; what its status does not have is left out."""
     metadata = execution["metadata"]
     write_record({
         "id": execution["id"],
         "task": f"{execution['taskId']} {execution['taskVersion']}",
-        "status": execution["status"],
+        "status": Word(execution["status"]),
         "created": f"{metadata['createdAt']} by {metadata['createdBy']}",
         "started": execution.get("startedAt"),
         "completed": execution.get("completedAt"),
@@ -52,49 +58,55 @@ def _progress(execution: Json) -> str | None:
     return " ".join(filter(None, parts)) or None
 
 
-def show_page(executions: Iterable[Json]) -> None:
-    """Executions, a line each."""
-    write_table(
-        ("ID", "STATUS", "TASK", "VERSION", "CREATED", "BY", "TOOK", "WHY"),
+def executions_table(executions: Iterable[Json], out: Output) -> Table:
+    """Executions, a line each; for programs, the columns that `export` writes."""
+    if out.format in {Format.CSV, Format.JSONL}:
+        from service.queries.flat import COLUMNS, row_of  # noqa: PLC0415 - only what writes rows pays for it
+
+        return Table([*COLUMNS], map(row_of, executions))
+    heads = ["ID", "STATUS", "TASK", "VERSION", "CREATED", "BY", "TOOK"]
+    more = ["STARTED", "COMPLETED", "WORKER", "TAGS"] if out.is_wide else []
+    return Table(
+        [*heads, *more, "WHY"],
         (
             (
-                execution["id"],
-                execution["status"],
-                execution["taskId"],
-                execution["taskVersion"],
-                execution["metadata"]["createdAt"],
-                execution["metadata"]["createdBy"],
-                _duration(execution),
-                execution.get("errorMessage") or execution.get("skipReason"),
+                Id(one["id"]),
+                Word(one["status"]),
+                one["taskId"],
+                one["taskVersion"],
+                Time(one["metadata"]["createdAt"]),
+                one["metadata"]["createdBy"],
+                _duration(one),
+                *((time_of(one, "startedAt"), time_of(one, "completedAt"), one.get("owner")) if more else ()),
+                *([", ".join(one["metadata"]["tags"])] if more else []),
+                one.get("errorMessage") or one.get("skipReason"),
             )
-            for execution in executions
+            for one in executions
         ),
     )
 
 
-def show_history(history: Json) -> None:
+def time_of(record: Json, name: str) -> Time | None:
+    """The time of this name, if there is one."""
+    return Time(record[name]) if name in record else None
+
+
+def history_table(history: Json) -> Table:
     """The events of an execution, a line each."""
-    write_table(
-        ("TIME", "EVENT", "STATUS", "POSITION", "WHAT"),
-        (
-            (
-                event["time"],
-                event["type"],
-                event["status"],
-                position_of(event),
-                _what(event["data"]),
-            )
-            for event in history["items"]
-        ),
-    )
+    return Table(("TIME", "EVENT", "STATUS", "POSITION", "WHAT"), map(event_row, history["items"]))
 
 
-def show_stats(stats: Json, what: str, grouping: str) -> None:
+def event_row(event: Json) -> tuple[object, ...]:
+    """An event: when, what, the status then, its place, and what it says beyond its type."""
+    return Time(event["time"]), event["type"], Word(event["status"]), position_of(event), what_of(event["data"])
+
+
+def stats_table(stats: Json, what: str, grouping: str) -> Table:
     """Counts, a line for each group and one for all; with the times, where they were asked for."""
     rows = [(group["key"], group) for group in stats.get("groups", ())] + [(what, stats)]
     timed = any("runTime" in each or "queueTime" in each for _, each in rows)
     names = [f"{kind}_{level}" for kind in ("queue", "run") for level in ("p50", "p95")] if timed else []
-    write_table(
+    return Table(
         [name.upper() for name in (grouping, *_COUNTS, "rate", *names)],
         (
             (
@@ -108,18 +120,18 @@ def show_stats(stats: Json, what: str, grouping: str) -> None:
     )
 
 
-def show_failures(groups: Iterable[Json]) -> None:
+def failures_table(groups: Iterable[Json]) -> Table:
     """Groups of failures, a line each."""
-    write_table(
+    return Table(
         ("COUNT", "FINGERPRINT", "TASKS", "FIRST SEEN", "LAST SEEN", "NEWEST"),
         (
             (
                 group["count"],
                 group["fingerprint"],
                 _tasks(group),
-                group["firstSeen"],
-                group["lastSeen"],
-                group["executionId"],
+                Time(group["firstSeen"]),
+                Time(group["lastSeen"]),
+                Id(group["executionId"]),
             )
             for group in groups
         ),
@@ -148,7 +160,7 @@ def how_much(page: Json) -> str:
     return f"{len(page['items'])} of {page['total']}{counts and f' ({counts})'}{more}"
 
 
-def _what(event: Json) -> str | None:  # noqa: PLR0911 - one for each kind of event
+def what_of(event: Json) -> str | None:  # noqa: PLR0911 - one for each kind of event
     """What the event says beyond its type."""
     match event:
         case {"resolvedInputs": inputs}:

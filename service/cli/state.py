@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from service.cli.environment import read_settings
-from service.cli.exits import EXIT_CODES, CommandError, Exit
+from service.cli.exits import CommandError, Exit
 from service.cli.options import examples
 from service.cli.output import write_note
 
@@ -17,9 +17,7 @@ def _group() -> None:
     """What the handlers remember."""
 
 
-@app.command(
-    epilog=examples("taskexec state rebuild", "TASKEXEC_PARTITIONS=12 taskexec state rebuild --yes") + EXIT_CODES
-)
+@app.command(epilog=examples("taskexec state rebuild", "TASKEXEC_PARTITIONS=12 taskexec state rebuild --yes"))
 def rebuild(
     *,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before the state topic is deleted.")] = False,

@@ -1,10 +1,20 @@
 """Reads JSON that people type or keep in files."""
 
 import sys
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from service.cli.exits import CommandError, Exit
+
+
+def read_given(what: str, file: str | None, pairs: list[str] | None) -> dict[str, Any]:
+    """The inputs or outputs of a command: of `--inputs FILE`, and of each `--input NAME=JSON`, which win.
+
+    Raises:
+        CommandError: as of both.
+    """
+    return (read_object(f"--{what}s", file) if file else {}) | read_pairs(f"--{what}", pairs or [])
 
 
 def read_object(option: str, file: str) -> dict[str, Any]:
@@ -46,6 +56,16 @@ def read_dependencies(option: str, texts: list[str]) -> list[dict[str, str]]:
         id_, _, condition = target.partition(":")
         dependencies.append({"executionId": id_, "node": node, **({"condition": condition} if condition else {})})
     return dependencies
+
+
+def read_timeout(text: str) -> timedelta:
+    """How long that is: `90s`, `5m`. Raises CommandError: it says no duration."""
+    from service.ports.moments import read_duration  # noqa: PLC0415 - seldom needed
+
+    try:
+        return cast("timedelta", read_duration(text))
+    except ValueError as error:
+        raise CommandError(Exit.USAGE, f"--timeout {text} {error}") from None
 
 
 def _value(option: str, name: str, text: str) -> Any:  # noqa: ANN401 - JSON is any

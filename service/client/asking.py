@@ -25,6 +25,7 @@ class CreationQuery(TypedDict, total=False):
     tag: str | Collection[str]
     created_from: Moment
     created_to: Moment
+    id_prefix: str
     min_position: Position | str
 
 

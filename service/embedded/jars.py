@@ -24,6 +24,16 @@ def cache_directory() -> Path:
     return user_cache_path("task-execution-service") / "kafka"
 
 
+def kept_jars() -> Path | None:
+    """The folder with the jars of the pom.xml, if they were fetched already."""
+    jars = _folder(cache_directory())
+    return jars if jars.is_dir() else None
+
+
+def _folder(cache: Path) -> Path:
+    return cache / hashlib.sha256(_POM.read_bytes()).hexdigest()[:16]
+
+
 async def resolve_jars(cache: Path) -> Path:
     """Return the folder that holds the jars of the pom.xml; download them if this pom.xml is new to `cache`.
 
@@ -33,7 +43,7 @@ async def resolve_jars(cache: Path) -> Path:
     Raises:
         EmbeddedError: Maven is missing or fails, or the cache can't be written.
     """
-    jars = cache / hashlib.sha256(_POM.read_bytes()).hexdigest()[:16]
+    jars = _folder(cache)
     if jars.is_dir():
         return jars
     try:

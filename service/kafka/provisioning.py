@@ -79,7 +79,7 @@ async def _ensure(kafka: Kafka, partitions: int, replication_factor: int) -> Non
         if missing := [topic for topic in topics if topic.name not in existing]:
             await create(admin, missing, partitions, replication_factor)
         counts = await partition_counts(admin, topics)
-        configs = await _configs(admin, topics)
+        configs = await topic_configs(admin, topics)
     finally:
         await admin.close()
     if differences := _differences(topics, counts, configs, partitions, kafka.servers):
@@ -120,7 +120,12 @@ async def partition_counts(admin: AIOKafkaAdminClient, topics: list[Topic]) -> d
     return counts
 
 
-async def _configs(admin: AIOKafkaAdminClient, topics: list[Topic]) -> dict[str, dict[str, str]]:
+async def topic_configs(admin: AIOKafkaAdminClient, topics: list[Topic]) -> dict[str, dict[str, str]]:
+    """The settings of each topic.
+
+    Raises:
+        KafkaError: a topic is not known to all yet.
+    """
     resources = [ConfigResource(ConfigResourceType.TOPIC, topic.name, None) for topic in topics]
     responses: list[Any] = await admin.describe_configs(resources)
     configs = {}
@@ -141,10 +146,14 @@ def _differences(
         for topic in topics
         if topic.owned and counts[topic.name] != partitions
     ]
-    command = f"kafka-configs.sh --bootstrap-server {servers} --alter --entity-type topics"
-    for topic in topics:
-        for key, wanted in topic.config.items():
-            if (found := configs[topic.name].get(key)) != wanted:
-                fix = f"{command} --entity-name {topic.name} --add-config {key}={wanted}"
-                differences.append(f"{topic.name}: {key} is {found} and must be {wanted}: {fix}")
-    return differences
+    return differences + [one for topic in topics for one in setting_differences(topic, configs[topic.name], servers)]
+
+
+def setting_differences(topic: Topic, config: dict[str, str], servers: str) -> list[str]:
+    """Which settings are not as they must be, and what to do."""
+    command = f"kafka-configs.sh --bootstrap-server {servers} --alter --entity-type topics --entity-name {topic.name}"
+    return [
+        f"{topic.name}: {key} is {found} and must be {wanted}: {command} --add-config {key}={wanted}"
+        for key, wanted in topic.config.items()
+        if (found := config.get(key)) != wanted
+    ]

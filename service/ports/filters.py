@@ -1,6 +1,6 @@
 """What a list of executions can be narrowed by."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints
 
@@ -9,11 +9,14 @@ from service.contracts.problems import Code
 from service.contracts.status import Status
 from service.ports.moments import Duration, Moment
 
+ID_PREFIX: Final = "^[0-9a-f]{4,8}$|^[0-9a-f]{8}-[0-9a-f]{0,4}$|^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{0,4}$"
+"""At least 4 digits, else too many begin so; at most the first half of an id, which is one number to ClickHouse."""
+
 _FROM = "Only executions that were {} at this time or later: RFC 3339, or so long ago, such as 24h or 7d."
 _TO = "Only executions that were {} before this time; in the same forms."
 
 
-class CreationFilters(Contract):
+class CreationFilters(Contract, defer_build=True):
     """The filters by what an execution is from its creation on."""
 
     task_id: TaskId | None = Field(default=None, description="Only executions of this task.")
@@ -24,6 +27,9 @@ class CreationFilters(Contract):
     )
     created_from: Moment | None = Field(default=None, description=_FROM.format("created"))
     created_to: Moment | None = Field(default=None, description=_TO.format("created"))
+    id_prefix: Annotated[str, StringConstraints(pattern=ID_PREFIX)] | None = Field(
+        default=None, description="Only executions whose id begins so: 4 to 16 digits, with the hyphens between."
+    )
 
 
 class EndFilters(CreationFilters):
@@ -59,7 +65,7 @@ class Filters(EndFilters):
     )
 
 
-class RejectionFilters(Contract):
+class RejectionFilters(Contract, defer_build=True):
     """What a list of refused commands can be narrowed by; they combine."""
 
     code: Code | None = Field(default=None, description="Only commands that were refused with this code.")

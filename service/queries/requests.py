@@ -28,7 +28,7 @@ MinPosition = Annotated[str, StringConstraints(pattern=POSITION_PATTERN)]
 """`partition:offset`, as `str(Position)` writes it."""
 
 
-class Fresh(Contract):
+class Fresh(Contract, defer_build=True):
     """What every query takes."""
 
     min_position: MinPosition | None = Field(

@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 import pytest
 
-from service.cli.commands import Reason
+from service.cli.acting import Reason
 from service.contracts.commands import ExecuteTask, SkipCause
 from service.contracts.problems import Code, FieldError, problem, reject
 from service.contracts.replies import CommandReply, CommandUnansweredError, Outcome
@@ -183,3 +183,31 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_sent(
     result = service.run(*EXECUTE, *arguments)
     assert (result.exit_code, service.commands.submitted) == (2, [])
     assert message in result.stderr
+
+
+def test_a_dry_run_shows_the_request_and_sends_nothing(service: Service) -> None:
+    given = (*EXECUTE, "--input", "day=2026-03-01", "--idempotency-key", "k1", "--dry-run")
+    shown = service.run(*given)
+    assert shown.exit_code == 0
+    assert shown.stdout.splitlines()[:2] == [f"POST {service.url}/api/v1/task-executions", "Idempotency-Key: k1"]
+    request = json.loads(service.run(*given, "--json").stdout)
+    assert request["body"] == {
+        "taskId": "sales:daily_report", "taskVersion": "1.2.0", "inputs": {"day": "2026-03-01"}, "tags": [],
+    }  # fmt: skip
+    assert service.run(*EXECUTE).exit_code == 0
+    assert len(service.commands.submitted) == 1
+
+
+def test_a_dry_run_says_what_does_not_fit(service: Service) -> None:
+    result = service.run("execute", "report", "latest", "--tag", "", "--not-before", "soon", "--dry-run")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert {line.split(":")[0].strip() for line in result.stderr.splitlines()[1:]} == {
+        "#/taskId", "#/taskVersion", "#/tags/0", "#/notBefore",
+    }  # fmt: skip
+
+
+def test_a_heartbeat_says_how_far_it_is(service: Service) -> None:
+    result = service.run("heartbeat", ID, "--owner", "worker-7", "--progress", "0.5", "--message", "half")
+    assert result.exit_code == 0, result.stderr
+    sent = service.commands.submitted[0].command.model_dump(mode="json", exclude_none=True)
+    assert sent == {"executionId": ID, "owner": "worker-7", "progress": 0.5, "message": "half"}

@@ -97,11 +97,11 @@ async def test_what_was_changed_all_the_same_is_ignored_told_and_mended(commands
     key = f"{body['taskId']}@1.0.0"
     await commands.publish(body)
     await commands.write({**body, "type": "flink_sql"}, key)
-    listed = await commands.run("list", "--task-id", body["taskId"])
+    listed = await commands.run("list", "--task", body["taskId"])
     assert " sql " in listed.stdout
     assert "its record has changed since it was published; that is ignored" in listed.stderr
     assert (await commands.publish(body)).stderr.startswith("published ")
-    assert "changed" not in (await commands.run("list", "--task-id", body["taskId"])).stderr
+    assert "changed" not in (await commands.run("list", "--task", body["taskId"])).stderr
 
 
 async def test_the_list_is_by_task_with_the_newest_version_first(commands: Commands) -> None:
@@ -123,7 +123,7 @@ async def test_the_list_is_by_task_with_the_newest_version_first(commands: Comma
     assert "#/status: required, but missing" in listed.stdout
     drafts = await commands.run("list", "--namespace", commands.namespace, "--status", "draft", "--json")
     assert [one["version"] for one in json.loads(drafts.stdout)] == ["draft"]
-    unusable = await commands.run("list", "--task-id", other, "--status", "UNUSABLE", "--json")
+    unusable = await commands.run("list", "--task", other, "--status", "UNUSABLE", "--json")
     assert json.loads(unusable.stdout)[0].keys() == {"taskId", "version", "flaw"}
 
 

@@ -92,7 +92,7 @@ def test_every_page_is_in_the_file_by_what_its_name_ends_with(service: Service, 
     file = tmp_path / f"runs.{suffix}"
     file.write_text("of yesterday")
 
-    result = service.run("export", "--task-id", "sales:daily_report", "--status", "FAILURE", "-o", str(file))
+    result = service.run("export", "--task", "sales:daily_report", "--status", "FAILURE", "--file", str(file))
 
     assert (result.exit_code, result.stdout) == (0, "")
     assert "4 executions, created before 2" in result.stderr
@@ -122,7 +122,7 @@ def test_csv_is_what_stdout_gets_unless_told_otherwise(service: Service) -> None
 
 
 def test_times_mean_the_same_for_every_page(service: Service) -> None:
-    assert service.run("export", "--created-from", "24h", "--completed-to", "2026-03-02T04:00:00Z").exit_code == 0
+    assert service.run("export", "--since", "24h", "--completed-to", "2026-03-02T04:00:00Z").exit_code == 0
     first, second = service.queries.asked
     assert first["created_from"] == second["created_from"]
     assert first["created_to"] == second["created_to"]
@@ -134,7 +134,7 @@ def test_times_mean_the_same_for_every_page(service: Service) -> None:
 
 
 def test_what_is_wrong_is_explained_by_the_service(service: Service, tmp_path: Path) -> None:
-    result = service.run("export", "--created-from", "yesterday", "-o", str(tmp_path / "runs.csv"))
+    result = service.run("export", "--since", "yesterday", "--file", str(tmp_path / "runs.csv"))
 
     assert result.exit_code == 1
     assert "#/query/createdFrom" in result.stderr
@@ -147,7 +147,7 @@ def test_what_fails_half_way_leaves_the_old_file(service: Service, tmp_path: Pat
     file = tmp_path / f"runs.{suffix}"
     file.write_text("of yesterday")
 
-    result = service.run("export", "-o", str(file))
+    result = service.run("export", "--file", str(file))
 
     assert result.exit_code == 3
     assert "For some reason." in result.stderr
@@ -168,7 +168,7 @@ def test_who_is_killed_half_way_leaves_the_old_file(service: Service, tmp_path: 
     service.queries.__class__ = Slow
     file = tmp_path / "runs.csv"
     file.write_text("of yesterday")
-    command = [sys.executable, "-m", "service", "export", "--url", service.url, "-o", str(file)]
+    command = [sys.executable, "-m", "service", "export", "--url", service.url, "--file", str(file)]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         try:
             while len(service.queries.asked) < 2:
@@ -180,7 +180,7 @@ def test_who_is_killed_half_way_leaves_the_old_file(service: Service, tmp_path: 
     assert file.read_text() == "of yesterday"
     (aside,) = {*tmp_path.iterdir()} - {file}
     assert aside.name.startswith(".runs.csv.")
-    assert service.run("export", "-o", str(file)).exit_code == 0
+    assert service.run("export", "--file", str(file)).exit_code == 0
     assert len(read(file)) == 4
 
 
@@ -197,11 +197,11 @@ def test_what_fails_half_way_gives_no_file_that_looks_whole(service: Service, fo
     ("name", "said"), [("runs.xls", "Give --format, or a name with .csv, .jsonl,"), ("runs", "does not say its format")]
 )
 def test_a_name_without_a_format_is_refused(service: Service, tmp_path: Path, name: str, said: str) -> None:
-    result = service.run("export", "-o", str(tmp_path / name))
+    result = service.run("export", "--file", str(tmp_path / name))
 
     assert (result.exit_code, service.queries.asked) == (2, [])
     assert said in result.stderr
-    assert service.run("export", "-o", str(tmp_path / name), "--format", "jsonl").exit_code == 0
+    assert service.run("export", "--file", str(tmp_path / name), "--format", "jsonl").exit_code == 0
     assert len((tmp_path / name).read_text(encoding="utf-8").splitlines()) == 4
 
 
@@ -213,7 +213,7 @@ def test_what_is_no_file_or_cannot_be_written_is_named(service: Service, tmp_pat
         (Path("/dev/null"), 2, "/dev/null is not a file"),
         (tmp_path / "no" / "runs.csv", 1, "cannot be written: No such file or directory"),
     ):
-        result = service.run("export", "--format", "csv", "-o", str(output))
+        result = service.run("export", "--format", "csv", "--file", str(output))
         assert result.exit_code == exit_code, output
         assert said in result.stderr
 
@@ -222,7 +222,7 @@ def test_a_link_stays_a_link(service: Service, tmp_path: Path) -> None:
     link = tmp_path / "latest.csv"
     link.symlink_to(tmp_path / "runs.csv")
 
-    assert service.run("export", "-o", str(link)).exit_code == 0
+    assert service.run("export", "--file", str(link)).exit_code == 0
     assert link.is_symlink()
     assert len(read(tmp_path / "runs.csv")) == 4
 
@@ -235,7 +235,7 @@ def test_without_pyarrow_it_says_which_extra_to_install(
     monkeypatch.delitem(sys.modules, "service.cli.columnar")
     monkeypatch.delattr("service.cli.columnar")
 
-    result = service.run("export", "--format", format_, "-o", str(tmp_path / "runs"))
+    result = service.run("export", "--format", format_, "--file", str(tmp_path / "runs"))
 
     assert (result.exit_code, service.queries.asked) == (2, [])
     assert "needs pyarrow: pip install 'task-execution-service[export]'" in result.stderr
@@ -262,7 +262,7 @@ def test_parquet_is_written_in_groups_that_fit_into_memory(
     monkeypatch.setattr(columnar, "_GROUP_ROWS", 2)
     file = tmp_path / "runs.parquet"
 
-    assert service.run("export", "-o", str(file)).exit_code == 0
+    assert service.run("export", "--file", str(file)).exit_code == 0
     metadata = parquet.read_metadata(file)
     assert [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)] == [2, 2]
 
@@ -275,6 +275,6 @@ def test_of_nothing_there_is_a_file_without_rows(service: Service, tmp_path: Pat
     service.queries.__class__ = Empty
     for suffix in ("csv", "jsonl", "parquet", "arrow"):
         file = tmp_path / f"none.{suffix}"
-        result = service.run("export", "-o", str(file))
+        result = service.run("export", "--file", str(file))
         assert (result.exit_code, read(file)) == (0, [])
         assert "0 executions" in result.stderr

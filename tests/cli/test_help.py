@@ -1,17 +1,23 @@
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.metadata import version
+from typing import Any
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from service.cli.main import app
 
-COMMANDS = [
-    "execute", "start", "succeed", "fail", "stop", "skip", "get", "list", "stats", "failures", "history", "graph",
-    "export", "play", "definitions publish", "definitions validate", "definitions list", "definitions show",
-    "definitions diff", "definitions schema", "worker",
-]  # fmt: skip
+
+def verbs(group: Any = None, before: str = "") -> Iterator[str]:
+    """Every command there is, by what is typed."""
+    for name, command in vars(group or get_command(app))["commands"].items():
+        yield from verbs(command, f"{before}{name} ") if "commands" in vars(command) else [f"{before}{name}"]
+
+
+COMMANDS = [*verbs()]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -27,6 +33,14 @@ def test_the_first_help_lists_all_commands() -> None:
     result = CliRunner().invoke(app, ["--help"])
 
     assert all(f" {command.split()[0]} " in result.stdout for command in COMMANDS)
+
+
+def test_the_verbs_are_these() -> None:
+    assert sorted({command.split()[0] for command in COMMANDS}) == [
+        "api", "context", "count", "definitions", "demo", "doctor", "execute", "export", "fail", "failures", "get",
+        "graph", "handler", "heartbeat", "history", "list", "play", "projection", "projector", "rejections", "rerun",
+        "skip", "start", "state", "stats", "stop", "succeed", "topics", "up", "wait", "watch", "worker",
+    ]  # fmt: skip
 
 
 def test_wrong_usage_exits_with_2_and_writes_to_stderr() -> None:

@@ -29,7 +29,7 @@ def test_get_as_json_is_the_answer_of_the_service(service: Service) -> None:
 
 
 def test_list_shows_a_line_for_each_and_how_to_go_on(service: Service) -> None:
-    result = service.run("list", "--task-id", "sales:daily_report", "--status", "failure", "--page-size", "2")
+    result = service.run("list", "--task", "sales:daily_report", "--status", "failure", "--page-size", "2")
 
     header, first, second = result.stdout.splitlines()
     assert header.split() == ["ID", "STATUS", "TASK", "VERSION", "CREATED", "BY", "TOOK", "WHY"]
@@ -60,7 +60,7 @@ def test_stats_show_all_six_statuses(service: Service) -> None:
 
     assert header.split() == ["TASK", "TOTAL", *Status, "RATE"]
     assert counts.split() == ["all", "21", "1", "2", "3", "4", "5", "6"]
-    assert json.loads(service.run("stats", "a:b", "--json").stdout)["taskId"] == "a:b"
+    assert json.loads(service.run("stats", "--task", "a:b", "--json").stdout)["taskId"] == "a:b"
 
 
 def test_stats_show_groups_with_rates_and_times(service: Service) -> None:
@@ -70,7 +70,9 @@ def test_stats_show_groups_with_rates_and_times(service: Service) -> None:
         "groups": [{"key": "1.0.0", "total": 2, "pending": 0, "running": 0, "success": 1, "failure": 1, "stopped": 0,
                     "skipped": 0, "successRate": 0.5, "queueTime": times}],
     }  # fmt: skip
-    result = service.run("stats", "a:b", "--group-by", "taskVersion", "--created-from", "24h", "--tag", "x", "--times")
+    result = service.run(
+        "stats", "--task", "a:b", "--group-by", "taskVersion", "--since", "24h", "--tag", "x", "--times"
+    )
 
     header, group, every = result.stdout.splitlines()
     assert header.split()[0] == "VERSION"
@@ -152,7 +154,7 @@ def test_the_exit_code_tells_what_kind_of_refusal_it_is(service: Service, code: 
 
 
 def test_a_wrong_parameter_is_explained_by_the_service(service: Service) -> None:
-    result = service.run("list", "--task-id", "nonsense")
+    result = service.run("list", "--task", "nonsense")
 
     assert result.exit_code == 1
     assert "#/query/taskId" in result.stderr
@@ -161,5 +163,5 @@ def test_a_wrong_parameter_is_explained_by_the_service(service: Service) -> None
 def test_an_id_cannot_lead_elsewhere(service: Service) -> None:
     result = service.run("get", "../task-execution-stats?x")
 
-    assert result.exit_code in {1, 4}
+    assert result.exit_code == 2
     assert not service.queries.asked

@@ -58,7 +58,7 @@ def test_a_url_that_is_none_is_wrong_usage(url: str) -> None:
     result = run("stats", "--url", url)
 
     assert result.exit_code == 2
-    assert f"--url {url} is not an address" in result.stderr
+    assert f"{url} is not an address" in result.stderr
 
 
 def test_something_else_at_the_url_is_recognized(stranger: str) -> None:

@@ -4,9 +4,7 @@ from tests.cli.conftest import Service
 
 
 def test_list_shows_a_line_for_each_and_how_to_go_on(service: Service) -> None:
-    result = service.run(
-        "rejections", "list", "--code", "invalid_command", "--rejected-from", "24h", "--page-size", "1"
-    )
+    result = service.run("rejections", "list", "--code", "invalid_command", "--since", "24h", "--page-size", "1")
     header, row = result.stdout.splitlines()
     assert header.split() == ["POSITION", "REJECTED", "CODE", "COMMAND", "FROM", "EXECUTION", "WHY"]
     assert row.split()[:5] == ["3:1207", "2026-03-02T04:00:00.000Z", "invalid_command", "ExecuteTask", "/airflow"]

@@ -78,7 +78,7 @@ def test_a_command_and_its_query_agree_at_once(service: Up) -> None:
     assert answer(service, "list", "--created-by", "maria")["total"] == 1
     history = answer(service, "history", id_)
     assert [item["type"] for item in history["items"]] == ["TaskExecutionCreated", "TaskExecutionStopped"]
-    stats = answer(service, "stats", "demo:hello")
+    stats = answer(service, "stats", "--task", "demo:hello")
     assert stats["total"] == sum(
         stats[name] for name in ("pending", "running", "success", "failure", "stopped", "skipped")
     )

@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 from service.cli import export
 from service.cli.main import app
 from service.cli.remote import Answer, Remote
+from service.cli.request_options import option_of
 from service.contracts.events import Event
 from service.contracts.executions import TaskExecution
 from service.contracts.status import Status
@@ -80,12 +81,12 @@ async def test_every_execution_that_fits_is_there_once_as_it_is(
     everything = [view(events) for events in known]
     for names in ((), ("task_id", "status"), ("min_duration", "tag"), ("fingerprint",)):
         options = [
-            (f"--{name.replace('_', '-')}", value)
+            (option_of(name), value)
             for name in names
             for value in (CASES[name][0] if isinstance(CASES[name][0], list) else [CASES[name][0]])
         ]
         file = tmp_path / f"runs.{suffix}"
-        result = await exported(queries, "-o", str(file), *(part for option in options for part in option))
+        result = await exported(queries, "--file", str(file), *(part for option in options for part in option))
         assert result.exit_code == 0, result.stderr
         wanted = [one for one in everything if all(CASES[name][1](one) for name in names)]
         assert wanted, names
@@ -121,7 +122,7 @@ async def test_what_comes_while_it_runs_is_not_in_it(
 
     monkeypatch.setattr(Remote, "get", get)
     file = tmp_path / "runs.jsonl"
-    assert (await exported(queries, "-o", str(file))).exit_code == 0
+    assert (await exported(queries, "--file", str(file))).exit_code == 0
     same(read(file), [view(events) for events in known + open_])
     assert pages == 4
 
@@ -139,5 +140,5 @@ async def test_payloads_that_are_more_than_a_page_has_are_there(
     ]
     await publish(event for events in known for event in events)
     file = tmp_path / "runs.jsonl"
-    assert (await exported(queries, "-o", str(file))).exit_code == 0
+    assert (await exported(queries, "--file", str(file))).exit_code == 0
     same(read(file), [view(events) for events in known])

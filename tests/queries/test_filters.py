@@ -12,8 +12,10 @@ from typer.main import get_command
 
 from service.api.app import create_app
 from service.cli.main import app
+from service.cli.request_options import option_of
 from service.contracts.events import Event
 from service.contracts.executions import TaskExecution
+from service.contracts.problems import RejectedError
 from service.contracts.status import Status
 from service.domain.view import view
 from service.ports.filters import Filters
@@ -22,7 +24,7 @@ from service.read_model.clickhouse.driver import Driver
 from service.read_model.clickhouse.store import ClickHouseStore
 from tests.api.scripted import ScriptedCommands
 from tests.queries.conftest import Publish
-from tests.queries.lives import SECOND, T0, asked, life
+from tests.queries.lives import SECOND, T0, asked, execution_id, life
 
 MINUTE = timedelta(minutes=1)
 MESSAGES = ("Disk FULL on host-7", "timeout after 30 s", "ümläut", None)
@@ -67,6 +69,7 @@ def _ran(one: TaskExecution) -> timedelta | None:
 
 
 AT = T0 + 20 * MINUTE
+SOME_ID = execution_id((1, 7))
 CASES: dict[str, tuple[Any, Callable[[TaskExecution], bool]]] = {
     "task_id": ("ml:train", lambda one: one.task_id == "ml:train"),
     "task_version": ("1.1.0", lambda one: one.task_version == "1.1.0"),
@@ -75,6 +78,7 @@ CASES: dict[str, tuple[Any, Callable[[TaskExecution], bool]]] = {
     "tag": (["nightly", "x"], lambda one: {"nightly", "x"} <= {*one.metadata.tags}),
     "created_from": (str(AT), lambda one: one.metadata.created_at >= AT),
     "created_to": (str(AT), lambda one: one.metadata.created_at < AT),
+    "id_prefix": (SOME_ID[:7], lambda one: one.id.startswith(SOME_ID[:7])),
     "started_from": (str(AT), lambda one: one.started_at is not None and one.started_at >= AT),
     "started_to": (str(AT), lambda one: one.started_at is not None and one.started_at < AT),
     "completed_from": (str(AT), lambda one: one.completed_at is not None and one.completed_at >= AT),
@@ -185,6 +189,21 @@ async def test_an_execution_is_found_by_a_part_of_its_id(queries: TaskExecutionQ
         assert item == view(events)
 
 
+@pytest.mark.parametrize("driver", ["chdb"], indirect=True)  # the same over HTTP
+async def test_an_execution_is_found_by_how_its_id_begins(queries: TaskExecutionQueries, publish: Publish) -> None:
+    known = lives(3, 40)
+    await publish(event for events in known for event in events)
+    for number, events in enumerate(known):
+        begins = events[0].execution_id[: 4 + number % 15]
+        page = await queries.list(asked(id_prefix=begins, counts=True))
+        assert (page.total, page.items) == (1, (view(events),))
+        assert page.counts is not None
+        assert sum(page.counts.model_dump().values()) == 1
+        assert (await queries.stats(id_prefix=begins)).total == 1
+    with pytest.raises(RejectedError, match="not valid"):
+        asked(id_prefix="abc")
+
+
 async def test_relative_times_count_back_from_now(queries: TaskExecutionQueries, publish: Publish) -> None:
     from tests.queries.test_list import NOW  # noqa: PLC0415 - the time that the tests began at
 
@@ -198,7 +217,7 @@ async def test_relative_times_count_back_from_now(queries: TaskExecutionQueries,
 def test_the_command_line_has_every_filter(name: str) -> None:
     commands = cast("dict[str, Any]", vars(get_command(app))["commands"])
     (option,) = (one for one in commands["list"].params if one.name == name)
-    assert option.opts == [f"--{name.replace('_', '-')}"]
+    assert option.opts == [option_of(name)]
     assert option.help == Filters.model_fields[name].description
 
 

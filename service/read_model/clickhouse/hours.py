@@ -83,7 +83,8 @@ def hours_of(filters: CreationFilters, by: Grouping | None, kept_since: int | No
     something has been dropped from, the rows are read.
     """
     since = max(closed.since, 0 if kept_since is None else hour_after(kept_since))
-    if by not in _KEYS or filters.created_by is not None or filters.tag or since >= closed.until:
+    of_rows = filters.created_by is not None or filters.tag or filters.id_prefix is not None
+    if by not in _KEYS or of_rows or since >= closed.until:
         return None
     parameters: dict[str, Any] = {"hours_since": since, UNTIL: closed.until}
     of_tasks = filters.task_version is not None or by in {Grouping.TASK_ID, Grouping.TASK_VERSION}

@@ -21,6 +21,8 @@ SCHEMA_VERSION: Final = "task-execution schema 3"
 A table more is none: who does not know it goes on without it.
 """
 
+_OLDER: Final = f"The ClickHouse tables are older than {SCHEMA_VERSION!r}."
+
 TABLES: Final = (
     "task_execution_events_in",
     "task_execution_events",
@@ -66,14 +68,28 @@ async def create_schema(driver: Driver, *, migrating: bool) -> None:
     if needs_migration(comments):
         if not migrating:
             raise StoreSetupError(
-                f"The ClickHouse tables are older than {SCHEMA_VERSION!r}. Start the projector first: it brings them "
-                "up to date. Then start this again."
+                f"{_OLDER} Start the projector first: it brings them up to date. Then start this again."
             )
         await migrate(driver, statements, SCHEMA_VERSION)
     if migrating and driver.cluster is None:  # on a cluster, their subqueries would be of one shard
         statements += _statements("views.sql", mark=VIEW_MARK, fingerprint=FINGERPRINT)
     for statement in statements:
         await driver.command(statement)
+
+
+async def check_schema(driver: Driver) -> str | None:
+    """The version of the tables; None if there are none yet. Nothing is changed.
+
+    Raises:
+        StoreSetupError: as `create_schema`, without `migrating`.
+        UnavailableError: ClickHouse cannot be reached now.
+    """
+    comments = await table_comments(driver)
+    _refuse_foreign(comments)
+    _refuse_other_layout(comments, driver.cluster)
+    if needs_migration(comments):
+        raise StoreSetupError(f"{_OLDER} Start the projector: it brings them up to date.")
+    return SCHEMA_VERSION if comments.keys() & {*TABLES} else None
 
 
 def schema_statements() -> list[str]:

@@ -1,10 +1,9 @@
-"""How the definitions commands ask Kafka, and say what went wrong."""
+"""How commands ask Kafka, and say what went wrong."""
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import typer
-
+from service.cli.asking import Broker
 from service.cli.environment import read_kafka_settings
 from service.cli.exits import CommandError, Exit
 
@@ -14,13 +13,9 @@ if TYPE_CHECKING:
 
     Answer = TypeVar("Answer")
 
-DEFAULT_SERVERS: Final = "127.0.0.1:9092"
 
-Servers = Annotated[str, typer.Option(envvar="KAFKA_BOOTSTRAP_SERVERS", metavar="HOST:PORT,…", help="Where Kafka is.")]
-
-
-def asking(
-    servers: str, ask: "Callable[[Kafka], Awaitable[Answer]]", failed: str, advice: str = "then ask again"
+def ask_kafka(
+    broker: Broker, ask: "Callable[[Kafka], Awaitable[Answer]]", failed: str, advice: str = "then ask again"
 ) -> "Answer":
     """What Kafka answers. `failed`: what it did not do where there is none, and `advice`: what to do when it is there.
 
@@ -30,13 +25,15 @@ def asking(
     import asyncio  # noqa: PLC0415 - what only shows help does not pay for Kafka
     import logging  # noqa: PLC0415 - as above
 
+    import stamina.instrumentation  # noqa: PLC0415 - as above
     from aiokafka.errors import KafkaError  # noqa: PLC0415 - as above
 
     from service.kafka.internals.fetching import bound_fetching  # noqa: PLC0415 - as above
     from service.kafka.internals.knocking import KafkaRefusedError  # noqa: PLC0415 - as above
 
-    kafka = read_kafka_settings(kafka_bootstrap_servers=servers).kafka
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it logs, we say better below
+    kafka = read_kafka_settings(**broker).kafka
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what they log, we say better below
+    stamina.instrumentation.set_on_retry_hooks([])
     bound_fetching()
 
     async def asked() -> Any:  # noqa: ANN401 - what was asked for
@@ -50,11 +47,11 @@ def asking(
         raise CommandError(
             Exit.UNAVAILABLE,
             f"Kafka at {kafka.servers} {failed}: {error!r}",
-            f"Start it with `taskexec up`, or name another one with --bootstrap-servers; {advice}.",
+            f"Start it with `taskexec up`, or name another one with --bootstrap-servers or --context; {advice}.",
         ) from None
 
 
-def all_versions(servers: str) -> "Versions":
+def all_versions(broker: Broker) -> "Versions":
     """All that is on the topic.
 
     Raises:
@@ -62,4 +59,4 @@ def all_versions(servers: str) -> "Versions":
     """
     from service.client.definitions import read_versions  # noqa: PLC0415 - what only shows help does not pay for Kafka
 
-    return asking(servers, read_versions, "did not tell the definitions")
+    return ask_kafka(broker, read_versions, "did not tell the definitions")

@@ -1,0 +1,127 @@
+"""Stands in for the parts of the HTTP API that act on many, run again, and stream; it keeps what was done."""
+
+import json
+import socket
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from threading import Event, Thread
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from tests.api.scripted import FAILURE, METADATA, PENDING
+
+PROBLEM = "application/problem+json"
+
+
+def id_of(number: int) -> str:
+    return f"{number:08x}-7b0a-5a64-9c3b-2f6b1c0d9e11"
+
+
+def message(number: int, type_: str, status: str, id_: str, data: dict[str, Any]) -> dict[str, Any]:
+    common = {"type": f"TaskExecution{type_}", "time": METADATA["createdAt"], "executionId": id_, "status": status}
+    return common | {"sequence": number, "position": f"3:{number}", "data": {"taskId": "a:b"} | data}
+
+
+@dataclass
+class StandIn:
+    """`matching` executions fit every filter; those in `refused` cannot be acted on."""
+
+    matching: int = 450
+    refused: set[str] = field(default_factory=set)
+    unanswered: set[str] = field(default_factory=set)
+    carried_out: Counter[str] = field(default_factory=Counter)
+    keys: set[str] = field(default_factory=set)
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    chunks: int = 0
+    before_chunk: Callable[[int], None] = lambda _: None
+    streams: list[list[dict[str, Any]]] = field(default_factory=list)
+    """What each connection gets before it breaks; the last one stays open."""
+    connections: list[dict[str, Any]] = field(default_factory=list)
+    history: list[dict[str, Any]] = field(default_factory=list)
+    as_of: Callable[[], datetime] = lambda: datetime.now(UTC)
+    stopping: Event = field(default_factory=Event)
+    url: str = ""
+
+    async def actions(self, request: Request) -> Response:
+        body = json.loads(await request.body())
+        if body.get("dryRun"):
+            self.asked.append(body)
+            begin = int(body.get("cursor", 0))
+            ids = [id_of(number) for number in range(begin, min(begin + body["limit"], self.matching))]
+            end = begin + len(ids)
+            more = {"nextCursor": str(end)} if end < self.matching else {}
+            return JSONResponse({"matched": self.matching, "executionIds": ids, "asOf": METADATA["createdAt"]} | more)
+        key = request.headers["idempotency-key"]
+        self.keys.add(key)
+        self.chunks += 1
+        self.before_chunk(self.chunks)
+        items = [self._act(key, id_) for id_ in body["executionIds"]]
+        return JSONResponse({"items": items, "request": {name: body[name] for name in body if name != "executionIds"}})
+
+    def _act(self, key: str, id_: str) -> dict[str, Any]:
+        if id_ in self.unanswered:
+            return {"executionId": id_, "outcome": "unanswered"}
+        if id_ in self.refused:
+            problem = {"title": "No", "status": 409, "code": "invalid_transition", "detail": "It has ended."}
+            return {"executionId": id_, "outcome": "rejected", "problem": problem}
+        outcome = "duplicate" if f"{key}/{id_}" in self.carried_out else "accepted"
+        if outcome == "accepted":
+            self.carried_out[f"{key}/{id_}"] += 1
+        return {"executionId": id_, "outcome": outcome, "status": "STOPPED"}
+
+    async def get(self, request: Request) -> Response:
+        return JSONResponse(PENDING | {"id": request.path_params["id"]})
+
+    async def rerun(self, request: Request) -> Response:
+        self.asked.append(json.loads(await request.body()))
+        return JSONResponse(PENDING | {"retryOf": FAILURE["id"], "attempt": 2}, 201)
+
+    async def told(self, request: Request) -> Response:
+        answer = {"executionId": request.path_params["id"], "items": self.history, "asOf": self.as_of().isoformat()}
+        return JSONResponse(answer)
+
+    async def events(self, request: Request) -> Response:
+        resume = request.headers.get("last-event-id")
+        self.connections.append({"resume": resume, "query": request.query_params.multi_items()})
+        if self.streams[0] == [{"status": 400}]:
+            problem = {"title": "Too old", "status": 400, "code": "invalid_request", "detail": "Begin anew."}
+            return JSONResponse(problem, 400, media_type=PROBLEM)
+        return StreamingResponse(self._stream(), media_type="text/event-stream")
+
+    async def _stream(self) -> AsyncIterator[str]:
+        messages = self.streams.pop(0) if len(self.streams) > 1 else self.streams[0]
+        yield "retry: 50\n\n: alive\n\n"
+        for one in messages:
+            yield f"event: {one['type']}\nid: 3:{one['position']}\ndata: {json.dumps(one)}\n\n"
+
+    @contextmanager
+    def serving(self) -> Iterator["StandIn"]:
+        base = "/api/v1/task-executions"
+        app = Starlette(
+            routes=[
+                Route(f"{base}/actions", self.actions, methods=["POST"]),
+                Route(f"{base}/events", self.events),
+                Route(f"{base}/{{id}}", self.get),
+                Route(f"{base}/{{id}}/history", self.told),
+                Route(f"{base}/{{id}}/rerun", self.rerun, methods=["POST"]),
+            ]
+        )
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
+        thread = Thread(target=server.run, args=([listener],))
+        thread.start()
+        try:
+            yield self
+        finally:
+            server.should_exit = True
+            thread.join()
+            listener.close()
