@@ -14,14 +14,13 @@ from service.api.describe import EVERY_REQUEST, describe, problems
 from service.api.errors import translate_errors
 from service.api.guard import Guard, Hosts
 from service.api.head import HeadAsGet
+from service.api.names import PREFIX
 from service.api.operations import operation_routes
 from service.api.ports import Queries
 from service.api.queries import query_routes
 from service.ports.claims import Claims
 from service.ports.commands import CommandGateway
 from service.ports.readiness import Check
-
-PREFIX: Final = "/api/v1"
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -80,7 +79,7 @@ def create_app(  # noqa: PLR0913 - all that it is made of
         responses=problems(*EVERY_REQUEST),
         lifespan=lifespan,
     )
-    app.include_router(command_routes(commands, principal_header), prefix=PREFIX)
+    app.include_router(command_routes(commands, queries, principal_header), prefix=PREFIX)
     if claims is not None:
         app.include_router(claim_routes(claims, principal_header), prefix=PREFIX)
     app.include_router(query_routes(queries), prefix=PREFIX)

@@ -11,9 +11,19 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from service.api import examples
+from service.api.answers import UnansweredCommand
 from service.api.errors import PROBLEM_JSON
 from service.api.links import command_links
-from service.api.names import LOCATION, POSITION, REPLAYED, RESPONSE_HEADERS, RETRY_AFTER
+from service.api.names import (
+    APPLIED,
+    IDEMPOTENCY_KEY,
+    LOCATION,
+    POSITION,
+    PREFER_PARAMETER,
+    REPLAYED,
+    RESPONSE_HEADERS,
+    RETRY_AFTER,
+)
 from service.api.schemas import REF, component_schemas, query_parameters
 from service.contracts.commands import COMMAND_TYPES, Command, ExecuteTask
 from service.contracts.envelope import JSON
@@ -51,16 +61,18 @@ _CODES: Final[dict[str, tuple[Code, ...]]] = {
 def command_route(kind: type[Command], parameters: list[dict[str, Any]]) -> dict[str, Any]:
     """FastAPI's arguments for the route of this command; `parameters` are OpenAPI's, beside those of its signature."""
     name = kind.__name__
-    headers = (POSITION, REPLAYED)
+    headers = (POSITION, REPLAYED, APPLIED)
     links = {"links": command_links(name)}
     done = _answer(TaskExecution, "The command says what is already so.", headers, examples.EXECUTION) | links
     responses: dict[int | str, dict[str, Any]] = {HTTPStatus.OK: done}
     if kind is ExecuteTask:
-        made = _answer(TaskExecution, "A new task execution.", (LOCATION, POSITION), examples.EXECUTION)
+        made = _answer(TaskExecution, "A new task execution.", (LOCATION, POSITION, APPLIED), examples.EXECUTION)
         responses[HTTPStatus.OK]["headers"] = _headers((LOCATION, *headers))
         responses[HTTPStatus.CREATED] = made | links
     else:
-        done["description"] = "The task execution after the command. Its inputs are not repeated: get it to see them."
+        done["description"] = "The task execution after the command."
+    pending = _answer(UnansweredCommand, _meaning(UnansweredCommand), (LOCATION, IDEMPOTENCY_KEY, APPLIED))
+    responses[HTTPStatus.ACCEPTED] = pending
     codes = (*_CODES[name], *([Code.PRINCIPAL_REQUIRED] if parameters else ()))
     body = {"schema": {"$ref": REF.format(model=name)}, "example": examples.COMMAND_BODIES[name]}
     return {
@@ -69,7 +81,10 @@ def command_route(kind: type[Command], parameters: list[dict[str, Any]]) -> dict
         "description": _meaning(kind),
         "status_code": HTTPStatus.CREATED if kind is ExecuteTask else HTTPStatus.OK,
         "responses": responses | problems(*codes),
-        "openapi_extra": {"requestBody": {"required": True, "content": {JSON: body}}, "parameters": parameters},
+        "openapi_extra": {
+            "requestBody": {"required": True, "content": {JSON: body}},
+            "parameters": [PREFER_PARAMETER, *parameters],
+        },
     }
 
 
