@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.responses import StreamingResponse
 
 from service.api import examples
 from service.api.answers import UnansweredCommand
@@ -124,6 +125,25 @@ def query_route(
         "operation_id": name,
         "summary": summary,
         "responses": {HTTPStatus.OK: _answer(answer, _meaning(answer))} | problems(*every),
+        "openapi_extra": {"parameters": query_parameters(parameters)},
+    }
+
+
+def live_route(parameters: type[Contract]) -> dict[str, Any]:
+    """FastAPI's arguments for the route of the event stream."""
+    stream = {
+        "description": "Messages without an end: `event` is the CloudEvents type, `data` one line of JSON with `type`, "
+        "`time`, `executionId`, `sequence`, `status`, `position`, and the event as `data`. `id` says how far that is, "
+        "for who comes back. Between them, comments say that the connection lives.",
+        "content": {"text/event-stream": {"schema": {"type": "string"}, "example": examples.STREAM}},
+    }
+    return {
+        "operation_id": parameters.__name__,
+        "summary": "What happens, while it happens",
+        "description": "Server-sent events: `new EventSource(…)` in a browser. It ends when the process does, and for "
+        "readers that are too slow; who comes back with the last `id` misses nothing.",
+        "response_class": StreamingResponse,
+        "responses": {HTTPStatus.OK: stream} | problems(Code.INVALID_REQUEST, Code.UNAVAILABLE, Code.INTERNAL_ERROR),
         "openapi_extra": {"parameters": query_parameters(parameters)},
     }
 
