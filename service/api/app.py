@@ -15,15 +15,16 @@ from service.api.describe import EVERY_REQUEST, describe, problems
 from service.api.errors import translate_errors
 from service.api.guard import Guard, Hosts
 from service.api.head import HeadAsGet
+from service.api.live import live_routes
+from service.api.names import PREFIX
 from service.api.operations import operation_routes
 from service.api.ports import Queries
 from service.api.queries import query_routes
 from service.ports.claims import Claims
 from service.ports.commands import CommandGateway
 from service.ports.definitions import Definitions
+from service.ports.live import LiveEvents
 from service.ports.readiness import Check
-
-PREFIX: Final = "/api/v1"
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -49,6 +50,7 @@ def create_app(  # noqa: PLR0913 - all that it is made of
     *,
     claims: Claims | None = None,
     definitions: Definitions | None = None,
+    live: LiveEvents | None = None,
     pages: APIRouter | None = None,
     principal_header: str | None = None,
     lifespan: Lifespan | None = None,
@@ -62,6 +64,7 @@ def create_app(  # noqa: PLR0913 - all that it is made of
         hosts: the names that it answers to, besides those of loopback.
         claims: who gives work to workers, if anybody does.
         definitions: who tells the task definitions, if anybody does.
+        live: who tells of events while they happen, if anybody does.
         pages: what people look at, beside the API.
         principal_header: the request header in which a proxy says who calls, if one does.
         lifespan: opens and closes what the app needs.
@@ -85,9 +88,11 @@ def create_app(  # noqa: PLR0913 - all that it is made of
         responses=problems(*EVERY_REQUEST),
         lifespan=lifespan,
     )
-    app.include_router(command_routes(commands, principal_header), prefix=PREFIX)
+    app.include_router(command_routes(commands, queries, principal_header), prefix=PREFIX)
     if claims is not None:
         app.include_router(claim_routes(claims, principal_header), prefix=PREFIX)
+    if live is not None:
+        app.include_router(live_routes(live), prefix=PREFIX)  # before the paths that take any executionId
     app.include_router(query_routes(queries), prefix=PREFIX)
     if definitions is not None:
         app.include_router(definition_routes(definitions), prefix=PREFIX)

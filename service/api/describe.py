@@ -9,11 +9,22 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.responses import StreamingResponse
 
 from service.api import examples
+from service.api.answers import UnansweredCommand
 from service.api.errors import PROBLEM_JSON
 from service.api.links import command_links
-from service.api.names import LOCATION, POSITION, REPLAYED, RESPONSE_HEADERS, RETRY_AFTER
+from service.api.names import (
+    APPLIED,
+    IDEMPOTENCY_KEY,
+    LOCATION,
+    POSITION,
+    PREFER_PARAMETER,
+    REPLAYED,
+    RESPONSE_HEADERS,
+    RETRY_AFTER,
+)
 from service.api.schemas import REF, component_schemas, query_parameters
 from service.contracts.commands import COMMAND_TYPES, Command, ExecuteTask
 from service.contracts.envelope import JSON
@@ -51,16 +62,18 @@ _CODES: Final[dict[str, tuple[Code, ...]]] = {
 def command_route(kind: type[Command], parameters: list[dict[str, Any]]) -> dict[str, Any]:
     """FastAPI's arguments for the route of this command; `parameters` are OpenAPI's, beside those of its signature."""
     name = kind.__name__
-    headers = (POSITION, REPLAYED)
+    headers = (POSITION, REPLAYED, APPLIED)
     links = {"links": command_links(name)}
     done = _answer(TaskExecution, "The command says what is already so.", headers, examples.EXECUTION) | links
     responses: dict[int | str, dict[str, Any]] = {HTTPStatus.OK: done}
     if kind is ExecuteTask:
-        made = _answer(TaskExecution, "A new task execution.", (LOCATION, POSITION), examples.EXECUTION)
+        made = _answer(TaskExecution, "A new task execution.", (LOCATION, POSITION, APPLIED), examples.EXECUTION)
         responses[HTTPStatus.OK]["headers"] = _headers((LOCATION, *headers))
         responses[HTTPStatus.CREATED] = made | links
     else:
-        done["description"] = "The task execution after the command. Its inputs are not repeated: get it to see them."
+        done["description"] = "The task execution after the command."
+    pending = _answer(UnansweredCommand, _meaning(UnansweredCommand), (LOCATION, IDEMPOTENCY_KEY, APPLIED))
+    responses[HTTPStatus.ACCEPTED] = pending
     codes = (*_CODES[name], *([Code.PRINCIPAL_REQUIRED] if parameters else ()))
     body = {"schema": {"$ref": REF.format(model=name)}, "example": examples.COMMAND_BODIES[name]}
     return {
@@ -69,7 +82,10 @@ def command_route(kind: type[Command], parameters: list[dict[str, Any]]) -> dict
         "description": _meaning(kind),
         "status_code": HTTPStatus.CREATED if kind is ExecuteTask else HTTPStatus.OK,
         "responses": responses | problems(*codes),
-        "openapi_extra": {"requestBody": {"required": True, "content": {JSON: body}}, "parameters": parameters},
+        "openapi_extra": {
+            "requestBody": {"required": True, "content": {JSON: body}},
+            "parameters": [PREFER_PARAMETER, *parameters],
+        },
     }
 
 
@@ -109,6 +125,25 @@ def query_route(
         "operation_id": name,
         "summary": summary,
         "responses": {HTTPStatus.OK: _answer(answer, _meaning(answer))} | problems(*every),
+        "openapi_extra": {"parameters": query_parameters(parameters)},
+    }
+
+
+def live_route(parameters: type[Contract]) -> dict[str, Any]:
+    """FastAPI's arguments for the route of the event stream."""
+    stream = {
+        "description": "Messages without an end: `event` is the CloudEvents type, `data` one line of JSON with `type`, "
+        "`time`, `executionId`, `sequence`, `status`, `position`, and the event as `data`. `id` says how far that is, "
+        "for who comes back. Between them, comments say that the connection lives.",
+        "content": {"text/event-stream": {"schema": {"type": "string"}, "example": examples.STREAM}},
+    }
+    return {
+        "operation_id": parameters.__name__,
+        "summary": "What happens, while it happens",
+        "description": "Server-sent events: `new EventSource(…)` in a browser. It ends when the process does, and for "
+        "readers that are too slow; who comes back with the last `id` misses nothing.",
+        "response_class": StreamingResponse,
+        "responses": {HTTPStatus.OK: stream} | problems(Code.INVALID_REQUEST, Code.UNAVAILABLE, Code.INTERNAL_ERROR),
         "openapi_extra": {"parameters": query_parameters(parameters)},
     }
 

@@ -51,3 +51,15 @@ CLAIMED: Final[dict[str, Any]] = EXECUTION | {
     "owner": "worker-7/2f9c",
 }
 AWAITED: Final[dict[str, Any]] = {"executionIds": [EXECUTION_ID], "wait": 20}
+
+STREAM: Final = f"""\
+retry: 2000
+id: 0:12,1:7
+
+id: 0:13,1:7
+event: TaskExecutionStarted
+data: {{"type":"TaskExecutionStarted","time":"2026-03-02T04:00:00.250Z","executionId":"{EXECUTION_ID}","sequence":2,\
+"status":"RUNNING","position":"0:12","data":{{"taskId":"sales:daily_report","previousStatus":"PENDING"}}}}
+
+: alive
+"""

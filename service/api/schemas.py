@@ -6,6 +6,7 @@ from typing import Any, Final
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core.core_schema import NullableSchema, WithDefaultSchema
 
+from service.api.answers import UnansweredCommand
 from service.contracts.codec import MAX_INTEGER, MIN_INTEGER
 from service.contracts.commands import NO_NUL
 from service.contracts.executions import TaskExecution
@@ -33,7 +34,7 @@ _ANSWERS: Final = (
     TaskExecution, TaskExecutionAnswer, TaskExecutionPage, TaskExecutionHistory, TaskExecutionStats,
     TaskExecutionFailures, TaskExecutionFailureInbox, TaskExecutionGraph, ProjectionStatus, TaskCommandRejection,
     TaskCommandRejectionPage,
-    EndedTaskExecutions, TaskDefinitionPage, TaskDefinitionAnswer, Problem,
+    EndedTaskExecutions, TaskDefinitionPage, TaskDefinitionAnswer, UnansweredCommand, Problem,
 )  # fmt: skip
 _OBJECT: Final[dict[str, Any]] = {
     "type": "object",
