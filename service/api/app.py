@@ -8,6 +8,7 @@ from typing import Any, Final
 from fastapi import APIRouter, FastAPI
 from prometheus_client import CollectorRegistry
 
+from service.api.actions import action_routes
 from service.api.claims import claim_routes
 from service.api.commands import command_routes
 from service.api.definitions import definition_routes
@@ -89,6 +90,7 @@ def create_app(  # noqa: PLR0913 - all that it is made of
         lifespan=lifespan,
     )
     app.include_router(command_routes(commands, queries, principal_header), prefix=PREFIX)
+    app.include_router(action_routes(commands, queries, principal_header), prefix=PREFIX)
     if claims is not None:
         app.include_router(claim_routes(claims, principal_header), prefix=PREFIX)
     if live is not None:

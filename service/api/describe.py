@@ -12,7 +12,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import StreamingResponse
 
 from service.api import examples
-from service.api.answers import UnansweredCommand
+from service.api.answers import ActOnTaskExecutions, RerunTaskExecution, UnansweredCommand
 from service.api.errors import PROBLEM_JSON
 from service.api.links import command_links
 from service.api.names import (
@@ -25,13 +25,14 @@ from service.api.names import (
     RESPONSE_HEADERS,
     RETRY_AFTER,
 )
-from service.api.schemas import REF, component_schemas, query_parameters
+from service.api.schemas import ACTED, REF, component_schemas, query_parameters
 from service.contracts.commands import COMMAND_TYPES, Command, ExecuteTask
 from service.contracts.envelope import JSON
 from service.contracts.executions import TaskExecution
 from service.contracts.model import Contract
 from service.contracts.problems import Code, Problem, problem
 from service.ports.claims import AwaitTaskExecutions, ClaimTaskExecution
+from service.ports.filters import Filters
 
 _CITATION: Final = r" \(spec[^)]*\)"
 
@@ -129,6 +130,41 @@ def query_route(
     }
 
 
+def action_route(parameters: list[dict[str, Any]]) -> dict[str, Any]:
+    """FastAPI's arguments for the route of actions on many."""
+    name = ActOnTaskExecutions.__name__
+    answer = {
+        "description": "Which they are, or what became of each.",
+        "content": {JSON: {"schema": {"$ref": REF.format(model=ACTED)}, "examples": examples.ACTED}},
+    }
+    codes = (*_EVERY_REQUEST_WITH_BODY, Code.PROJECTION_BEHIND, *([Code.PRINCIPAL_REQUIRED] if parameters else ()))
+    body = {"schema": {"$ref": REF.format(model=name)}, "examples": examples.ACTIONS}
+    return {
+        "operation_id": name,
+        "summary": "Stop, skip or rerun many",
+        "description": _meaning(ActOnTaskExecutions) + "\n\nEach is a command of its own, with the id "
+        "`<Idempotency-Key>/<executionId>`: the same request sent again, or any part of it, does nothing twice.",
+        "responses": {HTTPStatus.OK: answer} | problems(*codes),
+        "openapi_extra": {"requestBody": {"required": True, "content": {JSON: body}}, "parameters": parameters},
+    }
+
+
+def rerun_route(parameters: list[dict[str, Any]]) -> dict[str, Any]:
+    """FastAPI's arguments for the route that runs one again."""
+    route = command_route(ExecuteTask, parameters)
+    name = RerunTaskExecution.__name__
+    body = {"schema": {"$ref": REF.format(model=name)}, "example": examples.RERUN}
+    codes = (*_CODES["ExecuteTask"], Code.EXECUTION_NOT_FOUND, Code.INVALID_TRANSITION)
+    principal = [Code.PRINCIPAL_REQUIRED] if parameters else []
+    return route | {
+        "operation_id": name,
+        "summary": "Run it again",
+        "description": _meaning(RerunTaskExecution),
+        "responses": route["responses"] | problems(*codes, *principal),
+        "openapi_extra": route["openapi_extra"] | {"requestBody": {"required": True, "content": {JSON: body}}},
+    }
+
+
 def live_route(parameters: type[Contract]) -> dict[str, Any]:
     """FastAPI's arguments for the route of the event stream."""
     stream = {
@@ -154,8 +190,8 @@ def describe(app: FastAPI) -> dict[str, Any]:
         title=app.title, version=app.version, summary=app.summary, description=app.description,
         routes=app.routes, tags=app.openapi_tags, license_info=app.license_info,
     )  # fmt: skip
-    workers = {kind.__name__: kind for kind in (ClaimTaskExecution, AwaitTaskExecutions)}
-    schemas = component_schemas({**COMMAND_TYPES, **workers})
+    others = (ClaimTaskExecution, AwaitTaskExecutions, ActOnTaskExecutions, RerunTaskExecution, Filters)
+    schemas = component_schemas(COMMAND_TYPES | {kind.__name__: kind for kind in others})
     for schema in schemas.values():
         schema["description"] = re.sub(_CITATION, "", schema.get("description", ""))
     document["components"] = {"schemas": dict(sorted(schemas.items()))}
