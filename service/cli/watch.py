@@ -27,10 +27,14 @@ if TYPE_CHECKING:
 
 _COLUMNS: Final = ("TIME", "EXECUTION ID", "EVENT", "STATUS", "POSITION", "WHAT")
 _PATIENCE: Final = 30.0
+_UNTOLD: Final = (
+    "started_from", "started_to", "completed_from", "completed_to", "min_duration", "text", "fingerprint",
+)  # fmt: skip
+"""Filters of lists that an event does not tell enough for."""
 
 
 @asking
-@accepting(ListTaskExecutions, without=OF_A_PAGE)
+@accepting(ListTaskExecutions, without=(*OF_A_PAGE, *_UNTOLD))
 def watch(
     id_: Annotated[
         str | None,
