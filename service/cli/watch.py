@@ -39,7 +39,7 @@ def watch(
     id_: Annotated[
         str | None,
         typer.Argument(
-            metavar="[ID]",
+            metavar="ID",
             help="The id of the execution, or how it begins: all that has happened to it, until it has ended.",
             show_default=False,
             autocompletion=complete_id,
