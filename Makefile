@@ -63,6 +63,10 @@ format: setup ## Put the code into shape
 asyncapi: setup ## Write asyncapi.yaml anew from the code
 	$(BIN)/python -m service.contracts.asyncapi > asyncapi.yaml
 
+.PHONY: cli-page
+cli-page: setup ## Run the commands of docs/cli.md, and write what they print into it
+	$(BIN)/python -m tests.cli.page
+
 .PHONY: chaos
 chaos: setup ## The chaos run for longer, or with another seed: SECONDS=600 SEED=7; ARGS="--brokers 3" rolls a cluster
 	$(BIN)/python -m bench.chaos --seconds $(SECONDS) --seed $(SEED) $(ARGS)

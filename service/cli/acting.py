@@ -36,7 +36,7 @@ Reason = Literal["upstream_failed", "upstream_stopped", "upstream_skipped", "con
 OneId = Annotated[
     str | None,
     typer.Argument(
-        metavar="[ID]",
+        metavar="ID",
         help="The id of the execution, or how it begins. Without: all that fit the filters.",
         show_default=False,
         autocompletion=complete_id,

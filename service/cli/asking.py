@@ -11,7 +11,7 @@ import typer
 
 from service.cli.completion import complete_context
 from service.cli.contexts import DEFAULT_SERVERS, DEFAULT_URL, find_context
-from service.cli.output import Format, Output
+from service.cli.output import Format, Output, write_note
 from service.cli.remote import Remote
 
 FORMAT: Final = "taskexec.format"
@@ -92,7 +92,10 @@ def asking(command: Callable[..., None]) -> Callable[..., None]:
     def asked(*arguments: Any, **given: Any) -> None:  # noqa: ANN401 - what typer read
         context = given.pop("context", None)
         if "remote" in wanted:
-            given["remote"] = Remote(address(given.pop("url"), context))
+            url = given.pop("url")
+            if context and url and _only_environment_says(url, context):
+                write_note(f"TASKEXEC_URL comes before --context {context}: {url} is asked.")
+            given["remote"] = Remote(address(url, context))
         if "broker" in wanted:
             given["broker"] = _broker(given.pop("bootstrap_servers"), context)
         if "out" in wanted:
@@ -103,6 +106,11 @@ def asking(command: Callable[..., None]) -> Callable[..., None]:
     parameters = [*(one for one in own if one not in rest), *options, *rest]
     asked.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return asked
+
+
+def _only_environment_says(url: str, context: str) -> bool:
+    """Whether the address is not what the command line, where somebody named a context, says."""
+    return os.environ.get("TASKEXEC_URL") == url and os.environ.get("TASKEXEC_CONTEXT") != context
 
 
 def _broker(servers: str | None, context: str | None) -> Broker:

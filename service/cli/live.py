@@ -41,13 +41,13 @@ class Live:
         Raises:
             CommandError: the service refuses the question.
         """
-        away = False
+        known = away = False
         while True:
             try:
                 with self._connected() as response:
-                    if away:
-                        write_note("Connected again.")
-                    away = False
+                    if known and (away or self._gap):
+                        write_note(f"Connected again.{self._gap}")
+                    known, away = True, False
                     for event in self._of(response):
                         if self._is_new(event):
                             yield event
@@ -58,6 +58,11 @@ class Live:
                     write_note(f"{error.lines[0]} Trying again.")
                 away = True
             time.sleep(min(self._pause, _LONGEST_PAUSE))
+
+    @property
+    def _gap(self) -> str:
+        nothing_to_go_on_from = self._resume is None and self._before is None
+        return " No event had come before: what happened in between is not shown." if nothing_to_go_on_from else ""
 
     @contextmanager
     def _connected(self) -> Iterator["Response"]:

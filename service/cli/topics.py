@@ -8,8 +8,9 @@ import typer
 from service.cli.asking import Broker, asking
 from service.cli.exits import CommandError, Exit
 from service.cli.kafka import ask_kafka
-from service.cli.options import LOOKING, examples
+from service.cli.options import examples
 from service.cli.output import Output, Table
+from service.cli.serve import PANEL
 
 if TYPE_CHECKING:
     from service.kafka.overview import TopicState
@@ -75,4 +76,4 @@ def _days(kept: timedelta) -> str:
 def register(app: typer.Typer) -> None:
     """Add the command."""
     lines = "taskexec topics", "taskexec topics -o json | jq '.[] | select(.behind > 0)'"
-    app.command(rich_help_panel=LOOKING, epilog=examples(*lines))(topics)
+    app.command(rich_help_panel=PANEL, epilog=examples(*lines))(topics)

@@ -27,15 +27,19 @@ if TYPE_CHECKING:
 
 _COLUMNS: Final = ("TIME", "EXECUTION ID", "EVENT", "STATUS", "POSITION", "WHAT")
 _PATIENCE: Final = 30.0
+_UNTOLD: Final = (
+    "started_from", "started_to", "completed_from", "completed_to", "min_duration", "text", "fingerprint",
+)  # fmt: skip
+"""Filters of lists that an event does not tell enough for."""
 
 
 @asking
-@accepting(ListTaskExecutions, without=OF_A_PAGE)
+@accepting(ListTaskExecutions, without=(*OF_A_PAGE, *_UNTOLD))
 def watch(
     id_: Annotated[
         str | None,
         typer.Argument(
-            metavar="[ID]",
+            metavar="ID",
             help="The id of the execution, or how it begins: all that has happened to it, until it has ended.",
             show_default=False,
             autocompletion=complete_id,

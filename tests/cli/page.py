@@ -1,4 +1,4 @@
-"""docs/cli.md: runs what it shows. `python -m tests.cli.page` writes what the commands print into it."""
+"""docs/cli.md: runs what it shows. `make cli-page` writes what the commands print into it."""
 
 import os
 import pty

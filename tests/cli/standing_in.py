@@ -1,5 +1,6 @@
 """Stands in for the parts of the HTTP API that act on many, run again, and stream; it keeps what was done."""
 
+import asyncio
 import json
 import socket
 from collections import Counter
@@ -97,10 +98,14 @@ class StandIn:
         return StreamingResponse(self._stream(), media_type="text/event-stream")
 
     async def _stream(self) -> AsyncIterator[str]:
-        messages = self.streams.pop(0) if len(self.streams) > 1 else self.streams[0]
+        is_last = len(self.streams) == 1
+        messages = self.streams[0] if is_last else self.streams.pop(0)
         yield "retry: 50\n\n: alive\n\n"
         for one in messages:
             yield f"event: {one['type']}\nid: 3:{one['position']}\ndata: {json.dumps(one)}\n\n"
+        while is_last and not self.stopping.is_set():
+            yield ": alive\n\n"
+            await asyncio.sleep(0.1)
 
     @contextmanager
     def serving(self) -> Iterator["StandIn"]:
@@ -122,6 +127,7 @@ class StandIn:
         try:
             yield self
         finally:
+            self.stopping.set()
             server.should_exit = True
             thread.join()
             listener.close()

@@ -15,4 +15,4 @@ def test_the_page_shows_what_the_commands_print(tmp_path: Path) -> None:
     text = PAGE.read_text(encoding="utf-8")
     with up(tmp_path / "data") as service:
         printed = rewritten(text, on_a_terminal(service, tmp_path))
-    assert alike(printed) == alike(text), "write it anew: python -m tests.cli.page"
+    assert alike(printed) == alike(text), "write it anew: make cli-page"

@@ -95,13 +95,29 @@ def test_what_fits_is_watched_for_ever_and_each_line_is_there_at_once(service: S
     service.streams = [[FAILED], []]
     command = [sys.executable, "-m", "service", "watch", "--status", "failure", "--tag", "x", "-o", "jsonl"]
     with subprocess.Popen(
-        command, env=os.environ | {"TASKEXEC_URL": service.url}, stdout=subprocess.PIPE, text=True
+        command,
+        env=os.environ | {"TASKEXEC_URL": service.url},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as watching:
         assert watching.stdout
+        assert watching.stderr
         assert json.loads(watching.stdout.readline()) == FAILED
         assert watching.poll() is None
         watching.terminate()
+        assert watching.stderr.read() == ""
     assert sorted(service.connections[0]["query"]) == [("status", "FAILURE"), ("tag", "x")]
+
+
+def test_a_gap_is_told_of(service: StandIn) -> None:
+    """A connection that breaks before its first message has nothing to go on from."""
+    service.streams = [[], [FAILED], [{"status": 400}]]
+    result = run(service, "watch", "--tag", "x")
+    assert result.stderr.startswith(
+        "Connected again. No event had come before: what happened in between is not shown.\n"
+    )
+    assert len(result.stdout.splitlines()) == 1
 
 
 def test_what_cannot_be_resumed_is_told_and_not_left_out(service: StandIn) -> None:
