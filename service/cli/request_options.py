@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC
 from enum import StrEnum
+from functools import cache
 from inspect import Parameter
 from typing import Annotated, Any, Final, get_args, get_origin
 
@@ -45,7 +46,7 @@ def accepting(model: type[Contract], without: Collection[str] = ()) -> Callable[
     def decorate(command: Command) -> Command:
         signature = inspect.signature(command)
         own = [parameter for parameter in signature.parameters.values() if parameter.kind is not Parameter.VAR_KEYWORD]
-        fields = [_option(name, field) for name, field in model.model_fields.items() if name not in without]
+        fields = [option for name, option in _options(model).items() if name not in without]
         parameters = sorted([*fields, *own], key=lambda parameter: parameter.kind)  # positional ones come first
         command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
         return command
@@ -83,6 +84,11 @@ def _moment(given: Any) -> object:  # noqa: ANN401 - an option
         return str(read_moment(given))
     except ValueError:
         return given  # the service says what is wrong with it
+
+
+@cache
+def _options(model: type[Contract]) -> dict[str, Parameter]:
+    return {name: _option(name, field) for name, field in model.model_fields.items()}
 
 
 def _option(name: str, field: FieldInfo) -> Parameter:
