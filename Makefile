@@ -67,6 +67,10 @@ asyncapi: setup ## Write asyncapi.yaml anew from the code
 cli-page: setup ## Run the commands of docs/cli.md, and write what they print into it
 	$(BIN)/python -m tests.cli.page
 
+.PHONY: screenshots
+screenshots: setup ## Take the pictures of docs/page.md anew
+	$(BIN)/python -m bench.screenshots
+
 .PHONY: chaos
 chaos: setup ## The chaos run for longer, or with another seed: SECONDS=600 SEED=7; ARGS="--brokers 3" rolls a cluster
 	$(BIN)/python -m bench.chaos --seconds $(SECONDS) --seed $(SEED) $(ARGS)
