@@ -1,9 +1,10 @@
 """What the list of executions shows: which of its columns, what narrows it, and where each of its links leads."""
 
+import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, timedelta
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
 from pydantic import Field
@@ -100,6 +101,21 @@ class Listing(NamedTuple):
         if (period := self.period) in _SPANS:
             fields["created_from"] = Timestamp.of(Timestamp.now(UTC) - _SPANS[period])
         return ListTaskExecutions.model_construct({*fields}, **fields)
+
+    @property
+    def filters(self) -> str:
+        """Those that are on, as the API's actions take them: JSON. A period is the time that it began."""
+        several = ShowTaskExecutions.names_of_several()
+        found: dict[str, Any] = {}
+        for name, value in self.given:
+            if name in several:
+                found.setdefault(name, []).append(value)
+            else:
+                found[name] = value
+        first = self.question.created_from
+        return json.dumps(
+            {name: found[name] for name in _LABELS if name in found} | ({"createdFrom": str(first)} if first else {})
+        )
 
     @property
     def chips(self) -> Iterator[Chip]:

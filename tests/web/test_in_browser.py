@@ -14,7 +14,8 @@ from service.contracts.problems import Code, FieldError, problem
 from service.contracts.replies import CommandReply, Outcome
 from service.ports.live import FollowTaskExecutions
 from service.ports.read_model import Grouping
-from service.queries.answers import TaskExecutionStats
+from service.queries.answers import TaskExecutionPage, TaskExecutionStats
+from service.queries.requests import ListTaskExecutions
 from service.runtime.http import serving_api
 from service.settings import Settings
 from service.web.routes import page_routes
@@ -56,6 +57,12 @@ class Queries(ScriptedQueries):
             return found
         versions = (group.model_copy(update={"key": f"1.{minor}.0"}) for minor, group in enumerate(found.groups))
         return found.model_copy(update={"groups": tuple(versions)})
+
+
+class OnePage(ScriptedQueries):
+    async def list(self, request: ListTaskExecutions) -> TaskExecutionPage:
+        found = await super().list(request)
+        return found.model_copy(update={"next_cursor": None, "items": found.items[:1]})
 
 
 class Live:
@@ -253,3 +260,26 @@ async def test_without_scripts_everything_is_read_filtered_and_stopped(browser: 
 
         assert await page.locator(".js:visible").count() == 0
     assert len(commands.submitted) == 1
+
+
+async def test_all_that_fit_are_stopped_some_at_a_time_and_not_twice(browser: Browser) -> None:
+    commands = ScriptedCommands()
+    async with shown(browser, commands, queries=OnePage()) as (page, url):
+        await page.goto(f"{url}/executions?createdBy=anna")
+        asked: list[Any] = []
+        page.on("request", lambda sent: asked.append(sent) if sent.url.endswith("/actions") else None)
+        async with page.expect_response("**/actions"):
+            await page.locator("button[data-action=stop]").click()
+        dialog = page.get_by_role("dialog")
+        await dialog.get_by_label("Why").fill("superseded")
+        async with page.expect_response("**/actions"):
+            await dialog.get_by_role("button", name="Stop: ").click()
+
+        await expect(dialog.get_by_role("status")).to_contain_text("accepted")
+        found = (await Axe().run(page)).response["violations"]
+        assert found == []
+    first, *_, last = [one.post_data_json for one in asked]
+    assert (first["action"], first["dryRun"], first["filter"]["createdBy"]) == ("stop", True, "anna")
+    assert "createdFrom" in first["filter"]
+    assert last["reason"] == "superseded"
+    assert {one.id.rpartition("/")[2] for one in commands.submitted} == set(last["executionIds"])

@@ -47,7 +47,7 @@ document.addEventListener("keydown", (event) => {
   else if (event.key === "k") move(-1);
   else if (event.key === "Enter" && row && event.target === document.body) location.assign(`/executions/${row.dataset.row}`);
   else if (event.key === "n" && document.querySelector("a[rel=next]")) document.querySelector("a[rel=next]").click();
-  else if (event.key === "?" && !document.querySelector("dialog")) help();
+  else if (event.key === "?" && !document.querySelector("dialog[open]")) help();
   else if (PAGES[event.key]) location.assign(PAGES[event.key]);
   else return;
   event.preventDefault();

@@ -1,0 +1,81 @@
+// Acts on all that fit the list: first asks which these are, then sends their ids, some at a time. Sent again, nothing
+// is done twice.
+"use strict";
+const ACTIONS_URL = "/api/v1/task-executions/actions";
+const AT_ONCE = 200;
+
+async function send(body, key) {
+  const headers = { "Content-Type": "application/json", ...(key && { "Idempotency-Key": key }) };
+  const answer = await fetch(ACTIONS_URL, { method: "POST", headers, body: JSON.stringify(body) });
+  const said = await answer.json();
+  if (!answer.ok) throw new Error(said.detail);
+  return said;
+}
+
+async function matching(action, filter) {
+  const ids = [];
+  let cursor;
+  do {
+    const found = await send({ action, filter, dryRun: true, ...(cursor && { cursor }) });
+    ids.push(...found.executionIds);
+    cursor = found.nextCursor;
+  } while (cursor);
+  return ids;
+}
+
+const keyOf = () => [...crypto.getRandomValues(new Uint8Array(16))].map((one) => one.toString(16).padStart(2, "0")).join("");
+
+async function act(dialog, action, ids, reason) {
+  const bar = dialog.querySelector("progress");
+  const done = { accepted: 0, duplicates: 0, rejected: 0, unanswered: 0 };
+  dialog.key ??= keyOf();
+  bar.max = ids.length;
+  bar.hidden = false;
+  for (let begin = 0; begin < ids.length && dialog.open; begin += AT_ONCE) {
+    const executionIds = ids.slice(begin, begin + AT_ONCE);
+    const answer = await send({ action, executionIds, ...(reason && { reason }) }, dialog.key);
+    for (const name of Object.keys(done)) done[name] += answer[name];
+    bar.value = begin + executionIds.length;
+  }
+  return done;
+}
+
+async function begin(button) {
+  const { action, filter } = button.dataset;
+  const dialog = document.getElementById("bulk");
+  const line = dialog.querySelector("p");
+  const go = dialog.querySelector("button[value=go]");
+  dialog.key = undefined;
+  dialog.querySelector("progress").hidden = true;
+  dialog.querySelector("label").hidden = action !== "stop";
+  go.disabled = true;
+  line.textContent = "Looking for those that fit…";
+  dialog.showModal();
+  try {
+    const ids = await matching(action, JSON.parse(filter));
+    const count = ids.length.toLocaleString("en");
+    line.textContent = ids.length ? `${count} ${ids.length === 1 ? "fits" : "fit"} and can be ${action === "stop" ? "stopped" : "run again"}.` : "None fits and allows it.";
+    go.textContent = `${action === "stop" ? "Stop" : "Run again"}: ${count}`;
+    go.disabled = !ids.length;
+    go.onclick = async () => {
+      go.disabled = true;
+      try {
+        const done = await act(dialog, action, ids, dialog.querySelector("input").value);
+        line.textContent = Object.entries(done).filter(([, number]) => number).map(([name, number]) => `${number.toLocaleString("en")} ${name}`).join(", ") + ".";
+      } catch (error) {
+        line.textContent = `${error.message} What was done stays done; go on, and nothing is done twice.`;
+        go.disabled = false;
+      }
+    };
+  } catch (error) {
+    line.textContent = error.message;
+  }
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("button[data-action]");
+  if (button) begin(button);
+});
+document.getElementById("bulk")?.addEventListener("close", () => {
+  if (document.getElementById("bulk").key) htmx.trigger(document.querySelector("[data-live]"), "refresh");
+});
