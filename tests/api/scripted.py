@@ -1,7 +1,7 @@
 """Ports that answer what a test tells them to. They stand for the rest of the service, not for Kafka or ClickHouse."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
 from typing import Any
@@ -21,6 +21,7 @@ from service.ports.claims import (
     EndedTaskExecution,
     EndedTaskExecutions,
 )
+from service.ports.live import FollowTaskExecutions
 from service.ports.positions import PartitionPosition
 from service.queries.answers import (
     RecordedEvent,
@@ -237,3 +238,17 @@ class ScriptedQueries:
             raise self.outages.pop()
         if self.error:
             raise self.error
+
+
+class ScriptedLive:
+    """Tells of nothing."""
+
+    readers = 0
+
+    async def follow(self, wanted: FollowTaskExecutions) -> AsyncGenerator[bytes, None]:
+        assert wanted
+
+        async def nothing() -> AsyncGenerator[bytes, None]:
+            yield b"retry: 2000\n\n"
+
+        return nothing()
