@@ -2,10 +2,11 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from pydantic import ValidationError
+from pydantic.alias_generators import to_camel
 
 from service.api.answers import (
     MAX_AT_ONCE,
@@ -32,6 +33,9 @@ POSSIBLE: Final = {
 }
 """In which status an execution allows the action."""
 
+_MAX_NAME: Final = 255
+
+_ONLY_ASKED: Final = {"filter", "dry_run", "cursor", "limit"}
 _IN_FLIGHT: Final = 50
 _SECONDS: Final = 30.0
 """After so long, what was not answered is told as such."""
@@ -107,22 +111,15 @@ async def _command(asked: ActOnTaskExecutions, execution_id: str, queries: Queri
     if asked.action is Action.STOP:
         return StopTaskExecution(execution_id=execution_id, reason=asked.reason, requested_by=asked.requested_by)
     if asked.action is Action.SKIP:
-        return skip_of(asked, execution_id)
+        return _skip_of(asked, execution_id)
     return ExecuteTask(**await rerun_of(execution_id, queries, {}), created_by=asked.requested_by)
 
 
-def skip_of(asked: ActOnTaskExecutions, execution_id: str) -> SkipTaskExecution:
-    """The command that skips this; whoever decides so is the condition that is not true.
-
-    Raises:
-        RejectedError: the reason cannot be the name of a node.
-    """
-    node = asked.reason or f"skipped by {asked.requested_by or 'an operator'}"
-    try:
-        return SkipTaskExecution(execution_id=execution_id, reason=SkipCause.CONDITION_FALSE, node=node[:255])
-    except ValidationError as error:
-        flaw = FieldError(pointer="#/reason", detail=error.errors()[0]["msg"])
-        raise reject(Code.INVALID_COMMAND, "The reason cannot be the node of a skip reason.", (flaw,)) from None
+def _skip_of(asked: ActOnTaskExecutions, execution_id: str) -> SkipTaskExecution:
+    """Whoever decides so is the condition that is not true; a node is one short line."""
+    reason = asked.reason or f"skipped by {asked.requested_by or 'an operator'}"
+    node = "".join(character if character.isprintable() else " " for character in reason)[:_MAX_NAME]
+    return SkipTaskExecution(execution_id=execution_id, reason=SkipCause.CONDITION_FALSE, node=node)
 
 
 def _result(execution_id: str, reply: CommandReply, command: Command) -> ActionResult:
@@ -154,20 +151,17 @@ def check_form(asked: ActOnTaskExecutions) -> None:
     Raises:
         RejectedError: it is neither a question nor an order, or both; with what to do instead.
     """
-    flaws: Sequence[tuple[str, str]] = ()
     if asked.filter is not None and not asked.dry_run:
-        flaws = [
-            ("dryRun", "must be true beside `filter`: ask first, then send the ids, so that you act on what you saw")
-        ]
-    elif asked.filter is not None and asked.execution_ids is not None:
-        flaws = [("executionIds", "not beside `filter`")]
-    elif asked.filter is None and asked.execution_ids is None:
-        flaws = [("executionIds", "missing; or give `filter` and `dryRun`")]
-    elif asked.filter is None:
-        given = {"cursor": asked.cursor, "limit": asked.limit, "dryRun": asked.dry_run or None}
-        flaws = [(name, "only beside `filter`") for name, value in given.items() if value is not None]
-        if len(set(asked.execution_ids or ())) < len(asked.execution_ids or ()):
-            flaws = [*flaws, ("executionIds", "must name each execution once")]
-    if flaws:
-        errors = tuple(FieldError(pointer=f"#/{name}", detail=detail) for name, detail in flaws)
-        raise reject(Code.INVALID_REQUEST, "The request is not valid: see errors.", errors)
+        raise _not_valid("dryRun", "must be true beside filter: ask first, then send the ids, to act on what you saw")
+    if asked.filter is None and asked.execution_ids is None:
+        raise _not_valid("executionIds", "missing; or give filter and dryRun")
+    form, others = ("filter", {"execution_ids"}) if asked.filter is not None else ("executionIds", _ONLY_ASKED)
+    if wrong := sorted(others & asked.model_fields_set):
+        raise _not_valid(to_camel(wrong[0]), f"not beside {form}")
+    if asked.execution_ids and len(set(asked.execution_ids)) < len(asked.execution_ids):
+        raise _not_valid("executionIds", "must name each execution once")
+
+
+def _not_valid(name: str, detail: str) -> RejectedError:
+    flaw = FieldError(pointer=f"#/{name}", detail=detail)
+    return reject(Code.INVALID_REQUEST, "The request is not valid: see errors.", (flaw,))

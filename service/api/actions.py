@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from service.api.acting import act, check_form, rerun_of, select, skip_of
-from service.api.answers import Action, ActOnTaskExecutions, RerunTaskExecution
+from service.api.acting import act, check_form, rerun_of, select
+from service.api.answers import ActOnTaskExecutions, RerunTaskExecution
 from service.api.commands import PathId
 from service.api.describe import action_route, rerun_route
 from service.api.names import ALL, IDEMPOTENCY_KEY, ONE
@@ -35,8 +35,6 @@ def action_routes(commands: CommandGateway, queries: Queries, principal_header: 
         if key is None:
             flaw = FieldError(pointer=f"#/header/{IDEMPOTENCY_KEY}", detail="missing: it makes sending again safe")
             raise reject(Code.INVALID_REQUEST, "The request is not valid: see errors.", (flaw,))
-        if asked.action is Action.SKIP:
-            skip_of(asked, asked.execution_ids[0])
 
         async def send(command: Command, execution_id: str) -> CommandReply:
             return await submitter.send(request, command, f"{id_}/{execution_id}", source)

@@ -11,7 +11,7 @@ from service.contracts.model import Contract, ExecutionId, Name, TaskVersion
 from service.contracts.problems import Problem
 from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp
-from service.queries.requests import CursorText
+from service.queries.requests import NewestFirstCursor
 
 MAX_AT_ONCE: Final = 1_000
 
@@ -58,7 +58,7 @@ class ActOnTaskExecutions(Contract):
         default=None, description="The filters of lists, at least one of them; only beside `dryRun`."
     )
     dry_run: StrictBool = False
-    cursor: CursorText | None = Field(default=None, description="The `nextCursor` of the answer before.")
+    cursor: NewestFirstCursor | None = Field(default=None, description="The `nextCursor` of the answer before.")
     limit: Annotated[int, Field(strict=True, ge=1, le=MAX_AT_ONCE), WHOLE] | None = Field(
         default=None, description=f"How many ids are told at most; {MAX_AT_ONCE} if not given."
     )

@@ -7,12 +7,14 @@ from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
 from prometheus_client import CollectorRegistry
+from starlette.middleware.gzip import GZipMiddleware
 
 from service.api.actions import action_routes
 from service.api.claims import claim_routes
 from service.api.commands import command_routes
 from service.api.definitions import definition_routes
 from service.api.describe import EVERY_REQUEST, describe, problems
+from service.api.docs import docs_routes
 from service.api.errors import translate_errors
 from service.api.guard import Guard, Hosts
 from service.api.head import HeadAsGet
@@ -26,6 +28,9 @@ from service.ports.commands import CommandGateway
 from service.ports.definitions import Definitions
 from service.ports.live import LiveEvents
 from service.ports.readiness import Check
+
+_LEAST_TO_GZIP: Final = 1_000
+"""In bytes: below that, it would hardly be less on the wire."""
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -98,6 +103,7 @@ def create_app(  # noqa: PLR0913 - all that it is made of
     app.include_router(query_routes(queries), prefix=PREFIX)
     if definitions is not None:
         app.include_router(definition_routes(definitions), prefix=PREFIX)
+    app.include_router(docs_routes())
     if pages is not None:
         app.include_router(pages)  # first: browsers get a page at `/`, programs what is there besides
     app.include_router(operation_routes(checks))
@@ -121,5 +127,6 @@ def create_operations(checks: Mapping[str, Check], registry: CollectorRegistry, 
 
 def _wrap(app: FastAPI, hosts: Hosts) -> None:
     translate_errors(app)
+    app.add_middleware(GZipMiddleware, minimum_size=_LEAST_TO_GZIP, compresslevel=4)
     app.add_middleware(HeadAsGet)
     app.add_middleware(Guard, hosts=hosts)  # added last: it comes first

@@ -17,7 +17,9 @@ from service.api.errors import PROBLEM_JSON
 from service.api.links import command_links
 from service.api.names import (
     APPLIED,
+    ETAG,
     IDEMPOTENCY_KEY,
+    IF_NONE_MATCH_PARAMETER,
     LOCATION,
     POSITION,
     PREFER_PARAMETER,
@@ -25,7 +27,7 @@ from service.api.names import (
     RESPONSE_HEADERS,
     RETRY_AFTER,
 )
-from service.api.schemas import ACTED, REF, component_schemas, query_parameters
+from service.api.schemas import ACTED, REF, STREAM, component_schemas, query_parameters
 from service.contracts.commands import COMMAND_TYPES, Command, ExecuteTask
 from service.contracts.envelope import JSON
 from service.contracts.executions import TaskExecution
@@ -130,6 +132,17 @@ def query_route(
     }
 
 
+def conditional(route: dict[str, Any]) -> dict[str, Any]:
+    """The same for a route whose answer has an ETag."""
+    responses, extra = route["responses"], route["openapi_extra"]
+    same = {"description": "The record is as the client has it.", "headers": _headers([ETAG])}
+    answer = responses[HTTPStatus.OK] | {"headers": _headers([ETAG])}
+    return route | {
+        "responses": responses | {HTTPStatus.OK: answer, HTTPStatus.NOT_MODIFIED: same},
+        "openapi_extra": extra | {"parameters": [*extra["parameters"], IF_NONE_MATCH_PARAMETER]},
+    }
+
+
 def action_route(parameters: list[dict[str, Any]]) -> dict[str, Any]:
     """FastAPI's arguments for the route of actions on many."""
     name = ActOnTaskExecutions.__name__
@@ -171,7 +184,7 @@ def live_route(parameters: type[Contract]) -> dict[str, Any]:
         "description": "Messages without an end: `event` is the CloudEvents type, `data` one line of JSON with `type`, "
         "`time`, `executionId`, `sequence`, `status`, `position`, and the event as `data`. `id` says how far that is, "
         "for who comes back. Between them, comments say that the connection lives.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}, "example": examples.STREAM}},
+        "content": {"text/event-stream": {"schema": {"$ref": REF.format(model=STREAM)}, "example": examples.STREAM}},
     }
     return {
         "operation_id": parameters.__name__,

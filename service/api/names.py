@@ -2,9 +2,26 @@
 
 from typing import Any, Final
 
+from starlette.convertors import Convertor, register_url_convertor
+
+
+class _ExecutionPath(Convertor[str]):
+    """What names an execution in a path; what is not valid is refused later. Other resources have these names."""
+
+    regex = "(?!(?:actions|events)$)[^/]+"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("execution", _ExecutionPath())
+
 PREFIX: Final = "/api/v1"
 ALL: Final = "/task-executions"
-ONE: Final = ALL + "/{executionId}"
+ONE: Final = ALL + "/{executionId:execution}"
 EXECUTIONS: Final = PREFIX + ALL
 CLAIMS: Final = "/task-execution-claims"
 ENDS: Final = "/task-execution-ends"
@@ -21,6 +38,8 @@ POSITION: Final = "Task-Execution-Position"
 REPLAYED: Final = "Idempotent-Replayed"
 """A command's answer: `true` where the command says what is already so, and nothing changed."""
 
+ETAG: Final = "ETag"
+IF_NONE_MATCH: Final = "If-None-Match"
 PREFER: Final = "Prefer"
 APPLIED: Final = "Preference-Applied"
 LOCATION: Final = "Location"
@@ -38,6 +57,7 @@ RESPONSE_HEADERS: Final[dict[str, dict[str, Any]]] = {
     },
     LOCATION: {"description": "The path of the task execution.", "schema": {"type": "string"}},
     IDEMPOTENCY_KEY: {"description": "The key to send again with.", "schema": {"type": "string"}},
+    ETAG: {"description": "Changes when the record does.", "schema": {"type": "string"}},
     APPLIED: {"description": "Which preferences were applied.", "schema": {"type": "string"}},
     RETRY_AFTER: {"description": "Seconds after which to try again.", "schema": {"type": "string"}},
 }
@@ -50,4 +70,12 @@ PREFER_PARAMETER: Final[dict[str, Any]] = {
     "`return=minimal`: leave out `resolvedInputs`, which then need not be looked up.",
     "schema": {"type": "string"},
     "examples": {"wait": {"value": "wait=5"}, "minimal": {"value": "return=minimal"}},
+}
+
+IF_NONE_MATCH_PARAMETER: Final[dict[str, Any]] = {
+    "name": IF_NONE_MATCH,
+    "in": "header",
+    "description": "The ETag of an answer before: where the record is still the same, the answer is 304, without it.",
+    "schema": {"type": "string"},
+    "example": 'W/"2b7e151628aed2a6abf71589"',
 }

@@ -26,6 +26,7 @@ def operation_routes(checks: Mapping[str, Check], registry: CollectorRegistry = 
             "service": "task-execution-service",
             "links": {
                 "description": "/openapi.json",
+                "reference": "/docs",
                 "executions": "/api/v1/task-executions",
                 "stats": "/api/v1/task-execution-stats",
                 "failures": "/api/v1/task-execution-failures",

@@ -1,12 +1,13 @@
 """Queries over HTTP: the parameters are those of `service.queries`, so are the answers."""
 
 from collections.abc import Awaitable
-from typing import Annotated
+from typing import Annotated, TypeVar
 
-from fastapi import APIRouter, Depends, Path, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 
 from service.api.commands import PathId
-from service.api.describe import query_route
+from service.api.conditional import unless_known
+from service.api.describe import conditional, query_route
 from service.api.names import ALL, FAILURES, ONE, REJECTIONS
 from service.api.ports import Queries
 from service.api.requests import NoParameters, query
@@ -34,6 +35,8 @@ from service.queries.requests import (
     ListTaskCommandRejections,
     ListTaskExecutions,
 )
+
+Answer = TypeVar("Answer", bound=Contract)
 
 Reading = Annotated[Fresh, Depends(query(Fresh))]
 Listing = Annotated[ListTaskExecutions, Depends(query(ListTaskExecutions))]
@@ -65,10 +68,10 @@ def query_routes(queries: Queries) -> APIRouter:
 
     @router.get(
         ONE,
-        **query_route("GetTaskExecution", "The whole record", TaskExecutionAnswer, *one),
+        **conditional(query_route("GetTaskExecution", "The whole record", TaskExecutionAnswer, *one)),
     )
-    async def get(execution_id: PathId, fresh: Reading) -> Response:
-        return await _answer(queries.get(execution_id, min_position=fresh.min_position))
+    async def get(request: Request, execution_id: PathId, fresh: Reading) -> Response:
+        return unless_known(request, await _asked(queries.get(execution_id, min_position=fresh.min_position)))
 
     @router.get(
         f"{ONE}/history",
@@ -144,11 +147,15 @@ def _add_rejections(router: APIRouter, queries: Queries) -> None:
 
 
 async def _answer(asked: Awaitable[Contract]) -> Response:
+    answer = await _asked(asked)
+    return Response(answer.model_dump_json(exclude_none=True), media_type=JSON, headers={"Cache-Control": "no-store"})
+
+
+async def _asked(asked: Awaitable[Answer]) -> Answer:
     try:
-        answer = await asked
+        return await asked
     except RejectedError as refused:
         raise RejectedError(_in_the_query_string(refused.problem)) from None
-    return Response(answer.model_dump_json(exclude_none=True), media_type=JSON, headers={"Cache-Control": "no-store"})
 
 
 def _in_the_query_string(problem: Problem) -> Problem:

@@ -6,7 +6,7 @@ from typing import Any, Final
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core.core_schema import NullableSchema, WithDefaultSchema
 
-from service.api.answers import ActionResults, SelectedTaskExecutions, UnansweredCommand
+from service.api.answers import ActionResults, ActOnTaskExecutions, SelectedTaskExecutions, UnansweredCommand
 from service.contracts.codec import MAX_INTEGER, MIN_INTEGER
 from service.contracts.commands import NO_NUL
 from service.contracts.executions import TaskExecution
@@ -14,6 +14,7 @@ from service.contracts.model import Contract
 from service.contracts.problems import Problem
 from service.ports.claims import EndedTaskExecutions
 from service.ports.definitions import ListTaskDefinitions, TaskDefinitionAnswer, TaskDefinitionPage
+from service.ports.filters import Filters
 from service.queries.answers import (
     TaskCommandRejection,
     TaskCommandRejectionPage,
@@ -31,6 +32,7 @@ from service.queries.requests import GetTaskExecutionStats, ListTaskCommandRejec
 REF: Final = "#/components/schemas/{model}"
 
 ACTED: Final = "TaskExecutionActions"
+STREAM: Final = "TaskExecutionEvents"
 
 _ANSWERS: Final = (
     TaskExecution, TaskExecutionAnswer, TaskExecutionPage, TaskExecutionHistory, TaskExecutionStats,
@@ -55,6 +57,7 @@ _JSON: Final[dict[str, Any]] = {
         _OBJECT,
     ],
 }
+_STREAM: Final[dict[str, Any]] = {"description": "Server-sent events, as HTML defines them.", "type": "string"}
 _ACTED: Final[dict[str, Any]] = {
     "description": "Which executions an action can be done to, or what became of each.",
     "anyOf": [{"$ref": REF.format(model=kind.__name__)} for kind in (SelectedTaskExecutions, ActionResults)],
@@ -73,7 +76,7 @@ def component_schemas(bodies: Mapping[str, type[Contract]]) -> dict[str, Any]:
         [(model, "validation") for model in _ANSWERS], ref_template=REF, schema_generator=_AnswerSchema
     )
     answers: dict[str, Any] = given["$defs"]
-    return shared | taken | answers | {"Json": _JSON, ACTED: _ACTED}
+    return shared | taken | answers | {"Json": _JSON, ACTED: _ACTED, STREAM: _STREAM}
 
 
 def body_schema(kind: type[Contract]) -> dict[str, Any]:
@@ -83,12 +86,36 @@ def body_schema(kind: type[Contract]) -> dict[str, Any]:
     for name in ("inputs", "outputs"):
         if name in schema["properties"]:
             schema["properties"][name] |= _OBJECT
-    if "filter" in schema["properties"]:
-        schema["properties"]["filter"]["anyOf"][0] = {"$ref": REF.format(model="Filters")}
+    if kind is ActOnTaskExecutions:
+        return _two_forms(schema)
     required = [name for name in schema.pop("required", ()) if name != "executionId"]
     if required:
         schema["required"] = required
     return schema
+
+
+def _two_forms(schema: dict[str, Any]) -> dict[str, Any]:
+    """A question or an order: which fields there are, and which must be."""
+    fields = schema.pop("properties")
+    for name in ("required", "type", "additionalProperties"):
+        del schema[name]
+    some = [{"required": [name], "properties": {name: {"not": {"enum": [None, []]}}}} for name in Filters.wire_names()]
+    filters = {"description": fields["filter"]["description"], "$ref": REF.format(model="Filters"), "anyOf": some}
+    ids = fields["executionIds"]["anyOf"][0] | {
+        "description": fields["executionIds"]["description"],
+        "uniqueItems": True,
+    }
+    common = {name: fields[name] for name in ("action", "reason", "requestedBy")}
+    asked = {"filter": filters, "dryRun": {"const": True}, "cursor": fields["cursor"], "limit": fields["limit"]}
+    forms = [
+        (common | asked, ["action", "filter", "dryRun"]),
+        (common | {"executionIds": ids}, ["action", "executionIds"]),
+    ]
+    schema["anyOf"] = [
+        {"type": "object", "properties": form, "required": required, "additionalProperties": False}
+        for form, required in forms
+    ]
+    return {**schema, "$defs": schema.get("$defs", {})}
 
 
 def query_parameters(model: type[Contract]) -> list[dict[str, Any]]:

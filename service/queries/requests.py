@@ -20,6 +20,9 @@ _UUID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 CursorText = Annotated[str, StringConstraints(pattern=f"^([0-9]{{1,13}}:){{1,2}}{_UUID}$")]
 """What `write_cursor` writes, with times that ClickHouse can hold."""
 
+NewestFirstCursor = Annotated[str, StringConstraints(pattern=f"^[0-9]{{1,13}}:{_UUID}$")]
+"""The same of a list with the newest first."""
+
 RejectionCursor = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,13}:[0-9]{1,5}:[0-9]{1,18}$")]
 """What the page of refused commands before gave."""
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
 from typing import Any
@@ -28,6 +28,7 @@ from service.ports.claims import (
     EndedTaskExecutions,
 )
 from service.ports.definitions import ListTaskDefinitions, TaskDefinitionAnswer, TaskDefinitionPage
+from service.ports.live import FollowTaskExecutions
 from service.ports.positions import PartitionPosition
 from service.queries.answers import (
     RecordedEvent,
@@ -303,3 +304,17 @@ class ScriptedQueries:
             raise self.outages.pop()
         if self.error:
             raise self.error
+
+
+class ScriptedLive:
+    """Tells of nothing."""
+
+    readers = 0
+
+    async def follow(self, wanted: FollowTaskExecutions) -> AsyncGenerator[bytes, None]:
+        assert wanted
+
+        async def nothing() -> AsyncGenerator[bytes, None]:
+            yield b"retry: 2000\n\n"
+
+        return nothing()

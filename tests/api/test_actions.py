@@ -65,6 +65,8 @@ async def test_where_no_wanted_status_allows_the_action_there_is_nobody(
         ({"filter": {"taskID": "a:b"}, "dryRun": True}, "#/filter/taskID"),
         ({"filter": {"status": ["GONE"]}, "dryRun": True}, "#/filter/status/0"),
         ({"filter": {"taskId": "a:b"}, "dryRun": True, "executionIds": [ID]}, "#/executionIds"),
+        ({"filter": None, "executionIds": [ID]}, "#/filter"),
+        ({"filter": {"taskId": "a:b"}, "dryRun": True, "cursor": f"1:1:{ID}"}, "#/cursor"),
         ({}, "#/executionIds"),
         ({"dryRun": True}, "#/executionIds"),
         ({"executionIds": [ID], "limit": 1}, "#/limit"),
@@ -119,12 +121,12 @@ async def test_a_skip_says_who_is_the_condition(
     assert sent.command.skip_reason == f"condition_false: {node}"
 
 
-async def test_a_reason_that_cannot_be_a_node_is_refused_before_anything_is_done(
-    http: AsyncClient, commands: ScriptedCommands
+@pytest.mark.parametrize(("method", "path", "allowed"), [("GET", "actions", "POST"), ("POST", "events", "GET, HEAD")])
+async def test_what_has_the_place_of_an_execution_is_none(
+    http: AsyncClient, method: str, path: str, allowed: str
 ) -> None:
-    status, answer = await ask(http, action="skip", executionIds=IDS[:2], reason="two\nlines")
-    assert (status, answer["errors"][0]["pointer"]) == (422, "#/reason")
-    assert not commands.submitted
+    response = await http.request(method, f"/api/v1/task-executions/{path}")
+    assert (response.status_code, response.headers["Allow"]) == (405, allowed)
 
 
 async def test_a_rerun_tells_the_new_execution(

@@ -54,6 +54,16 @@ async def server(
     await serving
 
 
+async def test_no_answer_waits_for_the_client_to_confirm_its_head(port: int, server: uvicorn.Server) -> None:
+    async with connected(port) as (reader, writer):
+        writer.write(GET)
+        await reader.readuntil(b"alive")
+        (connection,) = server.server_state.connections
+        assert isinstance(connection, Connection)
+        served = connection.transport.get_extra_info("socket")
+        assert served.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 @asynccontextmanager
 async def connected(port: int, **options: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port, **options)
