@@ -123,8 +123,11 @@ async def _api(  # noqa: PLR0913, PLR0917 - all that it is made of
     from service.api.app import create_app  # noqa: PLC0415 - see above
     from service.api.principals import SOURCE  # noqa: PLC0415
     from service.client.commands import CommandClient  # noqa: PLC0415
+    from service.client.definition_following import FollowedDefinitions  # noqa: PLC0415
     from service.dispatch.dispatcher import Dispatcher  # noqa: PLC0415
+    from service.live.following import LiveFollower  # noqa: PLC0415
     from service.runtime.http import hosts, serving_api  # noqa: PLC0415
+    from service.web.routes import page_routes  # noqa: PLC0415
 
     commands = await stack.enter_async_context(CommandClient(settings.kafka, SOURCE))
     checks |= {
@@ -133,12 +136,19 @@ async def _api(  # noqa: PLR0913, PLR0917 - all that it is made of
     }
     claims = Dispatcher(settings.kafka, partitions, store, commands, queries.get)
     matching = await stack.enter_async_context(running_task(claims.run(), "claims"))
+    definitions = FollowedDefinitions(settings.kafka)
+    following = await stack.enter_async_context(running_task(definitions.run(), "definitions"))
+    live = LiveFollower(settings.kafka, partitions)
+    telling = await stack.enter_async_context(running_task(live.run(), "live events"))
     app = create_app(
-        commands, queries, checks, hosts(settings), claims=claims, principal_header=settings.principal_header
-    )
+        commands, queries, checks, hosts(settings), claims=claims, definitions=definitions, live=live,
+        pages=page_routes(queries, commands, definitions, settings.principal_header),
+        principal_header=settings.principal_header,
+    )  # fmt: skip
     serving, url = await stack.enter_async_context(serving_api(settings, app))
     stack.callback(claims.close)  # first of all: who waits would hold up the server's end
-    return [matching, serving], url
+    stack.callback(live.close)
+    return [matching, following, telling, serving], url
 
 
 def _seal(settings: Settings) -> Seal:

@@ -5,23 +5,27 @@ from contextlib import AbstractAsyncContextManager
 from importlib.metadata import version
 from typing import Any, Final
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from prometheus_client import CollectorRegistry
 
+from service.api.actions import action_routes
 from service.api.claims import claim_routes
 from service.api.commands import command_routes
+from service.api.definitions import definition_routes
 from service.api.describe import EVERY_REQUEST, describe, problems
 from service.api.errors import translate_errors
 from service.api.guard import Guard, Hosts
 from service.api.head import HeadAsGet
+from service.api.live import live_routes
+from service.api.names import PREFIX
 from service.api.operations import operation_routes
 from service.api.ports import Queries
 from service.api.queries import query_routes
 from service.ports.claims import Claims
 from service.ports.commands import CommandGateway
+from service.ports.definitions import Definitions
+from service.ports.live import LiveEvents
 from service.ports.readiness import Check
-
-PREFIX: Final = "/api/v1"
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -46,6 +50,9 @@ def create_app(  # noqa: PLR0913 - all that it is made of
     hosts: Hosts = Hosts(),  # noqa: B008 - immutable
     *,
     claims: Claims | None = None,
+    definitions: Definitions | None = None,
+    live: LiveEvents | None = None,
+    pages: APIRouter | None = None,
     principal_header: str | None = None,
     lifespan: Lifespan | None = None,
 ) -> FastAPI:
@@ -57,6 +64,9 @@ def create_app(  # noqa: PLR0913 - all that it is made of
         checks: by name, the parts that must be ready for `/readyz` to say so; more may come later.
         hosts: the names that it answers to, besides those of loopback.
         claims: who gives work to workers, if anybody does.
+        definitions: who tells the task definitions, if anybody does.
+        live: who tells of events while they happen, if anybody does.
+        pages: what people look at, beside the API.
         principal_header: the request header in which a proxy says who calls, if one does.
         lifespan: opens and closes what the app needs.
     """
@@ -70,6 +80,7 @@ def create_app(  # noqa: PLR0913 - all that it is made of
             {"name": "Commands", "description": "Change a task execution."},
             {"name": "Workers", "description": "Get executions to run."},
             {"name": "Queries", "description": "Find, follow and count task executions."},
+            {"name": "Definitions", "description": "What can be executed."},
             {"name": "Operations", "description": "For those who run the service."},
         ],
         docs_url=None,
@@ -78,10 +89,17 @@ def create_app(  # noqa: PLR0913 - all that it is made of
         responses=problems(*EVERY_REQUEST),
         lifespan=lifespan,
     )
-    app.include_router(command_routes(commands, principal_header), prefix=PREFIX)
+    app.include_router(command_routes(commands, queries, principal_header), prefix=PREFIX)
+    app.include_router(action_routes(commands, queries, principal_header), prefix=PREFIX)
     if claims is not None:
         app.include_router(claim_routes(claims, principal_header), prefix=PREFIX)
+    if live is not None:
+        app.include_router(live_routes(live), prefix=PREFIX)  # before the paths that take any executionId
     app.include_router(query_routes(queries), prefix=PREFIX)
+    if definitions is not None:
+        app.include_router(definition_routes(definitions), prefix=PREFIX)
+    if pages is not None:
+        app.include_router(pages)  # first: browsers get a page at `/`, programs what is there besides
     app.include_router(operation_routes(checks))
     _wrap(app, hosts)
 

@@ -9,18 +9,30 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.responses import StreamingResponse
 
 from service.api import examples
+from service.api.answers import ActOnTaskExecutions, RerunTaskExecution, UnansweredCommand
 from service.api.errors import PROBLEM_JSON
 from service.api.links import command_links
-from service.api.names import LOCATION, POSITION, REPLAYED, RESPONSE_HEADERS, RETRY_AFTER
-from service.api.schemas import REF, component_schemas, query_parameters
+from service.api.names import (
+    APPLIED,
+    IDEMPOTENCY_KEY,
+    LOCATION,
+    POSITION,
+    PREFER_PARAMETER,
+    REPLAYED,
+    RESPONSE_HEADERS,
+    RETRY_AFTER,
+)
+from service.api.schemas import ACTED, REF, component_schemas, query_parameters
 from service.contracts.commands import COMMAND_TYPES, Command, ExecuteTask
 from service.contracts.envelope import JSON
 from service.contracts.executions import TaskExecution
 from service.contracts.model import Contract
 from service.contracts.problems import Code, Problem, problem
 from service.ports.claims import AwaitTaskExecutions, ClaimTaskExecution
+from service.ports.filters import Filters
 
 _CITATION: Final = r" \(spec[^)]*\)"
 
@@ -51,16 +63,18 @@ _CODES: Final[dict[str, tuple[Code, ...]]] = {
 def command_route(kind: type[Command], parameters: list[dict[str, Any]]) -> dict[str, Any]:
     """FastAPI's arguments for the route of this command; `parameters` are OpenAPI's, beside those of its signature."""
     name = kind.__name__
-    headers = (POSITION, REPLAYED)
+    headers = (POSITION, REPLAYED, APPLIED)
     links = {"links": command_links(name)}
     done = _answer(TaskExecution, "The command says what is already so.", headers, examples.EXECUTION) | links
     responses: dict[int | str, dict[str, Any]] = {HTTPStatus.OK: done}
     if kind is ExecuteTask:
-        made = _answer(TaskExecution, "A new task execution.", (LOCATION, POSITION), examples.EXECUTION)
+        made = _answer(TaskExecution, "A new task execution.", (LOCATION, POSITION, APPLIED), examples.EXECUTION)
         responses[HTTPStatus.OK]["headers"] = _headers((LOCATION, *headers))
         responses[HTTPStatus.CREATED] = made | links
     else:
-        done["description"] = "The task execution after the command. Its inputs are not repeated: get it to see them."
+        done["description"] = "The task execution after the command."
+    pending = _answer(UnansweredCommand, _meaning(UnansweredCommand), (LOCATION, IDEMPOTENCY_KEY, APPLIED))
+    responses[HTTPStatus.ACCEPTED] = pending
     codes = (*_CODES[name], *([Code.PRINCIPAL_REQUIRED] if parameters else ()))
     body = {"schema": {"$ref": REF.format(model=name)}, "example": examples.COMMAND_BODIES[name]}
     return {
@@ -69,7 +83,10 @@ def command_route(kind: type[Command], parameters: list[dict[str, Any]]) -> dict
         "description": _meaning(kind),
         "status_code": HTTPStatus.CREATED if kind is ExecuteTask else HTTPStatus.OK,
         "responses": responses | problems(*codes),
-        "openapi_extra": {"requestBody": {"required": True, "content": {JSON: body}}, "parameters": parameters},
+        "openapi_extra": {
+            "requestBody": {"required": True, "content": {JSON: body}},
+            "parameters": [PREFER_PARAMETER, *parameters],
+        },
     }
 
 
@@ -113,14 +130,68 @@ def query_route(
     }
 
 
+def action_route(parameters: list[dict[str, Any]]) -> dict[str, Any]:
+    """FastAPI's arguments for the route of actions on many."""
+    name = ActOnTaskExecutions.__name__
+    answer = {
+        "description": "Which they are, or what became of each.",
+        "content": {JSON: {"schema": {"$ref": REF.format(model=ACTED)}, "examples": examples.ACTED}},
+    }
+    codes = (*_EVERY_REQUEST_WITH_BODY, Code.PROJECTION_BEHIND, *([Code.PRINCIPAL_REQUIRED] if parameters else ()))
+    body = {"schema": {"$ref": REF.format(model=name)}, "examples": examples.ACTIONS}
+    return {
+        "operation_id": name,
+        "summary": "Stop, skip or rerun many",
+        "description": _meaning(ActOnTaskExecutions) + "\n\nEach is a command of its own, with the id "
+        "`<Idempotency-Key>/<executionId>`: the same request sent again, or any part of it, does nothing twice.",
+        "responses": {HTTPStatus.OK: answer} | problems(*codes),
+        "openapi_extra": {"requestBody": {"required": True, "content": {JSON: body}}, "parameters": parameters},
+    }
+
+
+def rerun_route(parameters: list[dict[str, Any]]) -> dict[str, Any]:
+    """FastAPI's arguments for the route that runs one again."""
+    route = command_route(ExecuteTask, parameters)
+    name = RerunTaskExecution.__name__
+    body = {"schema": {"$ref": REF.format(model=name)}, "example": examples.RERUN}
+    codes = (*_CODES["ExecuteTask"], Code.EXECUTION_NOT_FOUND, Code.INVALID_TRANSITION)
+    principal = [Code.PRINCIPAL_REQUIRED] if parameters else []
+    return route | {
+        "operation_id": name,
+        "summary": "Run it again",
+        "description": _meaning(RerunTaskExecution),
+        "responses": route["responses"] | problems(*codes, *principal),
+        "openapi_extra": route["openapi_extra"] | {"requestBody": {"required": True, "content": {JSON: body}}},
+    }
+
+
+def live_route(parameters: type[Contract]) -> dict[str, Any]:
+    """FastAPI's arguments for the route of the event stream."""
+    stream = {
+        "description": "Messages without an end: `event` is the CloudEvents type, `data` one line of JSON with `type`, "
+        "`time`, `executionId`, `sequence`, `status`, `position`, and the event as `data`. `id` says how far that is, "
+        "for who comes back. Between them, comments say that the connection lives.",
+        "content": {"text/event-stream": {"schema": {"type": "string"}, "example": examples.STREAM}},
+    }
+    return {
+        "operation_id": parameters.__name__,
+        "summary": "What happens, while it happens",
+        "description": "Server-sent events: `new EventSource(…)` in a browser. It ends when the process does, and for "
+        "readers that are too slow; who comes back with the last `id` misses nothing.",
+        "response_class": StreamingResponse,
+        "responses": {HTTPStatus.OK: stream} | problems(Code.INVALID_REQUEST, Code.UNAVAILABLE, Code.INTERNAL_ERROR),
+        "openapi_extra": {"parameters": query_parameters(parameters)},
+    }
+
+
 def describe(app: FastAPI) -> dict[str, Any]:
     """The OpenAPI document of the app."""
     document = get_openapi(
         title=app.title, version=app.version, summary=app.summary, description=app.description,
         routes=app.routes, tags=app.openapi_tags, license_info=app.license_info,
     )  # fmt: skip
-    workers = {kind.__name__: kind for kind in (ClaimTaskExecution, AwaitTaskExecutions)}
-    schemas = component_schemas({**COMMAND_TYPES, **workers})
+    others = (ClaimTaskExecution, AwaitTaskExecutions, ActOnTaskExecutions, RerunTaskExecution, Filters)
+    schemas = component_schemas(COMMAND_TYPES | {kind.__name__: kind for kind in others})
     for schema in schemas.values():
         schema["description"] = re.sub(_CITATION, "", schema.get("description", ""))
     document["components"] = {"schemas": dict(sorted(schemas.items()))}

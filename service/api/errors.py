@@ -36,6 +36,12 @@ def translate_errors(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _answer)
 
 
+def invalid(error: RequestValidationError) -> Problem:
+    """What FastAPI found in the path or in a header, in our words."""
+    errors = tuple(FieldError(pointer=pointer("#", *e["loc"]), detail=detail_of(e)) for e in error.errors())
+    return problem(Code.INVALID_REQUEST, "The request is not valid: see errors.", errors)
+
+
 async def _answer(request: Request, error: Exception) -> Response:
     headers: Mapping[str, str] | None = None
     match error:
@@ -49,8 +55,7 @@ async def _answer(request: Request, error: Exception) -> Response:
             )
             headers = {IDEMPOTENCY_KEY: error.id or ""}
         case RequestValidationError():
-            errors = tuple(FieldError(pointer=pointer("#", *e["loc"]), detail=detail_of(e)) for e in error.errors())
-            answer = problem(Code.INVALID_REQUEST, "The request is not valid: see errors.", errors)
+            answer = invalid(error)
         case HTTPException(status_code=status) if status == _METHOD_NOT_ALLOWED:
             allowed = _methods(request)
             headers = {"Allow": allowed}

@@ -51,3 +51,46 @@ CLAIMED: Final[dict[str, Any]] = EXECUTION | {
     "owner": "worker-7/2f9c",
 }
 AWAITED: Final[dict[str, Any]] = {"executionIds": [EXECUTION_ID], "wait": 20}
+RERUN: Final[dict[str, Any]] = {"inputs": {"day": "2026-03-02"}, "createdBy": "anna"}
+NEW_ID: Final = "5b0e6a54-0d1f-5d6c-8d6e-7a1a7c1b9f02"
+ACTIONS: Final[dict[str, Any]] = {
+    "ask": {
+        "value": {
+            "action": "rerun",
+            "filter": {"taskId": "sales:daily_report", "status": ["FAILURE"], "completedFrom": "24h"},
+            "dryRun": True,
+        }
+    },
+    "act": {"value": {"action": "rerun", "executionIds": [EXECUTION_ID], "requestedBy": "anna"}},
+}
+ACTED: Final[dict[str, Any]] = {
+    "ask": {"value": {"matched": 1, "executionIds": [EXECUTION_ID], "asOf": "2026-03-02T04:00:03.500Z"}},
+    "act": {
+        "value": {
+            "items": [
+                {
+                    "executionId": EXECUTION_ID,
+                    "outcome": "accepted",
+                    "status": "PENDING",
+                    "newExecutionId": NEW_ID,
+                }
+            ],
+            "accepted": 1,
+            "duplicates": 0,
+            "rejected": 0,
+            "unanswered": 0,
+        }
+    },
+}
+
+STREAM: Final = f"""\
+retry: 2000
+id: 0:12,1:7
+
+id: 0:13,1:7
+event: TaskExecutionStarted
+data: {{"type":"TaskExecutionStarted","time":"2026-03-02T04:00:00.250Z","executionId":"{EXECUTION_ID}","sequence":2,\
+"status":"RUNNING","position":"0:12","data":{{"taskId":"sales:daily_report","previousStatus":"PENDING"}}}}
+
+: alive
+"""

@@ -1,6 +1,11 @@
 """HEAD for every resource that has GET (RFC 9110, 9.3.2)."""
 
+from typing import Final
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+IS_HEAD: Final = "task-executions.is-head"
+"""In the scope of a request: it is HEAD, so an answer without an end would be for nobody."""
 
 
 class HeadAsGet:
@@ -16,6 +21,6 @@ class HeadAsGet:
             await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
 
         if scope["type"] == "http" and scope["method"] == "HEAD":
-            await self._app({**scope, "method": "GET"}, receive, send_head)
+            await self._app({**scope, "method": "GET", IS_HEAD: True}, receive, send_head)
         else:
             await self._app(scope, receive, send)

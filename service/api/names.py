@@ -2,11 +2,14 @@
 
 from typing import Any, Final
 
+PREFIX: Final = "/api/v1"
 ALL: Final = "/task-executions"
 ONE: Final = ALL + "/{executionId}"
+EXECUTIONS: Final = PREFIX + ALL
 CLAIMS: Final = "/task-execution-claims"
 ENDS: Final = "/task-execution-ends"
 FAILURES: Final = "/task-execution-failures"
+DEFINITIONS: Final = "/task-definitions"
 REJECTIONS: Final = "/task-command-rejections"
 
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
@@ -18,6 +21,8 @@ POSITION: Final = "Task-Execution-Position"
 REPLAYED: Final = "Idempotent-Replayed"
 """A command's answer: `true` where the command says what is already so, and nothing changed."""
 
+PREFER: Final = "Prefer"
+APPLIED: Final = "Preference-Applied"
 LOCATION: Final = "Location"
 RETRY_AFTER: Final = "Retry-After"
 
@@ -32,6 +37,17 @@ RESPONSE_HEADERS: Final[dict[str, dict[str, Any]]] = {
         "schema": {"type": "string", "enum": ["true"]},
     },
     LOCATION: {"description": "The path of the task execution.", "schema": {"type": "string"}},
+    IDEMPOTENCY_KEY: {"description": "The key to send again with.", "schema": {"type": "string"}},
+    APPLIED: {"description": "Which preferences were applied.", "schema": {"type": "string"}},
     RETRY_AFTER: {"description": "Seconds after which to try again.", "schema": {"type": "string"}},
 }
 """Response headers as OpenAPI header objects."""
+
+PREFER_PARAMETER: Final[dict[str, Any]] = {
+    "name": PREFER,
+    "in": "header",
+    "description": "RFC 7240. `wait=N`: answer within N seconds, at most 60, with 202 if there is no reply by then. "
+    "`return=minimal`: leave out `resolvedInputs`, which then need not be looked up.",
+    "schema": {"type": "string"},
+    "examples": {"wait": {"value": "wait=5"}, "minimal": {"value": "return=minimal"}},
+}

@@ -6,6 +6,7 @@ from service.queries.answers import (
     TaskCommandRejection,
     TaskCommandRejectionPage,
     TaskExecutionAnswer,
+    TaskExecutionFailureInbox,
     TaskExecutionFailures,
     TaskExecutionGraph,
     TaskExecutionHistory,
@@ -13,7 +14,12 @@ from service.queries.answers import (
     TaskExecutionStats,
 )
 from service.queries.projection import ProjectionStatus
-from service.queries.requests import GetTaskExecutionFailures, ListTaskCommandRejections, ListTaskExecutions
+from service.queries.requests import (
+    GetTaskExecutionFailureInbox,
+    GetTaskExecutionFailures,
+    ListTaskCommandRejections,
+    ListTaskExecutions,
+)
 
 
 class Queries(Protocol):
@@ -43,6 +49,10 @@ class Queries(Protocol):
 
     async def failures(self, request: GetTaskExecutionFailures) -> TaskExecutionFailures:
         """Failures, grouped by the fingerprint of their error message."""
+        ...
+
+    async def inbox(self, request: GetTaskExecutionFailureInbox) -> TaskExecutionFailureInbox:
+        """Failures one by one, each with the run that cured it."""
         ...
 
     async def rejections(self, request: ListTaskCommandRejections) -> TaskCommandRejectionPage:

@@ -17,6 +17,7 @@ from service.queries.answers import (
     TaskCommandRejection,
     TaskCommandRejectionPage,
     TaskExecutionAnswer,
+    TaskExecutionFailureInbox,
     TaskExecutionFailures,
     TaskExecutionGraph,
     TaskExecutionHistory,
@@ -27,6 +28,7 @@ from service.queries.projection import ProjectionStatus
 from service.queries.requests import (
     POSITION_PATTERN,
     Fresh,
+    GetTaskExecutionFailureInbox,
     GetTaskExecutionFailures,
     GetTaskExecutionStats,
     ListTaskCommandRejections,
@@ -45,6 +47,7 @@ PathPosition = Annotated[
     ),
 ]
 Failing = Annotated[GetTaskExecutionFailures, Depends(query(GetTaskExecutionFailures))]
+Inbox = Annotated[GetTaskExecutionFailureInbox, Depends(query(GetTaskExecutionFailureInbox))]
 Counting = Annotated[GetTaskExecutionStats, Depends(query(GetTaskExecutionStats))]
 
 
@@ -98,6 +101,30 @@ def query_routes(queries: Queries) -> APIRouter:
         return await _answer(queries.failures(wanted))
 
     @router.get(
+        f"{FAILURES}/inbox",
+        **query_route(
+            "GetTaskExecutionFailureInbox",
+            "Failures, with what cured each",
+            TaskExecutionFailureInbox,
+            GetTaskExecutionFailureInbox,
+        ),
+    )
+    async def inbox(wanted: Inbox) -> Response:
+        return await _answer(queries.inbox(wanted))
+
+    @router.get(
+        "/projection",
+        **query_route("GetProjection", "How far answers are behind", ProjectionStatus, NoParameters),
+    )
+    async def projection(_: Annotated[NoParameters, Depends(query(NoParameters))]) -> Response:
+        return await _answer(queries.projection())
+
+    _add_rejections(router, queries)
+    return router
+
+
+def _add_rejections(router: APIRouter, queries: Queries) -> None:
+    @router.get(
         REJECTIONS,
         **query_route(
             "ListTaskCommandRejections", "Refused commands", TaskCommandRejectionPage, ListTaskCommandRejections
@@ -114,15 +141,6 @@ def query_routes(queries: Queries) -> APIRouter:
     )
     async def rejection(position: PathPosition, _: Annotated[NoParameters, Depends(query(NoParameters))]) -> Response:
         return await _answer(queries.rejection(position))
-
-    @router.get(
-        "/projection",
-        **query_route("GetProjection", "How far answers are behind", ProjectionStatus, NoParameters),
-    )
-    async def projection(_: Annotated[NoParameters, Depends(query(NoParameters))]) -> Response:
-        return await _answer(queries.projection())
-
-    return router
 
 
 async def _answer(asked: Awaitable[Contract]) -> Response:

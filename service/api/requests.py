@@ -88,7 +88,7 @@ async def _read_json(request: Request) -> Any:  # noqa: ANN401 - JSON is any
     if sent.partition(";")[0].strip().lower() != JSON:
         detail = f"The header Content-Type is {sent}. Send `Content-Type: {JSON}`, even where the body is empty."
         raise reject(Code.UNSUPPORTED_MEDIA_TYPE, detail)
-    raw = await _read(request)
+    raw = await read_body(request)
     if not raw:
         return {}
     try:
@@ -98,7 +98,12 @@ async def _read_json(request: Request) -> Any:  # noqa: ANN401 - JSON is any
         raise reject(Code.INVALID_JSON, f"The body is not strict JSON: {error.detail}.", (flaw,)) from None
 
 
-async def _read(request: Request) -> bytes:
+async def read_body(request: Request) -> bytes:
+    """The body, of a size that a command may have.
+
+    Raises:
+        RejectedError: it is larger.
+    """
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > MAX_COMMAND_BYTES:
         raise _too_large(declared)

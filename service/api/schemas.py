@@ -6,16 +6,19 @@ from typing import Any, Final
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core.core_schema import NullableSchema, WithDefaultSchema
 
+from service.api.answers import ActionResults, SelectedTaskExecutions, UnansweredCommand
 from service.contracts.codec import MAX_INTEGER, MIN_INTEGER
 from service.contracts.commands import NO_NUL
 from service.contracts.executions import TaskExecution
 from service.contracts.model import Contract
 from service.contracts.problems import Problem
 from service.ports.claims import EndedTaskExecutions
+from service.ports.definitions import ListTaskDefinitions, TaskDefinitionAnswer, TaskDefinitionPage
 from service.queries.answers import (
     TaskCommandRejection,
     TaskCommandRejectionPage,
     TaskExecutionAnswer,
+    TaskExecutionFailureInbox,
     TaskExecutionFailures,
     TaskExecutionGraph,
     TaskExecutionHistory,
@@ -27,10 +30,14 @@ from service.queries.requests import GetTaskExecutionStats, ListTaskCommandRejec
 
 REF: Final = "#/components/schemas/{model}"
 
+ACTED: Final = "TaskExecutionActions"
+
 _ANSWERS: Final = (
     TaskExecution, TaskExecutionAnswer, TaskExecutionPage, TaskExecutionHistory, TaskExecutionStats,
-    TaskExecutionFailures, TaskExecutionGraph, ProjectionStatus, TaskCommandRejection, TaskCommandRejectionPage,
-    EndedTaskExecutions, Problem,
+    TaskExecutionFailures, TaskExecutionFailureInbox, TaskExecutionGraph, ProjectionStatus, TaskCommandRejection,
+    TaskCommandRejectionPage,
+    EndedTaskExecutions, TaskDefinitionPage, TaskDefinitionAnswer, UnansweredCommand,
+    SelectedTaskExecutions, ActionResults, Problem,
 )  # fmt: skip
 _OBJECT: Final[dict[str, Any]] = {
     "type": "object",
@@ -48,6 +55,10 @@ _JSON: Final[dict[str, Any]] = {
         _OBJECT,
     ],
 }
+_ACTED: Final[dict[str, Any]] = {
+    "description": "Which executions an action can be done to, or what became of each.",
+    "anyOf": [{"$ref": REF.format(model=kind.__name__)} for kind in (SelectedTaskExecutions, ActionResults)],
+}
 
 
 def component_schemas(bodies: Mapping[str, type[Contract]]) -> dict[str, Any]:
@@ -56,13 +67,13 @@ def component_schemas(bodies: Mapping[str, type[Contract]]) -> dict[str, Any]:
     shared: dict[str, Any] = {}
     for schema in taken.values():
         shared |= schema.pop("$defs", {})
-    for asked in (ListTaskExecutions, GetTaskExecutionStats, ListTaskCommandRejections):
+    for asked in (ListTaskExecutions, GetTaskExecutionStats, ListTaskCommandRejections, ListTaskDefinitions):
         shared |= asked.model_json_schema(ref_template=REF, schema_generator=_AnswerSchema).get("$defs", {})
     _, given = models_json_schema(
         [(model, "validation") for model in _ANSWERS], ref_template=REF, schema_generator=_AnswerSchema
     )
     answers: dict[str, Any] = given["$defs"]
-    return shared | taken | answers | {"Json": _JSON}
+    return shared | taken | answers | {"Json": _JSON, ACTED: _ACTED}
 
 
 def body_schema(kind: type[Contract]) -> dict[str, Any]:
@@ -72,9 +83,11 @@ def body_schema(kind: type[Contract]) -> dict[str, Any]:
     for name in ("inputs", "outputs"):
         if name in schema["properties"]:
             schema["properties"][name] |= _OBJECT
-    schema["required"] = [name for name in schema["required"] if name != "executionId"]
-    if not schema["required"]:
-        del schema["required"]
+    if "filter" in schema["properties"]:
+        schema["properties"]["filter"]["anyOf"][0] = {"$ref": REF.format(model="Filters")}
+    required = [name for name in schema.pop("required", ()) if name != "executionId"]
+    if required:
+        schema["required"] = required
     return schema
 
 

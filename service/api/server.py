@@ -15,8 +15,14 @@ from service.api.errors import PROBLEM_JSON
 from service.api.guard import MAX_HEAD_BYTES
 from service.contracts.problems import Code, Problem, problem
 
-MAX_CONNECTIONS: Final = 1_000
+MAX_CONNECTIONS: Final = 4_000
 """How many may be open at once; fewer where the process may not open twice as many files: Kafka needs some, too."""
+
+
+def max_connections() -> int:
+    """How many may be open at once, here and now."""
+    return min(MAX_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
+
 
 _TOO_LARGE: Final = problem(Code.HEAD_TOO_LARGE, f"The request's head has more than {MAX_HEAD_BYTES} bytes.")
 _MALFORMED: Final = problem(
@@ -48,7 +54,7 @@ class Connection(H11Protocol):
         """Begin to wait for a request, unless there are too many connections."""
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=0)  # whatever lies here is waited for: see pause_writing
-        if len(self.connections) > min(MAX_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2):
+        if len(self.connections) > max_connections():
             self._refuse(_FULL)
         self._watch()
 

@@ -9,21 +9,13 @@ from service.cli.asking import Broker
 from service.cli.definition_files import check_definitions, refuse_flaws
 from service.cli.exits import CommandError, Exit
 from service.cli.kafka import all_versions
-from service.definitions.ordering import newest_last
+from service.definitions.answering import newest_first
 from service.domain.definitions import Definition
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from service.definitions.versions import Versions
 
 _TASK: Final = re.compile(r"(?P<task>[A-Za-z0-9_.-]+:[A-Za-z0-9_.-]+)(@(?P<version>.*))?")
-
-
-def newest_first(definitions: "Iterable[Definition]") -> list[Definition]:
-    """By task, the newest version first, `draft` last."""
-    versions_sorted = sorted(definitions, key=lambda one: newest_last(one.version), reverse=True)
-    return sorted(versions_sorted, key=lambda one: one.task_id)
 
 
 def find(versions: "Versions", task_id: str, version: str | None) -> Definition:

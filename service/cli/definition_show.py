@@ -6,15 +6,9 @@ from typing import Any
 
 from service.cli.output import Table, write_record, write_table
 from service.contracts.definitions import Variable
+from service.definitions.answering import state_of
 from service.domain.definition_changes import Change
 from service.domain.definitions import Definition
-
-UNUSABLE = "UNUSABLE"
-
-
-def status_of(definition: Definition) -> str:
-    """Its status, or that it has none: nothing can be executed by it."""
-    return definition.status if definition.flaw is None else UNUSABLE
 
 
 def as_json(definition: Definition) -> dict[str, Any]:
@@ -29,12 +23,12 @@ def definitions_table(definitions: Iterable[Definition]) -> Table:
     return Table(
         ("TASK", "VERSION", "STATUS", "TYPE", "INPUTS", "OUTPUTS", "WHY"),
         (
-            (one.task_id, one.version, status_of(one), *(None,) * 3, one.flaw)
+            (one.task_id, one.version, state_of(one), *(None,) * 3, one.flaw)
             if one.flaw is not None
             else (
                 one.task_id,
                 one.version,
-                status_of(one),
+                state_of(one),
                 one.type,
                 len(one.source.input_variables),
                 len(one.source.output_variables),

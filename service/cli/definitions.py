@@ -1,6 +1,5 @@
 """`taskexec definitions`: what the service that owns definitions does, and what is published."""
 
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,19 +11,12 @@ from service.cli.exits import CommandError, Exit
 from service.cli.kafka import all_versions, ask_kafka
 from service.cli.options import examples
 from service.cli.output import Output, Table, write_json, write_note
+from service.ports.definitions import DefinitionState
 
 if TYPE_CHECKING:
     from service.client.definitions import PublishedAlreadyError
 
 app = typer.Typer(help="Task definitions.", no_args_is_help=True)
-
-
-class Status(StrEnum):
-    """The status of a version; `UNUSABLE`: nothing can be executed by it, whatever its status."""
-
-    PUBLISHED = "PUBLISHED"
-    DRAFT = "DRAFT"
-    UNUSABLE = "UNUSABLE"
 
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE", help="JSON or YAML; one definition or several in each.")]
@@ -102,13 +94,13 @@ def list_(
     namespace: Annotated[
         str | None, typer.Option(metavar="NAMESPACE", help="Of tasks whose id begins so.", show_default=False)
     ] = None,
-    status: Annotated[Status | None, typer.Option(case_sensitive=False, help="With this status.")] = None,
+    status: Annotated[DefinitionState | None, typer.Option(case_sensitive=False, help="With this status.")] = None,
     broker: Broker,
     out: Output,
 ) -> None:
     """List the versions on the topic by task, the newest one first, `draft` last. Filters combine."""
     from service.cli import definition_show  # noqa: PLC0415 - as above
-    from service.cli.definition_lookup import newest_first  # noqa: PLC0415 - as above
+    from service.definitions.answering import newest_first, state_of  # noqa: PLC0415 - as above
 
     versions = all_versions(broker)
     found = [
@@ -116,7 +108,7 @@ def list_(
         for one in newest_first(versions)
         if task_id in {None, one.task_id}
         and namespace in {None, one.task_id.partition(":")[0]}
-        and status in {None, definition_show.status_of(one)}
+        and status in {None, state_of(one)}
     ]
     document = [definition_show.as_json(one) for one in found]
     if out.write(document, lambda: definition_show.definitions_table(found)):

@@ -82,7 +82,8 @@ def _write_report(played: "Played", *, as_json: bool) -> None:
 def invite(running: "Running") -> None:
     """Say on stderr where everything is, and how it ends."""
     write_note(
-        f"\nAPI       {running.url}/api/v1/task-executions\n"
+        f"\nPages     {running.url}/\n"
+        f"API       {running.url}/api/v1/task-executions\n"
         f"OpenAPI   {running.url}/openapi.json\n"
         f"Metrics   {running.url}/metrics\n"
         f"Kafka     {running.kafka.servers}\n"

@@ -26,6 +26,7 @@ from service.queries.requests import GetTaskExecutionFailures, GetTaskExecutionS
 _HEADS: Final[dict[object, str]] = {
     Grouping.TASK_VERSION: "version",
     Grouping.CREATED_BY: "created by",
+    Grouping.MINUTE: "minute",
     Grouping.HOUR: "hour",
     Grouping.DAY: "day",
 }

@@ -7,10 +7,10 @@ from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 
 from service.client.errors import InvalidRequestError
-from service.contracts.codec import pointer
 from service.contracts.executions import TaskExecution
 from service.contracts.model import Contract
-from service.contracts.problems import Code, FieldError, field_errors, problem
+from service.contracts.problems import Code, RejectedError, field_errors, problem
+from service.domain import rerunning
 
 AnyCommand = TypeVar("AnyCommand", bound=Contract)
 
@@ -32,28 +32,10 @@ def checked(model: type[AnyCommand], fields: Mapping[str, Any]) -> AnyCommand:
 def fields_again(old: TaskExecution, edited: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of the ExecuteTask that runs this again, some inputs replaced.
 
-    With the same inputs it is another attempt at the same, unless the service makes the next one itself: there is one
-    of each number.
-
     Raises:
         InvalidRequestError: the inputs are not all known.
     """
-    fields: dict[str, Any] = {"inputs": _inputs_again(old, edited), "tags": old.metadata.tags}
-    if not edited and old.retried_by is None:
-        fields |= {"retry_of": old.retry_of or old.id, "attempt": (old.attempt or 1) + 1}
-    return fields
-
-
-def _inputs_again(old: TaskExecution, edited: Mapping[str, Any]) -> dict[str, Any]:
-    if old.resolved_inputs is None:
-        if edited:
-            return dict(edited)
-        detail = f"The inputs of {old.id} are not kept any more, or too large to be told. Give all that it needs."
-        raise InvalidRequestError(problem(Code.INVALID_INPUTS, detail))
-    inputs = {**old.resolved_inputs, **edited}
-    sealed = [name for name, value in inputs.items() if isinstance(value, dict) and value.keys() == {"sealed"}]
-    if sealed:
-        errors = tuple(FieldError(pointer=pointer("#/inputs", name), detail="sealed; give it again") for name in sealed)
-        detail = f"Some inputs of {old.id} are sensitive and can't be read: see errors."
-        raise InvalidRequestError(problem(Code.INVALID_INPUTS, detail, errors))
-    return inputs
+    try:
+        return rerunning.fields_again(old, edited)
+    except RejectedError as refused:
+        raise InvalidRequestError(refused.problem) from None

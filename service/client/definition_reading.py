@@ -1,5 +1,6 @@
 """Reads what Kafka has of task definitions, as the handlers do."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -35,6 +36,7 @@ class DefinitionsReader:
                 take = self.versions.take_published if tp.topic == self._published else self.versions.take
                 for record in records:
                     take(record)
+                    await asyncio.sleep(0)  # a large one takes a third of a second: everything else has its turn
 
 
 @asynccontextmanager

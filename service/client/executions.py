@@ -167,7 +167,8 @@ class TaskExecutions:
             InvalidRequestError: of the old inputs, some are sealed, or all are kept no longer.
         """
         old = await self.get(execution_id)
-        return await self.execute(old.task_id, old.task_version, **(fields_again(old, inputs or {}) | more))
+        fields = fields_again(old, inputs or {}) | more
+        return await self.execute(fields.pop("task_id"), fields.pop("task_version"), **fields)
 
     async def start(
         self,

@@ -14,7 +14,7 @@ from service.client.errors import NotFoundError, ServiceUnavailableError, refusa
 from service.client.messages import command_body
 from service.client.retrying import persistently
 from service.client.transport import Events, Known, Parameters
-from service.contracts.commands import Command, ExecuteTask
+from service.contracts.commands import Command, ExecuteTask, HeartbeatTaskExecution
 from service.contracts.envelope import CONTENT_TYPE, JSON
 from service.contracts.executions import TaskExecution
 from service.contracts.problems import Code, Problem, problem
@@ -68,6 +68,8 @@ class HttpTransport:
             action = type(command).__name__.removesuffix("TaskExecution").lower()
             path, without = f"{EXECUTIONS}/{command.execution_id}/{action}", ["execution_id"]
         headers = {"Idempotency-Key": id_, CONTENT_TYPE: JSON, **trace}
+        if isinstance(command, HeartbeatTaskExecution):  # one comes every few seconds, of every run
+            headers["Prefer"] = "return=minimal"
         content = command_body(command, without=without)
         response = await self._answer("POST", path, seconds, content=content, headers=headers)
         return CommandReply(

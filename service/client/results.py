@@ -104,7 +104,7 @@ class Stats(TaskExecutionStats):
             .set_index("key")
             .rename_axis(self.grouped_by and str(self.grouped_by))
         )
-        if self.grouped_by in {Grouping.HOUR, Grouping.DAY}:
+        if self.grouped_by is not None and self.grouped_by.is_of_time:
             frame.index = pandas.to_datetime(frame.index, utc=True)
         return frame
 

@@ -27,9 +27,9 @@ class Metadata(Contract):
 class TaskExecution(Contract):
     """One independent execution of one version of a task. Which optional fields are present depends on `status`.
 
-    `resolvedInputs` is missing only from the replies to lifecycle commands, for the write side keeps no payloads, and
-    where `payloadsDropped` says so. For a value of a sensitive variable, `{"sealed": "<compact JWE>"}` stands, or
-    `{"sealed": null}` where it is withheld.
+    `resolvedInputs` is missing only where `payloadsDropped` says so, and from replies to lifecycle commands over Kafka:
+    the write side keeps no payloads. Over HTTP the read side adds them, unless it does not answer in time. For a value
+    of a sensitive variable, `{"sealed": "<compact JWE>"}` stands, or `{"sealed": null}` where it is withheld.
     """
 
     id: str

@@ -20,7 +20,7 @@ from service.dispatch.following import Follower
 from service.dispatch.known import Known
 from service.dispatch.peers import Peers
 from service.domain.identity import command_id
-from service.domain.view import payloads_of
+from service.domain.view import CREATED, payloads_of
 from service.kafka.connection import Kafka
 from service.ports.claims import (
     AwaitTaskExecutions,
@@ -35,9 +35,6 @@ from service.ports.pending import PendingExecutions
 _NOT_PROJECTED_SECONDS: Final = 0.1
 _STEP_BACK: Final = (0.1, 1.0)
 """So many seconds another process, whose it is, has to give an execution away: more where events are slow to come."""
-
-_CREATED: Final = ("resolved_inputs", "depends_on", "not_before", "retry_of", "attempt")
-"""What the reply to a start does not repeat."""
 
 Find = Callable[[str], Awaitable[TaskExecution]]
 """Asks the read side for an execution. Raises RejectedError: execution_not_found, or it does not answer."""
@@ -189,7 +186,7 @@ class Dispatcher:
                     raise reject(Code.PROJECTION_BEHIND, detail) from None
                 await asyncio.sleep(_NOT_PROJECTED_SECONDS)
             else:
-                return {name: getattr(known, name) for name in _CREATED} if known.status is Status.PENDING else None
+                return {name: getattr(known, name) for name in CREATED} if known.status is Status.PENDING else None
 
 
 def _by_task(wanted: ClaimTaskExecution) -> Wanted:

@@ -10,12 +10,13 @@ import structlog
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
-from service.contracts.topics import EVENTS_TOPIC, MAX_RECORD_BYTES
+from service.contracts.topics import EVENTS_TOPIC
 from service.dispatch import metrics
 from service.dispatch.board import LIMIT, Ready
 from service.dispatch.known import Known
 from service.kafka.connection import Kafka
 from service.kafka.records import get_many
+from service.kafka.tailing import tailing
 from service.ports.errors import UnavailableError
 from service.ports.pending import PendingExecution, PendingExecutions
 
@@ -36,7 +37,7 @@ class Follower:
 
     def __init__(self, kafka: Kafka, partitions: int, pending: PendingExecutions, known: Known) -> None:
         self._kafka, self._pending, self._known, self._board = kafka, pending, known, known.board
-        self._partitions = [kafka.partition(EVENTS_TOPIC, number) for number in range(partitions)]
+        self._partitions = partitions
         self._next: dict[int, int] = {}
         self._asked = asyncio.Event()
 
@@ -58,29 +59,11 @@ class Follower:
 
     @asynccontextmanager
     async def _reading_from_the_end(self) -> AsyncIterator[AIOKafkaConsumer]:
-        consumer = AIOKafkaConsumer(
-            **self._kafka.options(),
-            group_id=None,
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            isolation_level="read_committed",
-            fetch_max_bytes=4 * MAX_RECORD_BYTES,
-            max_partition_fetch_bytes=MAX_RECORD_BYTES,
-            fetch_max_wait_ms=_FETCH_WAIT_MS,
-        )
-        try:
-            await consumer.start()
-            ends = await consumer.end_offsets(self._partitions)
-            # No await from here: the fetcher must find every partition with its position.
-            consumer.assign(self._partitions)
-            for partition, end in ends.items():
-                consumer.seek(partition, end)
-                self._next[partition.partition] = end
+        async with tailing(self._kafka, self._partitions, max_wait_ms=_FETCH_WAIT_MS) as tail:
+            self._next |= tail.starts
             self._board.unknown()
             self.look()
-            yield consumer
-        finally:
-            await consumer.stop()
+            yield tail.consumer
 
     async def _follow(self, consumer: AIOKafkaConsumer) -> None:
         while True:

@@ -3,7 +3,6 @@
 from service.contracts.commands import FailTaskExecution, HeartbeatTaskExecution, SucceedTaskExecution
 from service.contracts.problems import Code, RejectedError, problem
 from service.domain.execution import Execution
-from service.domain.terms import NONE
 
 _NAMED = 5
 
@@ -15,7 +14,7 @@ def check_ready(state: Execution) -> None:
         RejectedError: it cannot start yet; the problem says what it waits for.
     """
     terms = state.terms
-    if terms is None or terms.is_ready:
+    if terms.is_ready:
         return
     waits = [f"{one.node} ({one.execution_id}) to be SUCCESS" for one in terms.upstreams[:_NAMED]]
     if len(terms.upstreams) > _NAMED:
@@ -37,7 +36,7 @@ def check_owner(state: Execution, command: HeartbeatTaskExecution | SucceedTaskE
     """
     if command.owner is None:
         return
-    claim = (state.terms or NONE).claim
+    claim = state.terms.claim
     owner = claim.owner if claim is not None else None
     if command.owner == owner:
         return

@@ -38,7 +38,7 @@ from service.domain.happening import changed, happened, next_event
 from service.domain.identity import id_bytes
 from service.domain.retries import failure, policy_of
 from service.domain.sensitive import marks
-from service.domain.terms import NONE, heard
+from service.domain.terms import heard
 from service.domain.timers import timers_of
 
 TRANSITIONS: Final[dict[tuple[Status, type[Command]], Status]] = {
@@ -147,7 +147,7 @@ def _create(  # noqa: PLR0913, PLR0917 - all that a new execution is made of
     if expected is None and not upstreams:
         return happened(None, event, kept)
     made = evolve(None, event)
-    terms = replace(made.terms or NONE, is_announced=bool(upstreams), is_awaited=expected is not None)
+    terms = replace(made.terms, is_announced=bool(upstreams), is_awaited=expected is not None)
     after = replace(made, terms=terms)
     return Decision((event,), after, announcements(after, expected), timers_of(after, kept))
 

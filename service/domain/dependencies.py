@@ -26,7 +26,7 @@ from service.contracts.status import Status
 from service.domain.decided import NOTHING, Decision, Edge, Request
 from service.domain.execution import Execution, Expected
 from service.domain.happening import changed, happened, next_event
-from service.domain.terms import NONE, Terms
+from service.domain.terms import Terms
 
 MAX_BEHIND: Final = 100
 """So many of those that wait for an execution are known where it is created: a short cycle is refused there."""
@@ -65,7 +65,7 @@ def check_no_cycle(id_: str, upstreams: Iterable[Dependency], expected: Expected
 
 def announcements(state: Execution, expected: Expected | None = None) -> list[AnyCommand]:
     """What an execution tells those that it waits for; `expected` is what was known of it before it was created."""
-    terms, id_ = state.terms or NONE, state.execution_id
+    terms, id_ = state.terms, state.execution_id
     behind = expected.behind if expected is not None else ()
     told: list[AnyCommand] = [
         AwaitTaskExecution(
@@ -99,7 +99,7 @@ def advised(
 
 def resolution(state: Execution, edge: Edge) -> ResolveDependency:
     """What one that has ended tells one that waits for it."""
-    terms = state.terms or NONE
+    terms = state.terms
     return ResolveDependency(
         execution_id=edge.downstream,
         upstream=state.execution_id,
@@ -122,7 +122,7 @@ def _awaited(state: Execution | Expected | None, command: AwaitTaskExecution, ke
         return Decision(state=Expected((*behind,)[:MAX_BEHIND]), waiting=(edge,))
     if state.completed_at is not None:
         return Decision(commands=(resolution(state, edge),))
-    terms = state.terms or NONE
+    terms = state.terms
     # Ordered by when they were created, a cycle has one that came before what it waits for.
     came_first = (command.created_at, command.downstream) < (state.created_at, state.execution_id)
     looks = find_cycle(state.execution_id, terms) if came_first and terms.upstreams else ()
@@ -133,7 +133,7 @@ def _awaited(state: Execution | Expected | None, command: AwaitTaskExecution, ke
 
 
 def _resolved(state: Execution, command: ResolveDependency, request: Request, kept: timedelta | None) -> Decision:
-    terms = state.terms or NONE
+    terms = state.terms
     found = next((one for one in terms.upstreams if one.execution_id == command.upstream), None)
     if found is None or state.status is not Status.PENDING:
         return NOTHING
@@ -151,7 +151,7 @@ def _resolved(state: Execution, command: ResolveDependency, request: Request, ke
 
 
 def _follow_attempt(state: Execution, failed: Dependency, next_: str, kept: timedelta | None) -> Decision:
-    terms = state.terms or NONE
+    terms = state.terms
     upstreams = tuple(replace(one, execution_id=next_) if one is failed else one for one in terms.upstreams)
     after = replace(state, terms=replace(terms, upstreams=upstreams))
     tell = AwaitTaskExecution(
@@ -161,8 +161,7 @@ def _follow_attempt(state: Execution, failed: Dependency, next_: str, kept: time
 
 
 def _visited(state: Execution | Expected | None, command: FindCycle) -> list[AnyCommand]:
-    terms = state.terms if type(state) is Execution and state.status is Status.PENDING else None
-    upstreams = terms.upstreams if terms is not None else ()
+    upstreams = state.terms.upstreams if type(state) is Execution and state.status is Status.PENDING else ()
     for one in upstreams:
         if one.execution_id == command.origin:
             reason = (

@@ -11,7 +11,7 @@ from service.contracts.sensitive import Sensitive
 from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp
 from service.domain.identity import id_bytes
-from service.domain.terms import Terms, terms_after
+from service.domain.terms import NONE, Terms, terms_after
 
 MAX_REMEMBERED: Final = 16
 """How many commands an execution remembers: the one that made it, and the newest others."""
@@ -30,7 +30,7 @@ class Execution(Struct, frozen=True, gc=False):
     """What the write side remembers of an execution: no payloads, but for inputs that may be needed again.
 
     `occurred_at` is when it last changed; `commands` are those that were accepted, in order; `sensitive` are the
-    variables that its definition marked when it was created. `terms` are what most have none of.
+    variables that its definition marked when it was created.
     """
 
     execution_id: str
@@ -47,7 +47,7 @@ class Execution(Struct, frozen=True, gc=False):
     spark_application_id: str | None
     commands: tuple[Remembered, ...]
     sensitive: Sensitive | None = None
-    terms: Terms | None = None
+    terms: Terms = NONE
 
 
 class Expected(Struct, frozen=True, gc=False, array_like=True, forbid_unknown_fields=True):
@@ -74,7 +74,7 @@ def evolve(state: Execution | None, event: TaskExecutionEvent) -> Execution:
         spark_application_id=event.spark_application_id,
         commands=_remember(state.commands, command, event) if state else (command,),
         sensitive=state.sensitive if state else getattr(event, "sensitive", None),
-        terms=terms_after(state.terms if state else None, event),
+        terms=terms_after(state.terms if state else NONE, event),
     )
 
 

@@ -23,7 +23,7 @@ _MAX_NAME: Final = 255
 
 def failure(state: Execution, message: str, at: Timestamp, cause: tuple[str, str], kept: timedelta | None) -> Decision:
     """The execution fails; with attempts left, the next one is made."""
-    attempt = state.terms.attempt if state.terms is not None else None
+    attempt = state.terms.attempt
     common = next_event(state, Status.FAILURE, at, cause)
     if attempt is None or not attempt.has_next:
         return happened(state, TaskExecutionFailed(**common, error_message=message), kept)

@@ -17,7 +17,6 @@ from service.domain.execution import Execution
 from service.domain.happening import changed, happened, next_event
 from service.domain.identity import command_hash, command_id
 from service.domain.retries import failure
-from service.domain.terms import NONE, some
 from service.domain.timers import Timer, TimerKind, timers_of
 
 AT_ONCE: Final = 500
@@ -63,16 +62,16 @@ def ring(state: Execution | None, timer: Timer, moment: Ringing) -> Decision:  #
             event = TaskExecutionStopped(
                 **next_event(state, Status.STOPPED, moment.at, _cause(state, timer)),
                 requested_by=SOURCE,
-                reason=f"start_timeout: it could have started for {(state.terms or NONE).start_timeout}, and has not",
+                reason=f"start_timeout: it could have started for {state.terms.start_timeout}, and has not",
             )
             return happened(state, event, moment.kept)
         case TimerKind.RUN_TIMEOUT:
-            message = f"run_timeout: it has run for {(state.terms or NONE).run_timeout}"
+            message = f"run_timeout: it has run for {state.terms.run_timeout}"
             return failure(state, message, moment.at, _cause(state, timer), moment.kept)
         case TimerKind.LEASE:
             return _silent(state, timer, moment)
         case TimerKind.AWAIT:
-            after = replace(state, terms=replace(state.terms or NONE, is_announced=True))
+            after = replace(state, terms=replace(state.terms, is_announced=True))
             return changed(after, moment.kept, commands=announcements(state))
         case TimerKind.RESOLVE:
             return _tell(state, moment)
@@ -89,7 +88,7 @@ def _is_due(state: Execution, timer: Timer, kept: timedelta | None) -> bool:
 
 
 def _ready(state: Execution, timer: Timer, moment: Ringing) -> Decision:
-    terms = state.terms or NONE
+    terms = state.terms
     if terms.upstreams:
         return changed(replace(state, terms=replace(terms, not_before=None)), moment.kept)
     common = next_event(state, Status.PENDING, moment.at, _cause(state, timer))
@@ -97,7 +96,7 @@ def _ready(state: Execution, timer: Timer, moment: Ringing) -> Decision:
 
 
 def _silent(state: Execution, timer: Timer, moment: Ringing) -> Decision:
-    claim = (state.terms or NONE).claim
+    claim = state.terms.claim
     assert claim is not None  # noqa: S101 - else it had no such timer
     assert claim.lease is not None  # noqa: S101 - likewise
     due = max(claim.heard_at, moment.since) + claim.lease
@@ -113,7 +112,7 @@ def _tell(state: Execution, moment: Ringing) -> Decision:
     if len(moment.edges) == AT_ONCE:  # there may be more
         again = Timer(moment.at + PAUSE, state.execution_id, TimerKind.RESOLVE)
         return Decision(commands=commands, told=told, timers=(again,))
-    after = replace(state, terms=some(replace(state.terms or NONE, is_awaited=False)))
+    after = replace(state, terms=replace(state.terms, is_awaited=False))
     return Decision(state=after, commands=commands, told=told)
 
 

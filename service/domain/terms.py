@@ -1,6 +1,6 @@
 """What can be agreed about an execution beside its task: what it waits for, how long it may take, who runs it.
 
-Most have nothing of it. What has ended keeps what those that wait for it may ask, and no more.
+What has ended keeps what those that wait for it may ask, and no more.
 """
 
 from datetime import timedelta
@@ -78,37 +78,33 @@ class Terms(Struct, frozen=True, gc=False, array_like=True, forbid_unknown_field
 
 
 NONE: Final = Terms()
+"""Nothing is agreed, as with most."""
 
 
-def some(terms: Terms) -> Terms | None:
-    """These, or None if nothing is agreed."""
-    return None if terms == NONE else terms
-
-
-def terms_after(terms: Terms | None, event: TaskExecutionEvent) -> Terms | None:
-    """What is agreed after the event, if anything is."""
+def terms_after(terms: Terms, event: TaskExecutionEvent) -> Terms:
+    """What is agreed after the event."""
     if type(event) is TaskExecutionCreated:
         return _agreed(event)
     if event.completed_at is not None:
         return _left(terms, event)
     if type(event) is TaskExecutionReady:
-        return replace(terms or NONE, upstreams=(), not_before=None, ready_at=event.occurred_at)
+        return replace(terms, upstreams=(), not_before=None, ready_at=event.occurred_at)
     if type(event) is TaskExecutionProgressed:
         return heard(terms, event.occurred_at)
     if type(event) is TaskExecutionStarted and event.owner is not None:
-        return replace(terms or NONE, claim=Claim(event.owner, event.lease, event.occurred_at))
+        return replace(terms, claim=Claim(event.owner, event.lease, event.occurred_at))
     return terms
 
 
-def heard(terms: Terms | None, at: Timestamp) -> Terms | None:
-    """What is agreed after the owner was heard of."""
-    claim = terms.claim if terms is not None else None
-    return terms if terms is None or claim is None else replace(terms, claim=replace(claim, heard_at=at))
+def heard(terms: Terms, at: Timestamp) -> Terms:
+    """What is agreed after the owner was heard of, if there is one."""
+    claim = terms.claim
+    return terms if claim is None else replace(terms, claim=replace(claim, heard_at=at))
 
 
-def _agreed(event: TaskExecutionCreated) -> Terms | None:
+def _agreed(event: TaskExecutionCreated) -> Terms:
     if not (event.depends_on or event.not_before or event.start_timeout or event.run_timeout or event.retry):
-        return None
+        return NONE
     waits = bool(event.depends_on or event.not_before)
     attempt = None
     if event.retry is not None:
@@ -124,12 +120,11 @@ def _agreed(event: TaskExecutionCreated) -> Terms | None:
     )
 
 
-def _left(terms: Terms | None, event: TaskExecutionEvent) -> Terms | None:
-    is_awaited = terms is not None and terms.is_awaited
+def _left(terms: Terms, event: TaskExecutionEvent) -> Terms:
     if type(event) is TaskExecutionSucceeded:
         true: tuple[str, ...] = ()
         if True in event.outputs.values():  # or 1, which is not meant
             true = tuple(name for name, value in event.outputs.items() if value is True)
-        return Terms(is_awaited=is_awaited, true_outputs=true) if is_awaited or true else None
+        return Terms(is_awaited=terms.is_awaited, true_outputs=true) if terms.is_awaited or true else NONE
     retried_by = event.retried_by if type(event) is TaskExecutionFailed else None
-    return Terms(is_awaited=is_awaited, retried_by=retried_by) if is_awaited or retried_by else None
+    return Terms(is_awaited=terms.is_awaited, retried_by=retried_by) if terms.is_awaited or retried_by else NONE

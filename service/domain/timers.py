@@ -43,11 +43,9 @@ def timers_of(known: Execution, kept: timedelta | None) -> tuple[Timer, ...]:
     """Those of an execution in this state. `kept` is how long a finished one is remembered, None for ever."""
     ended, terms = known.completed_at, known.terms
     if ended is None:
-        if terms is None:
-            return ()
         return tuple(Timer(due, known.execution_id, kind) for due, kind in _open(known, terms))
     forget = () if kept is None else (Timer(ended + kept, known.execution_id, TimerKind.FORGET),)
-    if terms is None or not terms.is_awaited:
+    if not terms.is_awaited:
         return forget
     return (Timer(ended, known.execution_id, TimerKind.RESOLVE), *forget)
 

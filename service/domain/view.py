@@ -16,6 +16,9 @@ PAYLOADS: Final = (
 )  # fmt: skip
 """What a record has from whichever event has it."""
 
+CREATED: Final = ("resolved_inputs", "depends_on", "not_before", "retry_of", "attempt")
+"""What a record has from the first event alone, and the write side does not remember."""
+
 
 def view(events: Sequence[TaskExecutionEvent]) -> TaskExecution:
     """The whole record: the newest of one execution's events (in order) with the payloads of all of them."""

@@ -7,7 +7,13 @@ from typing import ClassVar, Final, final
 
 from msgspec import Struct
 
-from service.contracts.commands import ExecuteTask, FailTaskExecution, SkipTaskExecution, SucceedTaskExecution
+from service.contracts.commands import (
+    ExecuteTask,
+    FailTaskExecution,
+    SkipTaskExecution,
+    StartTaskExecution,
+    SucceedTaskExecution,
+)
 from service.contracts.envelope import Envelope
 from service.contracts.events import Event, encode_event
 from service.contracts.executions import TaskExecution
@@ -18,6 +24,7 @@ from service.contracts.topics import MAX_RECORD_BYTES
 from service.domain.decided import Decision, Request
 from service.domain.decision import decide
 from service.domain.definitions import Definition
+from service.domain.dependencies import upstreams_of
 from service.domain.execution import Execution, Expected, as_told
 from service.domain.fitting import resolve_inputs
 from service.domain.identity import command_hash
@@ -162,7 +169,7 @@ class Decider:
         request = Request(command, incoming.command_id, content, envelope.source, at, whole)
         decision = decide(state, request, definition, self.kept, self.seal)
         if isinstance(state, Execution) and decision.repeats is not None:
-            payloads = _payloads(incoming, definition, sensitive or UNMARKED)
+            payloads = _payloads(incoming, state, definition, sensitive or UNMARKED)
             return Repeated(record, reply_to, describe(as_told(state, decision.repeats), **payloads))
         after = decision.state or state
         return Accepted(record, reply_to, incoming.execution_id, envelope, decision, encoded(decision), after)
@@ -184,8 +191,10 @@ def _whole_problem(incoming: Unreadable, definition: Definition | None) -> Probl
     return incoming.problem if incoming.rest is None else all_errors(incoming.problem, incoming.rest, definition)
 
 
-def _payloads(incoming: Readable, definition: Definition | None, sensitive: Sensitive) -> dict[str, object]:
-    """What the first asker was told of payloads, which are not remembered: the duplicate's own are equal.
+def _payloads(
+    incoming: Readable, state: Execution, definition: Definition | None, sensitive: Sensitive
+) -> dict[str, object]:
+    """What the first asker was told beside the state, which does not remember it: the duplicate's own is equal.
 
     Of sensitive values, that is not known: they are withheld.
     """
@@ -195,15 +204,28 @@ def _payloads(incoming: Readable, definition: Definition | None, sensitive: Sens
                 inputs = resolve_inputs(command, definition)
             except RejectedError:  # the definition was withdrawn since, or replaced: no duplicate stops the partition
                 inputs = command.inputs
-            return {"resolved_inputs": sealed(inputs, sensitive.inputs, withhold)}
+            return {"resolved_inputs": sealed(inputs, sensitive.inputs, withhold), **_place(command, state)}
+        case StartTaskExecution() as command:
+            return {"owner": command.owner}
         case SucceedTaskExecution() as command:
             return {"outputs": sealed(command.outputs, sensitive.outputs, withhold)}
         case FailTaskExecution() as command:
-            return {"error_message": command.error_message}
+            return {"error_message": command.error_message, "retried_by": state.terms.retried_by}
         case SkipTaskExecution() as command:
             return {"skip_reason": command.skip_reason}
         case _:
             return {}
+
+
+def _place(command: ExecuteTask, state: Execution) -> dict[str, object]:
+    """Its place among others, and in time."""
+    waits = command.not_before is not None and command.not_before > state.created_at
+    return {
+        "depends_on": upstreams_of(command.depends_on) if command.depends_on else None,
+        "not_before": command.not_before if waits else None,
+        "retry_of": command.retry_of,
+        "attempt": command.attempt if (command.attempt or 1) > 1 else None,
+    }
 
 
 def encoded(decision: Decision) -> tuple[bytes, ...]:

@@ -19,7 +19,7 @@ from service.contracts.timestamps import Timestamp, epoch_ms, from_epoch_ms
 from service.domain.decided import Edge
 from service.domain.execution import Execution, Expected, Remembered
 from service.domain.identity import id_bytes
-from service.domain.terms import Terms
+from service.domain.terms import NONE, Terms
 
 POSITION_KEY: Final = b"\0position"
 """The key of the record that holds the next command offset of the partition, as decimal text."""
@@ -131,7 +131,7 @@ def encode_snapshot(state: Execution | Expected) -> bytes:
         state.spark_application_id,
         state.commands,
     )
-    if state.terms is not None:
+    if state.terms != NONE:
         return _TERMS + _pack(_PackedTerms(*packed, state.sensitive, state.terms))
     if state.sensitive is not None:
         return _SENSITIVE + _pack(_PackedSensitive(*packed, state.sensitive))
@@ -179,7 +179,7 @@ def decode_snapshot(execution_id: str, value: bytes) -> Execution | Expected:
         packed.spark_application_id,
         packed.commands,
         packed.sensitive if isinstance(packed, _PackedSensitive | _PackedTerms) else None,
-        packed.terms if isinstance(packed, _PackedTerms) else None,
+        packed.terms if isinstance(packed, _PackedTerms) else NONE,
     )
 
 

@@ -4,7 +4,16 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from service.contracts.commands import Command
+from service.contracts.envelope import Headers
 from service.contracts.replies import CommandReply
+
+
+class RawGateway(Protocol):
+    """Hands records to the write side as they stand."""
+
+    async def submit_raw(self, value: bytes | None, *, headers: Headers, key: bytes | None = None) -> CommandReply:
+        """Send the record and wait for its reply. Errors as of `CommandGateway.submit`."""
+        ...
 
 
 class CommandGateway(Protocol):
@@ -22,3 +31,7 @@ class CommandGateway(Protocol):
             RejectedError: it could not be sent, and so will not be carried out.
         """
         ...
+
+
+class Gateway(CommandGateway, RawGateway, Protocol):
+    """Both."""

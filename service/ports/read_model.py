@@ -12,13 +12,19 @@ from service.ports.positions import PartitionPosition
 
 
 class Grouping(StrEnum):
-    """What executions are counted by; `HOUR` and `DAY` are those of their creation, in UTC."""
+    """What executions are counted by; `MINUTE`, `HOUR` and `DAY` are those of their creation, in UTC."""
 
     TASK_ID = "taskId"
     TASK_VERSION = "taskVersion"
     CREATED_BY = "createdBy"
+    MINUTE = "minute"
     HOUR = "hour"
     DAY = "day"
+
+    @property
+    def is_of_time(self) -> bool:
+        """Whether a key is the beginning of such a time, RFC 3339."""
+        return self in {Grouping.MINUTE, Grouping.HOUR, Grouping.DAY}
 
 
 class Order(StrEnum):
@@ -112,6 +118,21 @@ class Failures(NamedTuple):
     total: int
     groups: int
     largest: Sequence[FailureGroup]
+
+
+class FailedExecution(NamedTuple):
+    """A failure, and the fingerprint of its message."""
+
+    execution_id: str
+    created_ms: int
+    task_id: str
+    ended_ms: int
+    fingerprint: str
+
+    @property
+    def listed(self) -> ListedExecution:
+        """What it is read by."""
+        return ListedExecution(self.execution_id, self.created_ms)
 
 
 class StoredPayload(NamedTuple):
@@ -219,8 +240,8 @@ class ReadModel(Protocol):
     async def counts(self, filters: CreationFilters, by: Grouping | None = None) -> Mapping[str, Counts]:
         """The counts of the executions that fit, of each group in the order of their keys.
 
-        A key is an id, version or principal; or the beginning of an hour or day, RFC 3339. Without groups, all that
-        fit are counted together, under an empty key.
+        A key is an id, version or principal; or the beginning of a minute, hour or day, RFC 3339. Without groups, all
+        that fit are counted together, under an empty key.
         """
         ...
 
@@ -236,6 +257,14 @@ class ReadModel(Protocol):
 
     async def failures(self, filters: EndFilters, limit: int) -> Failures:
         """The failures that fit, by the fingerprint of their message; the largest groups first, then the newest."""
+        ...
+
+    async def failed(self, filters: EndFilters, limit: int) -> tuple[int, Sequence[FailedExecution]]:
+        """How many failures fit, and those that ended last."""
+        ...
+
+    async def later_successes(self, failed: Sequence[FailedExecution]) -> Mapping[str, ListedExecution]:
+        """By the id of a failure, the first execution of its task created at its end or later that is a SUCCESS."""
         ...
 
     async def rejections_total(self) -> int:

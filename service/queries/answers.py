@@ -4,6 +4,7 @@
 `asOf` means that the projector does not run; both are absent if it never ran.
 """
 
+from enum import StrEnum
 from typing import Any
 
 from pydantic import Field
@@ -136,7 +137,7 @@ class StatusCounts(CountsByStatus):
 
 
 class TaskExecutionGroup(StatusCounts):
-    """The executions with this `key`: a task, version or principal, or the hour or day that they were created in."""
+    """The executions with this `key`: a task, version or principal, or the hour, say, that they were created in."""
 
     key: str
 
@@ -180,6 +181,50 @@ class TaskExecutionFailures(Contract):
     items: tuple[TaskExecutionFailureGroup, ...]
     total: int = Field(description="All failures that fit the filters, exactly.")
     group_count: int = Field(description="How many groups they make; `limit` of them are told.")
+    as_of: Timestamp | None = None
+    lag: int | None = None
+
+
+class Cure(StrEnum):
+    """How a failure was cured: the surest that can be said.
+
+    `attempt`: a later attempt at the same succeeded. `same_inputs`: the next success of the task had equal inputs.
+    `later_success`: it had others, or they are not kept: the task works again, and what failed may not have been done.
+    """
+
+    ATTEMPT = "attempt"
+    SAME_INPUTS = "same_inputs"
+    LATER_SUCCESS = "later_success"
+
+
+class CuredBy(Contract):
+    """The run that cured a failure."""
+
+    execution_id: str
+    how: Cure
+    completed_at: Timestamp | None = None
+
+
+class InboxFailure(Contract):
+    """A failure; without `curedBy`, nothing has cured it yet. `errorMessage` is the beginning of its message."""
+
+    execution_id: str
+    task_id: str
+    task_version: str
+    created_at: Timestamp
+    completed_at: Timestamp
+    fingerprint: str
+    error_message: str | None = None
+    attempt: int | None = None
+    retried_by: str | None = None
+    cured_by: CuredBy | None = None
+
+
+class TaskExecutionFailureInbox(Contract):
+    """Failures one by one, the last ones first, each with the run that cured it."""
+
+    items: tuple[InboxFailure, ...]
+    total: int = Field(description="All failures that fit the filters, exactly.")
     as_of: Timestamp | None = None
     lag: int | None = None
 

@@ -21,6 +21,7 @@ from service.queries.answers import (
     TaskCommandRejection,
     TaskCommandRejectionPage,
     TaskExecutionAnswer,
+    TaskExecutionFailureInbox,
     TaskExecutionFailures,
     TaskExecutionGraph,
     TaskExecutionHistory,
@@ -30,6 +31,7 @@ from service.queries.answers import (
 from service.queries.failures import failure_groups
 from service.queries.freshness import Freshness, Progress
 from service.queries.graph import graph_around
+from service.queries.inbox import failure_inbox
 from service.queries.pages import check_page, execution_page
 from service.queries.payloads import bodies, fold, has_begun
 from service.queries.projection import ProjectionStatus, projection_status
@@ -37,6 +39,7 @@ from service.queries.rejections import one_rejection, rejection_page
 from service.queries.requests import (
     GetTaskCommandRejection,
     GetTaskExecution,
+    GetTaskExecutionFailureInbox,
     GetTaskExecutionFailures,
     GetTaskExecutionStats,
     ListTaskCommandRejections,
@@ -143,6 +146,12 @@ class TaskExecutionQueries:
         fresh = await self._fresh(request.min_position)
         with self._refusing_outages():
             return await failure_groups(self._read_model, request, fresh)
+
+    async def inbox(self, request: GetTaskExecutionFailureInbox) -> TaskExecutionFailureInbox:
+        """The failures that fit, one by one, each with the run that cured it."""
+        fresh = await self._fresh(request.min_position)
+        with self._refusing_outages():
+            return await failure_inbox(self._read_model, request, fresh)
 
     async def projection(self) -> ProjectionStatus:
         """How far the read side is behind Kafka, and whether it follows."""

@@ -76,6 +76,12 @@ class GetTaskExecutionFailures(EndFilters, Fresh):
     limit: int = Field(default=20, gt=0, le=MAX_PAGE_SIZE, description="How many groups, the largest ones.")
 
 
+class GetTaskExecutionFailureInbox(EndFilters, Fresh):
+    """Failures one by one, with what cured each; filters combine."""
+
+    limit: int = Field(default=50, gt=0, le=100, description="How many, those that ended last.")
+
+
 class GetTaskCommandRejection(Contract):
     """One refused command."""
 
@@ -85,7 +91,7 @@ class GetTaskCommandRejection(Contract):
 class GetTaskExecutionStats(CreationFilters, Fresh):
     """Counts by status, of all executions or of those that fit; filters combine."""
 
-    group_by: Grouping | None = Field(default=None, description="Count each of these, too: a trend by hour or day.")
+    group_by: Grouping | None = Field(default=None, description="Count each of these, too: a trend by hour, say.")
     times: bool = Field(
         default=False, description="With the percentiles of queue and run times, each within 1 % or a millisecond."
     )

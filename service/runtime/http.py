@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -12,7 +13,7 @@ from prometheus_client import REGISTRY, CollectorRegistry
 
 from service.api.app import create_operations
 from service.api.guard import Hosts
-from service.api.server import http_server
+from service.api.server import MAX_CONNECTIONS, http_server
 from service.ports.readiness import Check
 from service.runtime.tasks import running_task
 from service.settings import Settings
@@ -27,6 +28,7 @@ async def serving_api(settings: Settings, app: FastAPI) -> AsyncIterator[tuple[a
     Raises:
         ConnectionError: the port cannot be used.
     """
+    _allow_files(2 * MAX_CONNECTIONS)
     hint = "Set another port with TASKEXEC_HTTP_PORT or --http-port (0: any that is free)."
     async with _serving(app, settings.http_host, settings.http_port, hint) as (task, port):
         yield task, f"http://{settings.http_host}:{port}"
@@ -62,6 +64,14 @@ async def _serving(app: FastAPI, host: str, port: int, hint: str) -> AsyncIterat
             finally:
                 server.should_exit = True
                 await asyncio.wait([task], timeout=_STOP_SECONDS)
+
+
+def _allow_files(count: int) -> None:
+    """Let this process open so many files, as far as the system lets it: each connection is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _listen(host: str, port: int, hint: str) -> socket.socket:

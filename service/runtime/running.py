@@ -39,5 +39,5 @@ class Running:
     @property
     def summary(self) -> str:
         """One line for whoever started it."""
-        api = f" API: {self.url}." if self.url else ""
-        return f"{', '.join(self.roles)} running. Kafka: {self.kafka.servers}.{api}"
+        pages, api = (f"Pages: {self.url}/. ", f" API: {self.url}.") if self.url else ("", "")
+        return f"{pages}{', '.join(self.roles)} running. Kafka: {self.kafka.servers}.{api}"

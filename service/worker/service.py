@@ -112,7 +112,8 @@ class HttpService:
         """See `Service`."""
         given = report.model_dump(exclude_none=True, exclude={"execution_id"})
         body = to_json(given, inf_nan_mode="constants")
-        path, key = f"{_PATH}s/{report.execution_id}/{_ACTIONS[type(report)]}", {"Idempotency-Key": str(uuid7())}
+        path = f"{_PATH}s/{report.execution_id}/{_ACTIONS[type(report)]}"
+        key = {"Idempotency-Key": str(uuid7()), "Prefer": "return=minimal"}
         pause = _FIRST_PAUSE
         while True:
             try:

@@ -6,7 +6,7 @@ from fastapi import FastAPI
 
 from service.api.app import create_app
 from service.ports.readiness import Check
-from tests.api.scripted import ScriptedClaims, ScriptedCommands, ScriptedQueries
+from tests.api.scripted import ScriptedClaims, ScriptedCommands, ScriptedDefinitions, ScriptedQueries
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def checks() -> dict[str, Check]:
 def app(
     commands: ScriptedCommands, queries: ScriptedQueries, claims: ScriptedClaims, checks: dict[str, Check]
 ) -> FastAPI:
-    return create_app(commands, queries, checks, claims=claims)
+    return create_app(commands, queries, checks, claims=claims, definitions=ScriptedDefinitions())
 
 
 @pytest.fixture

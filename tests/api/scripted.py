@@ -1,12 +1,15 @@
 """Ports that answer what a test tells them to. They stand for the rest of the service, not for Kafka or ClickHouse."""
 
 import asyncio
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
 from typing import Any
 
 from service.contracts.commands import Command
+from service.contracts.definitions import definition_key
+from service.contracts.envelope import Headers
 from service.contracts.executions import TaskExecution
 from service.contracts.problems import Code, FieldError, problem
 from service.contracts.rejections import OriginalHeader, OriginalRecord
@@ -14,6 +17,9 @@ from service.contracts.replies import CommandReply, Outcome, Position
 from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp
 from service.contracts.topics import EVENTS_TOPIC
+from service.definitions.answering import answer_of, page_of
+from service.definitions.versions import Versions
+from service.kafka.records import Record
 from service.ports.claims import (
     AwaitTaskExecutions,
     Claimed,
@@ -21,12 +27,14 @@ from service.ports.claims import (
     EndedTaskExecution,
     EndedTaskExecutions,
 )
+from service.ports.definitions import ListTaskDefinitions, TaskDefinitionAnswer, TaskDefinitionPage
 from service.ports.positions import PartitionPosition
 from service.queries.answers import (
     RecordedEvent,
     TaskCommandRejection,
     TaskCommandRejectionPage,
     TaskExecutionAnswer,
+    TaskExecutionFailureInbox,
     TaskExecutionFailures,
     TaskExecutionGraph,
     TaskExecutionHistory,
@@ -34,7 +42,12 @@ from service.queries.answers import (
     TaskExecutionStats,
 )
 from service.queries.projection import ProjectionStatus, projection_status
-from service.queries.requests import GetTaskExecutionFailures, ListTaskCommandRejections, ListTaskExecutions
+from service.queries.requests import (
+    GetTaskExecutionFailureInbox,
+    GetTaskExecutionFailures,
+    ListTaskCommandRejections,
+    ListTaskExecutions,
+)
 
 ID = "0f2c1d9e-7b0a-5a64-9c3b-2f6b1c0d9e11"
 METADATA = {"createdAt": "2026-03-02T04:00:00.125Z", "createdBy": "anna", "tags": ["nightly"]}
@@ -61,6 +74,12 @@ GROUP: dict[str, Any] = {
     "firstSeen": "2026-03-01T04:00:03.500Z", "lastSeen": "2026-03-02T04:00:03.500Z", "executionId": ID,
     "errorMessage": FAILURE["errorMessage"],
 }  # fmt: skip
+
+INBOX: dict[str, Any] = {
+    "executionId": ID, "taskId": "sales:daily_report", "taskVersion": "1.2.0", "fingerprint": "disk full",
+    "createdAt": "2026-03-02T04:00:00.125Z", "completedAt": "2026-03-02T04:00:03.500Z", "errorMessage": "disk full",
+}  # fmt: skip
+CURED = {"executionId": "0f2c1d9e-7b0a-5a64-9c3b-2f6b1c0d9e77", "how": "later_success"}
 
 UPSTREAM, DOWNSTREAM, LAST = (f"0f2c1d9e-7b0a-5a64-9c3b-2f6b1c0d9e{number:02}" for number in (1, 2, 3))
 GRAPH: dict[str, Any] = {
@@ -99,11 +118,18 @@ class ScriptedCommands:
 
     answer: CommandReply | Exception = field(default_factory=accepted)
     submitted: list[Submitted] = field(default_factory=list)
+    records: list[tuple[bytes | None, bytes | None, Headers]] = field(default_factory=list)
 
     async def submit(
         self, command: Command, *, id_: str, source: str, trace: Sequence[tuple[str, bytes]] = ()
     ) -> CommandReply:
         self.submitted.append(Submitted(command, id_, source, tuple(trace)))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    async def submit_raw(self, value: bytes | None, *, headers: Headers, key: bytes | None = None) -> CommandReply:
+        self.records.append((key, value, list(headers)))
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
@@ -162,6 +188,40 @@ REJECTION = TaskCommandRejection(
 )  # fmt: skip
 
 
+DEFINITION: dict[str, Any] = {
+    "taskId": "sales:daily_report", "version": "1.2.0", "status": "PUBLISHED", "type": "sql",
+    "inputVariables": [
+        {"name": "day", "type": "string", "description": "Of the report", "validation": {"pattern": "^[0-9-]+$"}},
+        {"name": "top", "type": "number", "required": False, "defaultValue": 10, "validation": {"minValue": 1}},
+    ],
+    "outputVariables": [{"name": "rows", "type": "number"}],
+}  # fmt: skip
+
+
+class ScriptedDefinitions:
+    """What a topic with these records would make of definitions."""
+
+    def __init__(self, *definitions: dict[str, Any]) -> None:
+        self.error: Exception | None = None
+        self.versions = Versions()
+        for definition in definitions or (DEFINITION,):
+            self.publish(definition)
+
+    def publish(self, definition: dict[str, Any]) -> None:
+        key = definition_key(definition["taskId"], definition["version"]).encode()
+        self.versions.take(Record("task-definitions", 0, 0, 0, key, json.dumps(definition).encode(), ()))
+
+    async def list(self, request: ListTaskDefinitions) -> TaskDefinitionPage:
+        if self.error:
+            raise self.error
+        return page_of(self.versions, request)
+
+    async def get(self, task_id: str, version: str) -> TaskDefinitionAnswer:
+        if self.error:
+            raise self.error
+        return answer_of(self.versions, task_id, version)
+
+
 def standing(age_seconds: int) -> ProjectionStatus:
     """One partition, 3 of whose offsets are not stored."""
     now = Timestamp.now(UTC).replace(microsecond=0)
@@ -212,6 +272,12 @@ class ScriptedQueries:
     async def failures(self, request: GetTaskExecutionFailures) -> TaskExecutionFailures:
         self._ask(**request.model_dump(exclude_unset=True, by_alias=False))
         return TaskExecutionFailures.model_validate({"items": [GROUP], "total": 9, "groupCount": 3} | FRESH)
+
+    async def inbox(self, request: GetTaskExecutionFailureInbox) -> TaskExecutionFailureInbox:
+        self._ask(**request.model_dump(exclude_unset=True, by_alias=False))
+        return TaskExecutionFailureInbox.model_validate(
+            {"items": [INBOX, INBOX | {"curedBy": CURED}], "total": 2} | FRESH
+        )
 
     async def rejections(self, request: ListTaskCommandRejections) -> TaskCommandRejectionPage:
         self._ask(**request.model_dump(exclude_unset=True, by_alias=False))

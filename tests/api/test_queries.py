@@ -4,7 +4,7 @@ from httpx2 import AsyncClient
 from service.contracts.problems import Code, FieldError, reject
 from service.contracts.status import Status
 from service.queries.requests import GetTaskExecutionStats
-from tests.api.scripted import FAILURE, FRESH, GRAPH, GROUP, ID, PENDING, ScriptedQueries
+from tests.api.scripted import CURED, FAILURE, FRESH, GRAPH, GROUP, ID, INBOX, PENDING, ScriptedQueries
 
 EXECUTIONS = "/api/v1/task-executions"
 STATS = "/api/v1/task-execution-stats"
@@ -64,6 +64,15 @@ async def test_failures_pass_on_what_was_asked(http: AsyncClient, queries: Scrip
     assert response.json() == {"items": [GROUP], "total": 9, "groupCount": 3} | FRESH
     assert queries.asked == [{"limit": 3, "task_id": "a:b"}]
     assert {error["pointer"] for error in wrong.json()["errors"]} == {"#/query/limit", "#/query/status"}
+
+
+async def test_the_inbox_passes_on_what_was_asked(http: AsyncClient, queries: ScriptedQueries) -> None:
+    response = await http.get("/api/v1/task-execution-failures/inbox?limit=3&taskId=a:b")
+    wrong = await http.get("/api/v1/task-execution-failures/inbox?limit=101")
+
+    assert response.json() == {"items": [INBOX, INBOX | {"curedBy": CURED}], "total": 2} | FRESH
+    assert queries.asked == [{"limit": 3, "task_id": "a:b"}]
+    assert [error["pointer"] for error in wrong.json()["errors"]] == ["#/query/limit"]
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from service.contracts.status import Status
 from service.domain.dependencies import MAX_BEHIND
 from service.domain.execution import Execution
 from service.domain.ringing import AT_ONCE, PAUSE
+from service.domain.terms import NONE
 from tests.domain.network import Network, step
 from tests.ids import id_of
 
@@ -308,6 +309,6 @@ def test_what_has_ended_keeps_nothing_of_what_it_waited_for(network: Network) ->
     for name in ("collect", "load", "report"):
         state = network.states[id_of(name)]
         assert isinstance(state, Execution)
-        assert state.terms is None
+        assert state.terms == NONE
     network.wait(timedelta(days=31))
     assert network.states == {}

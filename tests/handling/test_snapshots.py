@@ -11,7 +11,7 @@ from service.contracts.sensitive import Sensitive
 from service.contracts.status import Status
 from service.domain.decided import Edge
 from service.domain.execution import Execution, Expected
-from service.domain.terms import Attempt, Claim, Terms
+from service.domain.terms import NONE, Attempt, Claim, Terms
 from service.handling.snapshots import (
     EDGE_SIZE,
     POSITION_KEY,
@@ -89,7 +89,7 @@ def test_terms_are_packed_too(terms: Terms, sensitive: Sensitive | None) -> None
     value = encode_snapshot(state)
     assert (value[:1], has_terms(value)) == (b"\5", True)
     assert decode_snapshot(state.execution_id, value) == state
-    assert not has_terms(encode_snapshot(replace(state, terms=None)))
+    assert not has_terms(encode_snapshot(replace(state, terms=NONE)))
 
 
 def test_one_that_is_expected_is_packed_as_such() -> None:

@@ -10,6 +10,9 @@ from service.read_model.clickhouse.selection import bounded_ms
 from service.read_model.clickhouse.statements import Statement
 
 HOUR_MS: Final = 3_600_000
+_SHORT_MS: Final = 49 * HOUR_MS
+"""The counts of all tasks lie task by task: for few hours of them, all would be looked at, and rows are fewer."""
+
 
 UNTIL: Final = "hours_until"
 """The parameter that every statement has which reads closed hours."""
@@ -85,6 +88,8 @@ def hours_of(filters: CreationFilters, by: Grouping | None, kept_since: int | No
         return None
     parameters: dict[str, Any] = {"hours_since": since, UNTIL: closed.until}
     of_tasks = filters.task_version is not None or by in {Grouping.TASK_ID, Grouping.TASK_VERSION}
+    if of_tasks and filters.task_id is None and _is_short(filters, closed):
+        return None
     conditions = [f"hour >= {_time('hours_since')} AND hour < {_time(UNTIL)}"]
     conditions += ["taskId != ''" if of_tasks and filters.task_id is None else "taskId = {task_id:String}"]
     parameters["task_id"] = filters.task_id or ""
@@ -154,6 +159,11 @@ def miscounted_statement(closed: Closed) -> Statement:
         f"WHERE taskId = '' AND {_between('hour')} GROUP BY h) GROUP BY h HAVING sum(n) != 0 ORDER BY h LIMIT 1",
         {"since": closed.since, "until": closed.until},
     )
+
+
+def _is_short(filters: CreationFilters, closed: Closed) -> bool:
+    begin = filters.created_from
+    return begin is not None and closed.until - bounded_ms(begin) < _SHORT_MS
 
 
 def hour_of(at: int) -> int:

@@ -12,6 +12,7 @@ from service.ports.pending import PendingExecution
 from service.ports.positions import PartitionPosition
 from service.ports.read_model import (
     Counts,
+    FailedExecution,
     FailureGroup,
     Failures,
     Found,
@@ -32,6 +33,7 @@ from service.read_model.clickhouse.closed_hours import ClosedHours
 from service.read_model.clickhouse.driver import Driver, Row
 from service.read_model.clickhouse.failures import failures_statement
 from service.read_model.clickhouse.hours import Closed
+from service.read_model.clickhouse.inbox import failed_statement, later_statement
 from service.read_model.clickhouse.longest import longest_statement
 from service.read_model.clickhouse.pending import pending_statement, waiting_statement
 from service.read_model.clickhouse.rejections import (
@@ -186,6 +188,17 @@ class ClickHouseReadModel:
             for row in rows
         ]
         return Failures(total, groups, largest)
+
+    async def failed(self, filters: EndFilters, limit: int) -> tuple[int, list[FailedExecution]]:
+        """See `ReadModel`."""
+        rows = await self._rows(failed_statement(filters, limit, self._kept_since()))
+        total = int(rows[0]["total"]) if rows else 0
+        return total, [FailedExecution(**{name: row[name] for name in FailedExecution._fields}) for row in rows]
+
+    async def later_successes(self, failed: Sequence[FailedExecution]) -> Mapping[str, ListedExecution]:
+        """See `ReadModel`."""
+        rows = await self._rows(later_statement(failed, self._kept_since()))
+        return {row["failure"]: ListedExecution(row["execution_id"], row["created_ms"]) for row in rows}
 
     async def rejections_total(self) -> int:
         """See `ReadModel`."""

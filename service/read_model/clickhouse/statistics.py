@@ -14,6 +14,7 @@ _KEYS: Final = {
     Grouping.TASK_ID: "taskId",
     Grouping.TASK_VERSION: "taskVersion",
     Grouping.CREATED_BY: "createdBy",
+    Grouping.MINUTE: "toStartOfMinute(createdAt)",
     Grouping.HOUR: "toStartOfHour(createdAt)",
     Grouping.DAY: "toStartOfDay(createdAt)",
 }
@@ -126,4 +127,4 @@ def _statement(sql: str, selection: Selection, kept_since: int | None, hours: Ho
 def _key(by: Grouping | None) -> str:
     if by is None:
         return "''"
-    return "formatDateTime(k, '%Y-%m-%dT%H:%i:%SZ')" if by in {Grouping.HOUR, Grouping.DAY} else "k"
+    return "formatDateTime(k, '%Y-%m-%dT%H:%i:%SZ')" if by.is_of_time else "k"

@@ -26,7 +26,7 @@ from service.ports.read_model import Grouping
 from service.ports.retentions import Retentions
 from service.projection.rows import event_row
 from service.queries.executions import TaskExecutionQueries
-from service.queries.requests import ListTaskCommandRejections, check
+from service.queries.requests import GetTaskExecutionFailureInbox, ListTaskCommandRejections, check
 from service.read_model.clickhouse.cluster import SHARDED_BY, Cluster
 from service.read_model.clickhouse.connecting import connect
 from service.read_model.clickhouse.driver import Driver
@@ -209,6 +209,7 @@ async def answers(driver: Driver, retentions: Retentions) -> list[Any]:
     found += [await queries.history(events[0].execution_id) for events in (LIVES[-1], LIVES[11])]
     found += [await store.counts(CreationFilters(), by) for by in (None, *Grouping)]
     found += [await store.times(CreationFilters(), by) for by in (None, Grouping.TASK_ID)]
+    found.append(await queries.inbox(check(GetTaskExecutionFailureInbox)))
     found.append(await queries.rejections(check(ListTaskCommandRejections)))
     return [*found, sorted(await store.positions()), await store.topic_ids()]
 

@@ -1,0 +1,33 @@
+"""The list of executions."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from service.api.ports import Queries
+from service.contracts.status import Status
+from service.web.asking import asked
+from service.web.forms import chosen
+from service.web.listing import PATH, Back, Column, Listing, ShowTaskExecutions
+from service.web.rendering import page
+from service.web.routing import PageRoute
+
+
+def execution_list(queries: Queries) -> APIRouter:
+    """The route of the list; its query is that of the API's list, and how it is shown."""
+    router = APIRouter(route_class=PageRoute)
+
+    @router.get(PATH)
+    async def list_(
+        request: Request, wanted: Annotated[ShowTaskExecutions, Depends(chosen(ShowTaskExecutions))]
+    ) -> Response:
+        given = [(name, value) for name, value in request.query_params.multi_items() if value]
+        listing = Listing(wanted, given)
+        found = await asked(queries.list(listing.question))
+        values = {
+            "found": found.answer, "problem": found.problem, "listing": listing, "wanted": wanted,
+            "given": dict(given), "statuses": list(Status), "periods": list(Back), "all_columns": list(Column),
+        }  # fmt: skip
+        return page(request, "executions.html", values, 200 if found.problem is None else found.problem.status)
+
+    return router

@@ -1,0 +1,48 @@
+"""Routes of pages: what goes wrong is a page, too."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.datastructures import Headers
+from starlette.routing import Match
+from starlette.types import Scope
+
+from service.api.errors import invalid
+from service.contracts.problems import Code, RejectedError, problem
+from service.contracts.replies import CommandUnansweredError
+from service.web.rendering import page
+
+
+class PageRoute(APIRoute):
+    """A route whose refusals are shown to people."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """FastAPI's way to wrap what it makes of the function."""
+        handle = super().get_route_handler()
+
+        async def shown(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except RejectedError as refused:
+                answer = refused.problem
+            except RequestValidationError as error:
+                answer = invalid(error)
+            except CommandUnansweredError as unanswered:
+                answer = problem(Code.UNAVAILABLE, str(unanswered))
+            return page(request, "problem.html", {"problem": answer}, answer.status)
+
+        return shown
+
+
+class BrowserRoute(PageRoute):
+    """A page at a path where programs are given something else: it is for who asks for HTML."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Starlette's way to ask a route whether it answers."""
+        headers = Headers(scope=scope)
+        # htmx accepts anything, and says who it is.
+        wanted = "text/html" in headers.get("accept", "") or "hx-request" in headers
+        return super().matches(scope) if wanted else (Match.NONE, {})
