@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from service.cli.exits import CommandError, Exit
 from service.cli.files import replacing
@@ -102,7 +103,7 @@ def journal_path(action: str, key: str) -> Path:
     """Where the journal is if nobody says: in the user's directory for state."""
     from platformdirs import user_state_path  # noqa: PLC0415 - seldom needed
 
-    return user_state_path("task-execution-service") / f"{action}-{key}.jsonl"
+    return user_state_path("task-execution-service") / f"{action}-{quote(key, safe='')}.jsonl"
 
 
 def _line(value: Mapping[str, Any]) -> bytes:

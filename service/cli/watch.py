@@ -105,7 +105,9 @@ def _writer(out: Output) -> "Callable[[Event], None]":
             return lambda event: write_csv(Table((), [_row(event)]))
         case Format.TABLE | Format.WIDE:
             screen, brief = console(), out.is_brief
-            return lambda event: screen.print(_line(event, brief=brief), soft_wrap=not brief)
+            return lambda event: screen.print(
+                _line(event, brief=brief), no_wrap=True, overflow="ellipsis" if brief else "ignore", soft_wrap=not brief
+            )
 
 
 def _row(event: "Event") -> tuple[Any, ...]:
@@ -120,7 +122,7 @@ def _line(event: "Event", *, brief: bool) -> Any:  # noqa: ANN401 - rich is load
     word = f"{ICONS.get(status, '?')} {status:7}" if brief else f"{status:7}"
     named = " ".join(printable(one) for one in (event["data"].get("taskId"), what) if one)
     parts = (f"{at}  {id_[:SHORT_ID] if brief else id_}  ", (word, STYLES.get(status, "")), f"  {type_:22}  {named}")
-    return Text.assemble(*parts, no_wrap=brief, overflow="ellipsis" if brief else None)
+    return Text.assemble(*parts)
 
 
 def register(app: typer.Typer) -> None:

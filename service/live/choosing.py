@@ -31,6 +31,8 @@ def chooser(asked: FollowTaskExecutions) -> Wanted | None:
 def _conditions(asked: FollowTaskExecutions) -> list[_Condition]:
     names = ("task_id", "task_version", "created_by")
     conditions = [_is(name, value) for name in names if (value := getattr(asked, name)) is not None]
+    if (prefix := asked.id_prefix) is not None:
+        conditions.append(lambda head: head.execution_id.startswith(prefix))
     if asked.status:
         statuses = frozenset(map(str, asked.status))
         conditions.append(lambda head: head.status in statuses)

@@ -20,6 +20,8 @@ from starlette.routing import Route
 from tests.api.scripted import FAILURE, METADATA, PENDING
 
 PROBLEM = "application/problem+json"
+BROKEN = {"broken": True}
+"""In place of a message: the connection breaks."""
 
 
 def id_of(number: int) -> str:
@@ -102,6 +104,8 @@ class StandIn:
         messages = self.streams[0] if is_last else self.streams.pop(0)
         yield "retry: 50\n\n: alive\n\n"
         for one in messages:
+            if one == BROKEN:
+                raise ConnectionError
             yield f"event: {one['type']}\nid: 3:{one['position']}\ndata: {json.dumps(one)}\n\n"
         while is_last and not self.stopping.is_set():
             yield ": alive\n\n"

@@ -11,6 +11,7 @@ from threading import Event
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from typer.testing import CliRunner, Result
 
 from service.cli.main import app
@@ -166,6 +167,19 @@ def test_a_journal_is_of_one_action_and_of_its_executions(service: StandIn, jour
     for arguments in (("skip", "--resume"), ("stop", "--tag", "y", "--resume")):
         assert run(service, *arguments, str(journal)).exit_code == 2
     assert run(service, "stop", "--tag", "x", "--yes", "--journal", str(journal)).exit_code == 2
+    assert service.chunks == 3
+
+
+def test_a_journal_has_one_writer_and_is_in_the_state_directory_unless_named(
+    service: StandIn, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    service.unanswered = {id_of(1)}
+    assert run(service, "stop", "--tag", "x", "--yes", "--idempotency-key", "../k1").exit_code == 3
+    journal = tmp_path / "task-execution-service" / "stop-..%2Fk1.jsonl"
+    with FileLock(f"{journal}.lock"):
+        result = run(service, "stop", "--resume", str(journal))
+    assert (result.exit_code, "Another process works on" in result.stderr) == (1, True)
     assert service.chunks == 3
 
 

@@ -88,7 +88,7 @@ async def test_mistyped_and_wrong_variables_and_files_are_found(
     assert "TASKEXEC_PARTITIONS" in found["environment"][0][1]
 
 
-async def test_a_projector_that_is_gone_and_an_api_that_is_not_ready(doctor: Doctor, service: Service) -> None:
+async def test_a_projector_that_is_gone(doctor: Doctor, service: Service) -> None:
     service.queries.standing = standing(age_seconds=60)
     code, found = await doctor(TASKEXEC_URL=service.url, KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:9")
     assert (code, found["projection"][0]) == (1, ("fail", "STALLED, 3 offsets behind"))

@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 from service.cli.main import app
 from tests.api.scripted import ID, METADATA
-from tests.cli.standing_in import StandIn, id_of, message
+from tests.cli.standing_in import BROKEN, StandIn, id_of, message
 
 
 @pytest.fixture
@@ -108,6 +108,17 @@ def test_what_fits_is_watched_for_ever_and_each_line_is_there_at_once(service: S
         watching.terminate()
         assert watching.stderr.read() == ""
     assert sorted(service.connections[0]["query"]) == [("status", "FAILURE"), ("tag", "x")]
+
+
+def test_a_service_that_goes_away_is_waited_for(service: StandIn) -> None:
+    first, last = message(7, "Started", "RUNNING", ID, {}), message(9, "Succeeded", "SUCCESS", ID, {"outputs": {}})
+    service.streams = [[first, BROKEN], [BROKEN], [last]]
+    result = run(service, "watch", ID, "-o", "csv")
+    assert result.exit_code == 0
+    assert [row["position"] for row in csv.DictReader(io.StringIO(result.stdout))] == ["3:7", "3:9"]
+    assert result.stderr.count("Trying again.") >= 1
+    assert result.stderr.endswith("Connected again.\n")
+    assert [one["resume"] for one in service.connections] == [None, "3:3:7", "3:3:7"]
 
 
 def test_a_gap_is_told_of(service: StandIn) -> None:

@@ -47,6 +47,12 @@ def test_what_is_not_wanted_moves_the_place_all_the_same() -> None:
     assert reader.place == b"id: 0:13,1:21\n\n"
 
 
+def test_how_an_id_begins_is_looked_at() -> None:
+    for prefix, count in ((CREATED.execution_id[:8], 3), ("0000", 0)):
+        reader = Reader([10, 20], chooser(FollowTaskExecutions(id_prefix=prefix)), payloads=False)
+        assert len(ids(reader.told(a_ring(*SHARED).since(0, 10))[0])) == count
+
+
 @pytest.mark.parametrize("value", [None, b"{", b'{"executionId":7}'])
 def test_an_event_that_cannot_be_read_is_no_silent_gap(value: bytes | None) -> None:
     bad = raw_record("events", value, [("ce_type", b"TaskExecutionCreated")], 10)
