@@ -111,7 +111,7 @@ async def test_programs_get_the_index_at_the_same_place() -> None:
         refreshed = await http.get("/", headers={"Accept": "*/*", "HX-Request": "true"})
 
     assert "links" in index.json()
-    assert page.headers["vary"] == "Accept, HX-Request"
+    assert page.headers["vary"].startswith("Accept, HX-Request")
     assert 'id="fresh"' in refreshed.text
 
 
