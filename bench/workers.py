@@ -5,8 +5,6 @@
 
 import asyncio
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,6 +19,7 @@ import psutil
 import typer
 
 from bench.cluster import PARTITIONS
+from bench.roles import Roles, cpu_seconds, ended
 from service.client.commands import CommandClient
 from service.client.definitions import publish_definitions
 from service.contracts.commands import ExecuteTask
@@ -141,35 +140,14 @@ class _Bench:
 
     def __init__(self, kafka: str, clickhouse: str, home: Path) -> None:
         self.kafka, self._home = kafka, home
-        self._environment = os.environ | {
-            "KAFKA_BOOTSTRAP_SERVERS": kafka,
-            "CLICKHOUSE_DSN": f"{clickhouse}/default",
-            "TASKEXEC_PARTITIONS": str(PARTITIONS),
-            "TASKEXEC_PROCESSES": "1",
-            "TASKEXEC_LOG_LEVEL": "WARNING",
-        }
-
-    @contextmanager
-    def role(self, name: str, **more: str) -> Iterator[psutil.Popen]:
-        """Run it while the context is open; it is ready then."""
-        log = self._home / f"{name}{more.get('TASKEXEC_HTTP_PORT', '')}.log"
-        with (
-            log.open("wb") as output,
-            _ended(
-                psutil.Popen([sys.executable, "-m", "service", name], env=self._environment | more, stderr=output)
-            ) as process,
-        ):
-            while "Ready." not in log.read_text("utf-8"):
-                if process.poll() is not None:
-                    raise RuntimeError(log.read_text("utf-8"))
-                time.sleep(0.05)
-            yield process
+        self._roles = Roles(kafka, clickhouse, home)
+        self.role = self._roles.role
 
     @contextmanager
     def pool(self, url: str, first: int, count: int, tasks: int) -> Iterator[None]:
         """Run so many workers while the context is open."""
         arguments = [url, str(first), str(count), str(tasks), str(self._home / f"{first}.runs")]
-        with _ended(psutil.Popen([sys.executable, "-m", "bench.pool", *arguments], env=self._environment)):
+        with ended(psutil.Popen([sys.executable, "-m", "bench.pool", *arguments], env=self._roles.environment)):
             yield
 
     def begun(self) -> dict[str, list[tuple[float, float]]]:
@@ -208,20 +186,7 @@ class _Bench:
 
     @staticmethod
     def _cpu(watched: dict[str, list[psutil.Popen]]) -> dict[str, float]:
-        used = {name: [process.cpu_times() for process in processes] for name, processes in watched.items()}
-        return {name: sum(times.user + times.system for times in found) for name, found in used.items()}
-
-
-@contextmanager
-def _ended(process: psutil.Popen) -> Iterator[psutil.Popen]:
-    try:
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=30)
-        except (psutil.TimeoutExpired, subprocess.TimeoutExpired):
-            process.kill()
+        return {name: sum(map(cpu_seconds, processes)) for name, processes in watched.items()}
 
 
 if __name__ == "__main__":
