@@ -23,7 +23,7 @@ async def main() -> None:
         stderr=PIPE, stdout=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        url = await _url_of(demo)
+        url = await url_of(demo)
         failed = _first(f"{url}/api/v1/task-executions?status=FAILURE&pageSize=1&text=Exception")
         waiting = _first(f"{url}/api/v1/task-executions?pageSize=1")
         async with async_playwright() as playwright:
@@ -46,7 +46,8 @@ async def main() -> None:
         await demo.wait()
 
 
-async def _url_of(demo: Process) -> str:
+async def url_of(demo: Process) -> str:
+    """Where the pages of a demo are, as soon as its workload is over."""
     assert demo.stderr is not None  # noqa: S101 - it is a pipe
     url = ""
     async for line in demo.stderr:
