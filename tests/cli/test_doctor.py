@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import shutil
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -22,6 +23,12 @@ from tests.cli.conftest import Service
 
 Found = dict[str, list[tuple[str, str]]]
 Doctor = Callable[..., Coroutine[Any, Any, tuple[int, Found]]]
+
+
+@pytest.fixture(autouse=True)
+def silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Handlers that other tests have left may write to streams that are closed: of that, nothing is to be told."""
+    monkeypatch.setattr(logging, "raiseExceptions", False)
 
 
 def is_empty(directory: Path) -> bool:
