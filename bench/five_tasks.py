@@ -13,9 +13,10 @@ import time
 from asyncio.subprocess import DEVNULL, PIPE
 from typing import Final
 
-from playwright.async_api import Locator, Page, async_playwright
+from playwright.async_api import Locator, Page
 
 from bench.screenshots import url_of
+from tests.chromium import running_browser
 
 _TASK: Final = "etl:clean_events"
 
@@ -87,8 +88,7 @@ async def main() -> None:
     )  # fmt: skip
     try:
         url = await url_of(demo)
-        async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        async with running_browser() as browser:
             page = await browser.new_page()
             await page.goto(url)
             for task in (failures_of_a_task, see_why, run_again, compare_versions, stop_all_of):
@@ -98,7 +98,6 @@ async def main() -> None:
                     "task": (task.__doc__ or "").rstrip("."), "clicks": one.clicks, "fields": one.fields,
                     "seconds": round(time.monotonic() - began, 2),
                 }))  # fmt: skip
-            await browser.close()
     finally:
         with contextlib.suppress(ProcessLookupError):
             demo.send_signal(signal.SIGINT)

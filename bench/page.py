@@ -9,29 +9,26 @@ import asyncio
 import json
 import statistics
 import tempfile
-import time
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn
 
 import typer
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page
 from rich.console import Console
 from rich.table import Table
 
-from bench.stored_runs import StoredRuns
+from bench.stored_runs import filled
 from service.api.app import create_app
 from service.contracts.problems import Code, reject
 from service.queries.executions import TaskExecutionQueries
 from service.queries.requests import ListTaskExecutions
 from service.read_model.clickhouse.connecting import connect
-from service.read_model.clickhouse.schema import create_schema
-from service.read_model.clickhouse.store import ClickHouseStore
 from service.runtime.http import serving_api
 from service.settings import Settings
 from service.web.routes import page_routes
+from tests.chromium import running_browser
 
-_TABLES: Final = ("task_execution_events", "task_execution_transitions", "task_executions_open")
 _TIMING: Final = """() => {
     const at = performance.getEntriesByType("navigation")[0];
     const paint = performance.getEntriesByName("first-contentful-paint")[0];
@@ -70,20 +67,12 @@ def main(
 async def _measured(working: Path, executions: int, rounds: int) -> list[dict[str, Any]]:
     driver = connect(f"chdb://{working}/clickhouse", memory_bytes=8 << 30)
     try:
-        await create_schema(driver, migrating=True)
-        await StoredRuns(driver, executions, int(time.time() * 1000)).fill()
-        store = ClickHouseStore(driver)
-        for table in _TABLES:
-            await driver.command(f"OPTIMIZE TABLE {table} FINAL")
-        await store.tidy()
-        while await store.close_hours():
-            pass
+        _, store = await filled(driver, executions)
         queries = TaskExecutionQueries(store, 8)
         nobody: Any = _Nobody()
         app = create_app(nobody, queries, {}, pages=page_routes(queries, nobody, nobody))
         one = (await queries.list(ListTaskExecutions())).items[0]
-        async with serving_api(Settings(http_port=0), app) as (_, url), async_playwright() as playwright:
-            browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        async with serving_api(Settings(http_port=0), app) as (_, url), running_browser() as browser:
             page = await browser.new_page()
             rows = [
                 await _row(path, page, rounds, partial(page.goto, url + path)) for path in _paths(one.task_id, one.id)
@@ -96,7 +85,6 @@ async def _measured(working: Path, executions: int, rounds: int) -> list[dict[st
                         await page.locator(selector).first.click()
 
                 rows.append(await _row(f"click: {name}", page, rounds, click))
-            await browser.close()
         return rows
     finally:
         await driver.close()

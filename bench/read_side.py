@@ -21,15 +21,13 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.read_peers import naive_asks, postgres_milliseconds
-from bench.stored_runs import StoredRuns
+from bench.stored_runs import TABLES, filled
 from service.queries.executions import TaskExecutionQueries
 from service.queries.requests import GetTaskExecutionFailures, ListTaskExecutions, check
 from service.read_model.clickhouse.connecting import connect
 from service.read_model.clickhouse.driver import Driver
-from service.read_model.clickhouse.schema import create_schema
 from service.read_model.clickhouse.store import ClickHouseStore
 
-_TABLES: Final = ("task_execution_events", "task_execution_transitions", "task_executions_open")
 _LIVE: Final = 700
 """Executions in a live insert: about 2,000 events."""
 _FRESH: Final = 60
@@ -62,15 +60,7 @@ def main(
 async def _measured(working: Path, executions: int, only: str, *, peers: bool) -> list[dict[str, Any]]:
     driver = connect(f"chdb://{working}/clickhouse", memory_bytes=8 << 30)
     try:
-        await create_schema(driver, migrating=True)
-        runs = StoredRuns(driver, executions, int(time.time() * 1000))
-        await runs.fill()
-        store = ClickHouseStore(driver)
-        for table in _TABLES:
-            await driver.command(f"OPTIMIZE TABLE {table} FINAL")
-        await store.tidy()
-        while await store.close_hours():
-            pass
+        runs, store = await filled(driver, executions)
         await driver.command("OPTIMIZE TABLE task_execution_hours FINAL")
         size = await _size(driver, executions)
         asks = {name: ask for name, ask in ((await _asks(store, executions)) | _views(driver)).items() if only in name}
@@ -80,7 +70,7 @@ async def _measured(working: Path, executions: int, only: str, *, peers: bool) -
             naive = {name: await _cost(ask) for name, ask in (await naive_asks(driver)).items() if name in asks}
             postgres = await postgres_milliseconds(driver, working)
         live = {name: await _cost(ask, lambda: runs.more(_LIVE)) for name, ask in asks.items()}
-        for table in _TABLES:
+        for table in TABLES:
             await driver.command(f"SYSTEM STOP MERGES {table}")
         for _ in range(_FRESH):
             await runs.more(_LIVE)

@@ -10,7 +10,9 @@ from asyncio.subprocess import PIPE, Process
 from pathlib import Path
 from typing import Any, Final
 
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser
+
+from tests.chromium import running_browser
 
 _IMAGES: Final = Path(__file__).parent.parent / "docs" / "images"
 _SIZES: Final[dict[str, Any]] = {"wide": {"width": 1280, "height": 800}, "phone": {"width": 390, "height": 800}}
@@ -26,8 +28,7 @@ async def main() -> None:
         url = await url_of(demo)
         failed = _first(f"{url}/api/v1/task-executions?status=FAILURE&pageSize=1&text=Exception")
         waiting = _first(f"{url}/api/v1/task-executions?pageSize=1")
-        async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        async with running_browser() as browser:
             for name, path, scheme, size in (
                 ("overview-light", "/?period=1h", "light", "wide"),
                 ("overview-dark", "/?period=1h", "dark", "wide"),
@@ -39,7 +40,6 @@ async def main() -> None:
                 ("definition-light", f"/definitions/{waiting['taskId']}/{waiting['taskVersion']}", "light", "wide"),
             ):
                 await _take(browser, f"{url}{path}", name, scheme, size)
-            await browser.close()
     finally:
         with contextlib.suppress(ProcessLookupError):
             demo.send_signal(signal.SIGINT)

@@ -1,11 +1,17 @@
 # ruff: noqa: S608, E501 - SQL of our own
 """Fills the tables of the read side with runs as a platform has them, made by ClickHouse itself."""
 
+import time
 from typing import Final
 
 from rich.progress import track
 
 from service.read_model.clickhouse.driver import Driver
+from service.read_model.clickhouse.schema import create_schema
+from service.read_model.clickhouse.store import ClickHouseStore
+
+TABLES: Final = ("task_execution_events", "task_execution_transitions", "task_executions_open")
+"""Those that lists and counts read."""
 
 DAYS: Final = 28
 _CHUNK: Final = 500_000
@@ -90,3 +96,17 @@ class StoredRuns:
             await self._driver.command(
                 f"INSERT INTO {_EVENTS} ({_COLUMNS}) {select} SETTINGS max_partitions_per_insert_block = 0"
             )
+
+
+async def filled(driver: Driver, executions: int) -> tuple[StoredRuns, ClickHouseStore]:
+    """New tables with so many executions, merged, their hours closed."""
+    await create_schema(driver, migrating=True)
+    runs = StoredRuns(driver, executions, int(time.time() * 1000))
+    await runs.fill()
+    store = ClickHouseStore(driver)
+    for table in TABLES:
+        await driver.command(f"OPTIMIZE TABLE {table} FINAL")
+    await store.tidy()
+    while await store.close_hours():
+        pass
+    return runs, store

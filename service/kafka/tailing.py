@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from service.contracts.topics import EVENTS_TOPIC, MAX_RECORD_BYTES
+from service.contracts.topics import EVENTS_TOPIC
 from service.kafka.connection import Kafka
+from service.kafka.consuming import started_consumer
 
 
 class Tail(NamedTuple):
@@ -37,18 +38,7 @@ async def tailing(
             kept no longer, or is not there at all.
     """
     places = [kafka.partition(EVENTS_TOPIC, number) for number in range(partitions)]
-    consumer = AIOKafkaConsumer(
-        **kafka.options(),
-        group_id=None,
-        enable_auto_commit=False,
-        auto_offset_reset="none",
-        isolation_level="read_committed",
-        fetch_max_bytes=4 * MAX_RECORD_BYTES,
-        max_partition_fetch_bytes=MAX_RECORD_BYTES,
-        fetch_max_wait_ms=max_wait_ms,
-    )
-    try:
-        await consumer.start()
+    async with started_consumer(kafka, max_wait_ms) as consumer:
         ends = await consumer.end_offsets(places)
         if starts is None:
             first = await consumer.beginning_offsets(places) if back else ends
@@ -58,5 +48,3 @@ async def tailing(
         for place in places:
             consumer.seek(place, starts[place.partition])
         yield Tail(consumer, places, dict(starts), {place.partition: end for place, end in ends.items()})
-    finally:
-        await consumer.stop()

@@ -8,7 +8,7 @@ from typing import Final
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from service.contracts.topics import MAX_RECORD_BYTES
+from service.kafka import consuming
 from service.kafka.connection import Kafka
 from service.kafka.internals.fetching import bound_fetching
 from service.kafka.internals.topic_ids import cluster_ids
@@ -39,21 +39,8 @@ async def started_consumer(kafka: Kafka) -> AsyncIterator[AIOKafkaConsumer]:
         KafkaError: the broker cannot be reached.
     """
     bound_fetching()
-    consumer = AIOKafkaConsumer(
-        **kafka.options(),
-        group_id=None,
-        enable_auto_commit=False,
-        auto_offset_reset="none",
-        isolation_level="read_committed",
-        fetch_max_bytes=4 * MAX_RECORD_BYTES,
-        max_partition_fetch_bytes=MAX_RECORD_BYTES,
-        fetch_max_wait_ms=_FETCH_WAIT_MS,
-    )
-    try:
-        await consumer.start()
+    async with consuming.started_consumer(kafka, _FETCH_WAIT_MS) as consumer:
         yield consumer
-    finally:
-        await consumer.stop()
 
 
 async def check_topics(store: ProjectionStore, kafka: Kafka, consumer: AIOKafkaConsumer) -> None:

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from service.client.building import checked, fields_again
+from service.client.building import checked
 from service.client.errors import InvalidRequestError
 from service.contracts.codec import MalformedJsonError, decode
 from service.contracts.commands import ExecuteTask
 from service.contracts.executions import TaskExecution
 from service.contracts.problems import Code, FieldError, RejectedError, reject
+from service.domain.rerunning import fields_again
 
 
 def command_again(old: TaskExecution, form: Mapping[str, str]) -> ExecuteTask:
@@ -21,13 +22,11 @@ def command_again(old: TaskExecution, form: Mapping[str, str]) -> ExecuteTask:
     inputs = _read(form["inputs"]) if "inputs" in form else before
     edited = {name: value for name, value in inputs.items() if name not in before or before[name] != value}
     try:
-        fields = fields_again(old, edited)
-        if "inputs" in form:
-            fields["inputs"] = {name: value for name, value in fields["inputs"].items() if name in inputs}
-        version = form.get("taskVersion", old.task_version)
-        if version != old.task_version or fields["inputs"].keys() != before.keys():
+        fields = fields_again(old, edited, form.get("taskVersion"))
+        if fields["inputs"].keys() != inputs.keys():  # some were taken away: it is not the same any more
             fields = {name: value for name, value in fields.items() if name not in {"retry_of", "attempt"}}
-        return checked(ExecuteTask, {"task_id": old.task_id, "task_version": version, **fields})
+            fields["inputs"] = {name: fields["inputs"][name] for name in inputs}
+        return checked(ExecuteTask, fields)
     except InvalidRequestError as error:
         raise RejectedError(error.problem) from None
 

@@ -5,20 +5,18 @@ from itertools import pairwise
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request, Response
-from uuid_utils.compat import uuid7
 
 from service.api.definitions import PathTask, PathVersion
 from service.api.principals import source_of
-from service.api.requests import NoParameters, query, trace_of
-from service.contracts.problems import Code, Problem, RejectedError, problem
-from service.contracts.replies import CommandReply, CommandUnansweredError
+from service.api.requests import NoParameters, query
+from service.contracts.problems import Problem, RejectedError
 from service.domain.definition_changes import IDENTITY, changes
 from service.ports.commands import CommandGateway
 from service.ports.definitions import Definitions, ListTaskDefinitions, TaskDefinitionAnswer
-from service.web.forms import KEY, chosen, read_form
-from service.web.links import link
-from service.web.rendering import SECURITY, page
+from service.web.forms import chosen, read_form
+from service.web.rendering import page
 from service.web.routing import PageRoute
+from service.web.sending import key_of, sent
 from service.web.start_form import command_of, errors_at, fields_of, hints_of, kept, unplaced
 
 _TASK: Final = "/definitions/{taskId}"
@@ -56,37 +54,18 @@ def definition_pages(definitions: Definitions, commands: CommandGateway, princip
         if found.definition is None:
             return _shown(request, found)
         try:
-            command = command_of(found.definition, given)
-            reply = await commands.submit(
-                command, id_=given.get(KEY) or str(uuid7()), source=source(request), trace=trace_of(request)
-            )
+            return await sent(request, commands, command_of(found.definition, given), given, source(request))
         except RejectedError as refused:
             return _shown(request, found, given, refused.problem)
-        except CommandUnansweredError as unanswered:
-            detail = f"{unanswered}. Send the form again: nothing is done twice."
-            return _shown(request, found, given, problem(Code.UNAVAILABLE, detail))
-        if reply.problem is not None:
-            return _shown(request, found, given, reply.problem)
-        return _see(reply)
 
     return router
-
-
-def _see(reply: CommandReply) -> Response:
-    if reply.task_execution is None:
-        raise ValueError(f"the reply holds neither a problem nor an execution: {reply!r}")
-    place = link(f"/executions/{reply.task_execution.id}", min_position=reply.position)
-    return Response(status_code=HTTPStatus.SEE_OTHER, headers=SECURITY | {"Location": place})
 
 
 def _shown(
     request: Request, found: TaskDefinitionAnswer, given: dict[str, str] | None = None, why: Problem | None = None
 ) -> Response:
     """The version, and its form: as it begins, or as it was sent and refused."""
-    # What was sent with this key has been done: what is sent next is something else.
-    done = why is not None and why.code is Code.IDEMPOTENCY_CONFLICT
-    key = str(uuid7()) if given is None or done else given.get(KEY) or str(uuid7())
-    values: dict[str, Any] = {"found": found, "problem": why, "key": key, "hints_of": hints_of}
+    values: dict[str, Any] = {"found": found, "problem": why, "key": key_of(given, why), "hints_of": hints_of}
     if found.definition is not None:
         again = None if given is None else kept(found.definition, given)
         fields = fields_of(found.definition, again, why)

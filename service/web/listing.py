@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import UTC, timedelta
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
@@ -10,7 +9,7 @@ from urllib.parse import urlencode
 from pydantic import Field
 
 from service.contracts.status import Status
-from service.contracts.timestamps import Timestamp
+from service.ports.moments import read_moment
 from service.queries.requests import ListTaskExecutions
 
 PATH: Final = "/executions"
@@ -46,10 +45,6 @@ _DEFAULT: Final = (
     Column.STATUS, Column.TASK, Column.ID, Column.CREATED, Column.QUEUED, Column.RAN, Column.CREATED_BY, Column.TAGS,
     Column.OUTCOME,
 )  # fmt: skip
-_SPANS: Final = {
-    Back.HOUR: timedelta(hours=1), Back.DAY: timedelta(days=1), Back.WEEK: timedelta(days=7),
-    Back.MONTH: timedelta(days=30),
-}  # fmt: skip
 _TIMES: Final = ("created_from", "created_to", "started_from", "started_to", "completed_from", "completed_to")
 _LABELS: Final = {
     "taskId": "task", "taskVersion": "version", "createdBy": "by", "tag": "tag", "status": "status", "text": "text",
@@ -98,8 +93,8 @@ class Listing(NamedTuple):
     def question(self) -> ListTaskExecutions:
         """What is asked of the queries."""
         fields = {name: getattr(self.wanted, name) for name in ListTaskExecutions.model_fields} | {"counts": True}
-        if (period := self.period) in _SPANS:
-            fields["created_from"] = Timestamp.of(Timestamp.now(UTC) - _SPANS[period])
+        if self.period not in {None, Back.ALL}:
+            fields["created_from"] = read_moment(self.period)
         return ListTaskExecutions.model_construct({*fields}, **fields)
 
     @property

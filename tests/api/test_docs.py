@@ -2,15 +2,14 @@
 
 import asyncio
 import re
-import shutil
 import socket
 
 import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient
-from playwright.async_api import async_playwright
 
 from service.api.server import http_server
+from tests.chromium import CHROMIUM, running_browser
 
 
 async def test_the_page_has_nothing_of_its_own_and_all_its_files_are_here(http: AsyncClient) -> None:
@@ -34,17 +33,13 @@ async def test_other_files_are_not_there(http: AsyncClient, path: str) -> None:
     assert (response.status_code, response.json()["code"]) == (404, "not_found")
 
 
-BROWSER = shutil.which("chromium")
-
-
-@pytest.mark.skipif(BROWSER is None, reason="there is no chromium")
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium")
 async def test_a_browser_shows_every_operation_and_objects_to_nothing(app: FastAPI) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         server = http_server(app, "127.0.0.1", 0)
         serving = asyncio.create_task(server.serve([listener]))
-        async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        async with running_browser() as browser:
             page = await browser.new_page()
             said: list[str] = []
             asked: list[str] = []
@@ -53,7 +48,6 @@ async def test_a_browser_shows_every_operation_and_objects_to_nothing(app: FastA
             await page.goto(f"{url}/docs")
             await page.get_by_text("/api/v1/task-executions/events").wait_for()
             shown = await page.locator(".opblock").count()
-            await browser.close()
         server.should_exit = True
         await serving
     operations = [operation for path in app.openapi()["paths"].values() for operation in path.values()]
