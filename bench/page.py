@@ -111,7 +111,7 @@ async def _row(name: str, page: Page, rounds: int, go: Any) -> dict[str, Any]:  
     servers, paints = [], []
     for _ in range(rounds + 1):
         await go()
-        await page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length > 0")
+        await page.wait_for_function("() => performance.getEntriesByName('first-contentful-paint').length > 0")
         server, paint = await page.evaluate(_TIMING)
         servers.append(server)
         paints.append(paint)

@@ -25,11 +25,16 @@ async def empty_database(engine: str, directory: Path, server: Callable[[], str]
     """The same without tables."""
     dsn = f"chdb://{directory}/clickhouse"
     if engine == "server":
-        name = "".join(character if character.isalnum() else "_" for character in str(directory))
-        dsn = f"{server()}/{name}"
-        default = connect(f"{server()}/default")
-        await default.command(f"CREATE DATABASE {name}")
-        await default.close()
+        dsn = await new_database(server(), directory)
     driver = connect(dsn)
     yield driver
     await driver.close()
+
+
+async def new_database(server: str, directory: Path) -> str:
+    """The DSN of a database on the server that nobody else uses: it is called as the test's directory."""
+    name = "".join(character if character.isalnum() else "_" for character in str(directory))
+    default = connect(f"{server}/default")
+    await default.command(f"CREATE DATABASE {name}")
+    await default.close()
+    return f"{server}/{name}"

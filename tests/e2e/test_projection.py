@@ -8,6 +8,7 @@ import pytest
 
 from service.read_model.clickhouse.connecting import connect
 from tests.e2e.process import Up, clean_environment, taskexec, up
+from tests.engines import new_database
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -61,7 +62,7 @@ async def test_what_up_has_left_is_verified_repaired_and_made_anew(data_dir: Pat
 
 
 async def test_an_installation_is_made_anew_while_it_runs(data_dir: Path, clickhouse_server: str) -> None:
-    dsn = f"{clickhouse_server}/default"
+    dsn = await new_database(clickhouse_server, data_dir)
     with up(data_dir) as service:
         there = {"KAFKA_BOOTSTRAP_SERVERS": service.kafka, "CLICKHOUSE_DSN": dsn, "TASKEXEC_PARTITIONS": "4"}
         ran = await asyncio.to_thread(taskexec, "projection", "rebuild", environment=clean_environment() | there)
