@@ -100,16 +100,10 @@ def list_(
 ) -> None:
     """List the versions on the topic by task, the newest one first, `draft` last. Filters combine."""
     from service.cli import definition_show  # noqa: PLC0415 - as above
-    from service.definitions.answering import newest_first, state_of  # noqa: PLC0415 - as above
+    from service.definitions.answering import fitting  # noqa: PLC0415 - as above
 
     versions = all_versions(broker)
-    found = [
-        one
-        for one in newest_first(versions)
-        if task_id in {None, one.task_id}
-        and namespace in {None, one.task_id.partition(":")[0]}
-        and status in {None, state_of(one)}
-    ]
+    found = fitting(versions, task_id, namespace, status)
     document = [definition_show.as_json(one) for one in found]
     if out.write(document, lambda: definition_show.definitions_table(found)):
         write_note(f"{len(found)} of {len(list(versions))}")

@@ -26,15 +26,22 @@ def state_of(definition: Definition) -> DefinitionState:
     return DefinitionState.UNUSABLE if definition.flaw is not None else DefinitionState(definition.status)
 
 
+def fitting(
+    definitions: Iterable[Definition], task_id: str | None, namespace: str | None, status: DefinitionState | None
+) -> list[Definition]:
+    """Those of this task, of tasks whose id begins so, with this status, as far as these are given; newest first."""
+    return [
+        one
+        for one in newest_first(definitions)
+        if task_id in {None, one.task_id}
+        and namespace in {None, one.task_id.partition(":")[0]}
+        and status in {None, state_of(one)}
+    ]
+
+
 def page_of(versions: Versions, request: ListTaskDefinitions) -> TaskDefinitionPage:
     """The versions that fit."""
-    found = newest_first(
-        one
-        for one in versions
-        if request.task_id in {None, one.task_id}
-        and request.namespace in {None, one.task_id.partition(":")[0]}
-        and request.status in {None, state_of(one)}
-    )
+    found = fitting(versions, request.task_id, request.namespace, request.status)
     begin = (request.page_number - 1) * request.page_size
     items = tuple(_listed(versions, one) for one in found[begin : begin + request.page_size])
     return TaskDefinitionPage(

@@ -39,11 +39,12 @@ def _conditions(asked: FollowTaskExecutions) -> list[_Condition]:
     if asked.tag:
         tags = frozenset(asked.tag)
         conditions.append(lambda head: tags.issubset(head.tags))
-    first, end = asked.created_from, asked.created_to  # texts of times sort as the times do
-    if first is not None:
-        conditions.append(lambda head: head.created_at >= str(first))
-    if end is not None:
-        conditions.append(lambda head: head.created_at < str(end))
+    if asked.created_from is not None:
+        first = str(asked.created_from)  # texts of times sort as the times do
+        conditions.append(lambda head: head.created_at >= first)
+    if asked.created_to is not None:
+        end = str(asked.created_to)
+        conditions.append(lambda head: head.created_at < end)
     return conditions
 
 
