@@ -19,7 +19,7 @@ async def test_many_are_stopped_and_run_again_once(tmp_path: Path) -> None:
 
         async def all_are(status: str) -> None:
             """Pages of what is still being projected need not agree with each other."""
-            wanted = {"tag": "bulk", "status": status, "pageSize": 1}
+            wanted: dict[str, str | int] = {"tag": "bulk", "status": status, "pageSize": 1}
             while (await http.get("/task-executions", params=wanted)).json()["total"] != COUNT:
                 await asyncio.sleep(0.1)
 
