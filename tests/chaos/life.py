@@ -114,7 +114,7 @@ class Life:
         while (
             (event := self._own_event()) is not None
             and event.text("ce_causationid") not in self.sent
-            and (outcome != told or self._is_before(event, command))
+            and (outcome != told or (outcome is Outcome.ACCEPTED and self._is_before(event, command)))
         ):
             self._happen(event)  # a timer rang before: when it did is written nowhere, but answer and events tell
             outcome = self._outcome(command)

@@ -35,3 +35,18 @@ def test_a_timer_may_ring_before_what_is_accepted_either_way(happened: tuple[tup
     assert outcome is Outcome.ACCEPTED
     assert [step.type for step in life.steps] == [type_ for type_, _, _ in happened]
     assert life.flaws == []
+
+
+def test_what_is_refused_and_sent_again_was_refused_before_the_timer_rang() -> None:
+    happened = (CREATED, READY, ("TaskExecutionStarted", "/client", "start"))
+    events = [
+        record(type_, offset, ce_causationsource=source, ce_causationid=id_)
+        for offset, (type_, source, id_) in enumerate(happened)
+    ]
+    life = Life(events, {CREATED[2]: (0, 0)})
+    start = record("StartTaskExecution", 1, ce_source="/client", ce_id="start")
+
+    outcomes = [life.take(start, Outcome.REJECTED), life.take(start._replace(offset=5), Outcome.ACCEPTED)]
+
+    assert outcomes == [Outcome.REJECTED, Outcome.ACCEPTED]
+    assert life.flaws == []
