@@ -102,6 +102,12 @@ async def events(place: Kafka, partitions: int) -> list[tuple[str, int]]:
     return [((record.key or b"").decode(), record.partition) for record in found]
 
 
+async def until_events(place: Kafka, partitions: int, expected: int) -> None:
+    for attempt in stamina.retry_context(on=AssertionError, attempts=None, timeout=20, wait_max=0.2):
+        with attempt:
+            assert len(await events(place, partitions)) == expected
+
+
 async def assert_gone_on_with(place: Kafka, partitions: int = 4, cut: int = 0) -> None:
     """Every command of before is a duplicate, and every execution goes on, at the owner that it has now."""
     before = await events(place, partitions)
@@ -321,6 +327,7 @@ async def test_commands_that_wait_where_partitions_were_added_already_are_forwar
             await client.publish(SucceedTaskExecution(execution_id=execution_id(id_), outputs={}), id_=f"waits {id_}")
     await rebuild_state(place, 6, 1, nothing)
     async with handling(place, 6) as (_, client):
+        await until_events(place, 6, 12 + 8 + 4 + 4)  # a repeat at the new owner may overtake what is being forwarded
         for number, id_ in enumerate(IDS):
             command = SucceedTaskExecution(execution_id=execution_id(id_), outputs={})
             reply = await client.submit(command, id_=f"waits {id_}")
