@@ -81,7 +81,11 @@ def stats(*, remote: Remote, out: Output, **given: object) -> None:
     asked = parameters_of(GetTaskExecutionStats, given)
     answer = remote.get(STATS, asked).body
     what, heads = asked.get("taskId") or "all", _HEADS.get(asked.get("groupBy"), "task")
-    if out.write(answer, lambda: stats_table(answer, what, heads)) and (error := answer.get("timesError")):
+    if not out.write(answer, lambda: stats_table(answer, what, heads)):
+        return
+    if (listed := len(answer.get("groups", ()))) < (there := answer.get("groupCount", 0)):
+        write_note(f"{listed} of {there} groups; others: --sort, --group-text, --limit")
+    if error := answer.get("timesError"):
         write_note(f"times within {error:.0%} or a millisecond; exactly: --exact")
 
 
@@ -105,7 +109,8 @@ def register(app: typer.Typer) -> None:
                          "taskexec list --sort duration -o wide")),
         ("count", count, ("taskexec count --status RUNNING", "taskexec count --tag nightly --since 24h")),
         ("stats", stats, ("taskexec stats --task sales:daily_report",
-                          "taskexec stats --group-by hour --since 24h --times")),
+                          "taskexec stats --group-by hour --since 24h --times",
+                          "taskexec stats --group-by taskId --sort failure --limit 10 --since 24h")),
         ("failures", failures, ("taskexec failures --completed-from 24h",
                                 "taskexec list --fingerprint 'disk full on node <n>'")),
         ("history", history, ("taskexec history 3f2a91c4",)),

@@ -10,7 +10,7 @@ from service.client.transport import Parameters
 from service.contracts.replies import Position
 from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp
-from service.ports.read_model import Grouping, Order
+from service.ports.read_model import Grouping, GroupOrder, Order
 
 Moment = datetime | str
 """A time with a zone, or what the API takes: RFC 3339, or how long ago, such as `24h`."""
@@ -33,6 +33,9 @@ class StatsQuery(CreationQuery, total=False):
     """See `service.queries.requests.GetTaskExecutionStats`."""
 
     group_by: Grouping | str
+    sort: GroupOrder | str
+    limit: int
+    group_text: str
     times: bool
     exact: bool
 

@@ -27,6 +27,17 @@ class Grouping(StrEnum):
         return self in {Grouping.MINUTE, Grouping.HOUR, Grouping.DAY}
 
 
+class GroupOrder(StrEnum):
+    """What comes first of groups: the least key, or the group with most executions, or with most failures.
+
+    By `failure`, only those are listed and counted that have any.
+    """
+
+    KEY = "key"
+    TOTAL = "total"
+    FAILURE = "failure"
+
+
 class Order(StrEnum):
     """What comes first in a list: the newest, or the longest run.
 
@@ -237,8 +248,17 @@ class ReadModel(Protocol):
         """
         ...
 
-    async def counts(self, filters: CreationFilters, by: Grouping | None = None) -> Mapping[str, Counts]:
-        """The counts of the executions that fit, of each group in the order of their keys.
+    async def failing_tasks(self, filters: CreationFilters, limit: int, text: str = "") -> tuple[int, Sequence[str]]:
+        """How many tasks have failures that fit, and the ids of those with most of them.
+
+        `text`: only tasks with this in their id, whatever the case.
+        """
+        ...
+
+    async def counts(
+        self, filters: CreationFilters, by: Grouping | None = None, *, tasks: Sequence[str] | None = None
+    ) -> Mapping[str, Counts]:
+        """The counts of the executions that fit, of each group in the order of their keys; only of these `tasks`.
 
         A key is an id, version or principal; or the beginning of a minute, hour or day, RFC 3339. Without groups, all
         that fit are counted together, under an empty key.
@@ -246,11 +266,16 @@ class ReadModel(Protocol):
         ...
 
     async def times(
-        self, filters: CreationFilters, by: Grouping | None = None, *, exact: bool = False
+        self,
+        filters: CreationFilters,
+        by: Grouping | None = None,
+        *,
+        exact: bool = False,
+        tasks: Sequence[str] | None = None,
     ) -> Mapping[str, Times]:
         """How long the executions that fit took, by the same keys, and all of them, under an empty key.
 
-        Of a group where none has started: nothing.
+        `tasks`: only of these. Of a group where none has started: nothing.
         Unless it must be `exact`, each is within `TIMES_ERROR`, or a millisecond.
         """
         ...

@@ -145,11 +145,12 @@ class TaskExecutionGroup(StatusCounts):
 class TaskExecutionStats(StatusCounts):
     """How many executions are in which status; the six add up to `total`. `taskId` is absent if it is of all tasks.
 
-    `groups` are there if `groupBy` was asked for, by their keys; of more than 1,000 the largest.
+    `groups` are there if `groupBy` was asked for, in the order that was, and `groupCount`.
     """
 
     task_id: str | None = None
     groups: tuple[TaskExecutionGroup, ...] | None = None
+    group_count: int | None = Field(default=None, description="How many groups there are, listed or not.")
     times_error: float | None = Field(
         default=None,
         description="How far a percentile may be from the exact one, relative to it, if more than a millisecond; "

@@ -9,7 +9,7 @@ from service.contracts.model import Contract, ExecutionId
 from service.contracts.problems import Code, field_errors, reject
 from service.contracts.replies import Position
 from service.ports.filters import CreationFilters, EndFilters, Filters, RejectionFilters
-from service.ports.read_model import Grouping, Order, Place
+from service.ports.read_model import Grouping, GroupOrder, Order, Place
 
 MAX_PAGE_SIZE: Final = 1_000
 MAX_PAGE_NUMBER: Final = 1_000_000_000
@@ -95,6 +95,20 @@ class GetTaskExecutionStats(CreationFilters, Fresh):
     """Counts by status, of all executions or of those that fit; filters combine."""
 
     group_by: Grouping | None = Field(default=None, description="Count each of these, too: a trend by hour, say.")
+    sort: GroupOrder = Field(
+        default=GroupOrder.KEY,
+        description="What comes first of the groups: the least key, or the group with most executions (`total`) or "
+        "with most failures (`failure`). By `failure`, only those are listed and counted that have any.",
+    )
+    limit: int = Field(
+        default=MAX_PAGE_SIZE,
+        gt=0,
+        le=MAX_PAGE_SIZE,
+        description="How many groups: those with most executions, or with most failures.",
+    )
+    group_text: str | None = Field(
+        default=None, max_length=200, description="Only groups with this in their key, whatever the case."
+    )
     times: bool = Field(
         default=False, description="With the percentiles of queue and run times, each within 1 % or a millisecond."
     )

@@ -1,16 +1,24 @@
 """Counts, rates and times of executions, of all that fit and of groups of them."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Any, NamedTuple
 
 from service.contracts.status import Status
 from service.ports.filters import CreationFilters
-from service.ports.read_model import TIMES_ERROR, Counts, ReadModel, Times
+from service.ports.read_model import TIMES_ERROR, Counts, Grouping, GroupOrder, ReadModel, Times
 from service.queries.answers import Percentiles, TaskExecutionGroup, TaskExecutionStats
 from service.queries.freshness import Freshness
 from service.queries.requests import GetTaskExecutionStats
 
-MAX_GROUPS: Final = 1_000
+
+class _Groups(NamedTuple):
+    """Those to list, in their order, and whether there are others; how many are wanted, and the counts of all."""
+
+    listed: Mapping[str, Counts]
+    others: bool
+    wanted: int
+    overall: Counts
 
 
 async def stats_of(read_model: ReadModel, request: GetTaskExecutionStats, fresh: Freshness) -> TaskExecutionStats:
@@ -20,23 +28,64 @@ async def stats_of(read_model: ReadModel, request: GetTaskExecutionStats, fresh:
         UnavailableError: the read model cannot be reached now.
     """
     filters = CreationFilters(**{name: getattr(request, name) for name in CreationFilters.model_fields})
-    by, exact = request.group_by, request.exact
-    counts = await read_model.counts(filters, by)
-    took = await read_model.times(filters, by, exact=exact) if request.times else {}
-    overall, groups = counts, None
-    if by is not None:
-        overall = {"": {status: sum(each[status] for each in counts.values()) for status in Status}}
-        largest = sorted(counts, key=lambda key: -sum(counts[key].values()))[:MAX_GROUPS]
-        groups = tuple(
-            TaskExecutionGroup(key=key, **status_counts(counts[key], took.get(key))) for key in sorted(largest)
-        )
+    if request.group_by is None:
+        groups = None
+        overall = (await read_model.counts(filters))[""]
+    else:
+        groups = await _groups(read_model, request, request.group_by, filters)
+        overall = groups.overall
+    took = await _times(read_model, request, filters, groups) if request.times else {}
     return TaskExecutionStats(
         task_id=filters.task_id,
-        groups=groups,
-        times_error=(0.0 if exact else TIMES_ERROR) if request.times else None,
-        **status_counts(overall[""], took.get("")),
+        groups=groups
+        and tuple(
+            TaskExecutionGroup(key=key, **status_counts(counts, took.get(key))) for key, counts in groups.listed.items()
+        ),
+        group_count=groups and groups.wanted,
+        times_error=(0.0 if request.exact else TIMES_ERROR) if request.times else None,
+        **status_counts(overall, took.get("")),
         **asdict(fresh),
     )
+
+
+async def _groups(
+    read_model: ReadModel, request: GetTaskExecutionStats, by: Grouping, filters: CreationFilters
+) -> _Groups:
+    text, limit, failing = request.group_text or "", request.limit, request.sort is GroupOrder.FAILURE
+    if failing and by is Grouping.TASK_ID:  # few rows say which they are, and few are counted then
+        count, tasks = await read_model.failing_tasks(filters, limit, text)
+        counts = await read_model.counts(filters, by, tasks=tasks)
+        listed = _largest(counts, request, [task for task in tasks if task in counts])
+        return _Groups(listed, others=True, wanted=count, overall=(await read_model.counts(filters))[""])
+    counts = await read_model.counts(filters, by)
+    keys = [key for key in counts if text.casefold() in key.casefold()]
+    if failing:
+        keys = [key for key in keys if counts[key][Status.FAILURE]]
+    overall = {status: sum(each[status] for each in counts.values()) for status in Status}
+    listed = _largest(counts, request, keys)
+    return _Groups(listed, len(listed) < len(counts), len(keys), overall)
+
+
+def _largest(counts: Mapping[str, Counts], request: GetTaskExecutionStats, keys: Sequence[str]) -> Mapping[str, Counts]:
+    """The groups to list, in the order that is wanted."""
+
+    def size(key: str) -> tuple[int, int, str]:
+        failures = counts[key][Status.FAILURE] if request.sort is GroupOrder.FAILURE else 0
+        return -failures, -sum(counts[key].values()), key
+
+    largest = sorted(keys, key=size)[: request.limit]
+    return {key: counts[key] for key in (sorted(largest) if request.sort is GroupOrder.KEY else largest)}
+
+
+async def _times(
+    read_model: ReadModel, request: GetTaskExecutionStats, filters: CreationFilters, groups: _Groups | None
+) -> Mapping[str, Times]:
+    """By the keys of the groups to list, and of all."""
+    by, exact = request.group_by, request.exact
+    if groups is None or by is not Grouping.TASK_ID or not groups.others:
+        return await read_model.times(filters, by, exact=exact)
+    some = await read_model.times(filters, by, exact=exact, tasks=[*groups.listed])
+    return {**some, **(await read_model.times(filters, exact=exact))}
 
 
 def status_counts(counts: Counts, took: Times | None = None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from service.api.ports import Queries
 from service.api.requests import query
 from service.contracts.timestamps import Timestamp
-from service.ports.read_model import Grouping
+from service.ports.read_model import Grouping, GroupOrder
 from service.queries.requests import GetTaskExecutionFailures
 from service.web.asking import together
 from service.web.periods import OfPeriod, Period, slots_of
@@ -29,17 +29,18 @@ def overview(queries: Queries) -> APIRouter:
         slots = slots_of(wanted.period, Timestamp.now(UTC))
         found = await together(
             stats=queries.stats(created_from=slots.begin, group_by=slots.grouping, times=True),
-            tasks=queries.stats(created_from=slots.begin, group_by=Grouping.TASK_ID, times=True),
+            tasks=queries.stats(
+                created_from=slots.begin, group_by=Grouping.TASK_ID, sort=GroupOrder.FAILURE, limit=_TASKS, times=True
+            ),
             failures=queries.failures(GetTaskExecutionFailures(created_from=slots.begin, limit=_CAUSES)),
             projection=queries.projection(),
         )
-        stats, groups = found["stats"].answer, found["tasks"].answer and found["tasks"].answer.groups
+        stats = found["stats"].answer
         values = {
             "slots": slots,
             "periods": tuple(Period),
             "trend": stats and trend_of(stats, slots),
             "minutes": (Timestamp.now(UTC) - slots.begin).total_seconds() / 60,
-            "largest": sorted(groups or (), key=lambda one: (-one.failure, -one.total, one.key))[:_TASKS],
         }
         shown = page(request, "overview.html", found | values)
         shown.headers["Vary"] = "Accept, HX-Request"

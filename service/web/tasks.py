@@ -11,7 +11,7 @@ from service.api.definitions import PathTask
 from service.api.ports import Queries
 from service.api.requests import query
 from service.contracts.timestamps import Timestamp
-from service.ports.read_model import Grouping
+from service.ports.read_model import Grouping, GroupOrder
 from service.queries.answers import InboxFailure
 from service.queries.requests import GetTaskExecutionFailureInbox
 from service.web.asking import together
@@ -24,12 +24,15 @@ from service.web.versions import compared
 
 _TASK: Final = "/tasks/{taskId}"
 _FAILURES: Final = 50
+_LISTED: Final = 100
+_ORDERS: Final = {GroupOrder.TOTAL: "most runs", GroupOrder.FAILURE: "most failures", GroupOrder.KEY: "id"}
 
 
 class AskedTasks(OfPeriod):
     """The query of the list."""
 
     text: str = Field(default="", max_length=200, description="Only tasks with this in their id, whatever the case.")
+    sort: GroupOrder = Field(default=GroupOrder.TOTAL, description="What comes first.")
 
 
 def task_pages(queries: Queries) -> APIRouter:
@@ -39,9 +42,11 @@ def task_pages(queries: Queries) -> APIRouter:
     @router.get("/tasks")
     async def list_(request: Request, wanted: Annotated[AskedTasks, Depends(chosen(AskedTasks))]) -> Response:
         slots = slots_of(wanted.period, Timestamp.now(UTC))
-        found = await queries.stats(created_from=slots.begin, group_by=Grouping.TASK_ID, times=True)
-        groups = [one for one in found.groups or () if wanted.text.lower() in one.key.lower()]
-        values = {"found": found, "groups": groups, "wanted": wanted, "slots": slots, "periods": tuple(Period)}
+        found = await queries.stats(
+            created_from=slots.begin, group_by=Grouping.TASK_ID, times=True, sort=wanted.sort, limit=_LISTED,
+            group_text=wanted.text or None,
+        )  # fmt: skip
+        values = {"found": found, "wanted": wanted, "slots": slots, "periods": tuple(Period), "orders": _ORDERS}
         return page(request, "tasks.html", values)
 
     @router.get(_TASK)

@@ -18,6 +18,8 @@ from service.ports.retentions import Retentions
 from service.queries.answers import TaskExecutionFailures
 from service.queries.executions import TaskExecutionQueries
 from service.queries.requests import GetTaskExecutionFailures, check
+from service.read_model.clickhouse.driver import Driver
+from service.read_model.clickhouse.schema import create_schema
 from service.read_model.clickhouse.store import ClickHouseStore
 from tests.queries.conftest import PARTITIONS, Publish
 from tests.queries.lives import SECOND, T0, asked, execution_id, life
@@ -143,6 +145,22 @@ async def test_messages_that_differ_in_ids_paths_and_numbers_look_alike(
     assert (group.fingerprint, group.count) == (expected, len(messages))
     assert (group.execution_id, group.error_message) == (execution_id(len(messages) - 1), messages[-1][:4096])
     assert (await queries.list(asked(fingerprint=expected))).total == len(messages)
+
+
+async def test_failures_and_long_runs_of_before_there_were_columns_for_them_are_found(
+    queries: TaskExecutionQueries, publish: Publish, driver: Driver
+) -> None:
+    """Tables of an earlier version: the projector adds what is missing, parts that are there stay as they are."""
+    await driver.command("ALTER TABLE task_execution_transitions DROP INDEX by_run")
+    await driver.command("ALTER TABLE task_execution_transitions DROP COLUMN fingerprint")
+    await publish(failed(1, "disk full on node 7", at=T0))
+    await create_schema(driver, migrating=True)
+    await publish(failed(2, "disk full on node 8", at=T0 + MINUTE))
+    (group,) = (await told(queries)).items
+    assert (group.fingerprint, group.count) == ("disk full on node <n>", 2)
+    assert (await queries.list(asked(fingerprint="disk full on node <n>", sort="duration"))).total == 2
+    await driver.command("OPTIMIZE TABLE task_execution_transitions FINAL")
+    assert (await told(queries)).items == (group,)
 
 
 async def test_what_did_not_fail_has_no_fingerprint(queries: TaskExecutionQueries, publish: Publish) -> None:

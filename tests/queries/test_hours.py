@@ -176,6 +176,12 @@ async def check(
     same(found, wanted, exact=exact)
     for group in found.groups or ():
         same(group, [one for one in wanted if KEYS[by or ""](one) == group.key], exact=exact)
+    worst = await queries.stats(**given, group_by="taskId", times=True, exact=exact, sort="failure", limit=1)
+    same(worst, wanted, exact=exact)
+    failures = Counter(one.task_id for one in wanted if one.status is Status.FAILURE)
+    assert [group.failure for group in worst.groups or ()] == [count for _, count in failures.most_common(1)]
+    for group in worst.groups or ():
+        same(group, [one for one in wanted if one.task_id == group.key], exact=exact)
     page = await queries.list(asked(**given, status=["FAILURE", "PENDING"], counts=True, page_size=1))
     statuses = Counter(one.status for one in wanted)
     assert page.total == statuses[Status.FAILURE] + statuses[Status.PENDING]

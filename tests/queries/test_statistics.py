@@ -4,6 +4,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from itertools import product
 from typing import Any
 
 import pytest
@@ -12,8 +13,8 @@ from service.contracts.executions import TaskExecution
 from service.contracts.problems import Code, RejectedError
 from service.contracts.status import Status
 from service.domain.view import view
-from service.queries import statistics
-from service.queries.answers import Percentiles, StatusCounts
+from service.ports.read_model import GroupOrder
+from service.queries.answers import Percentiles, StatusCounts, TaskExecutionStats
 from service.queries.executions import TaskExecutionQueries
 from tests.queries.conftest import Publish
 from tests.queries.lives import T0, life
@@ -69,8 +70,25 @@ async def test_groups_and_all_are_what_a_model_says(
         assert [group.key for group in found.groups] == sorted({KEYS[by](one) for one in wanted})
         for group in found.groups:
             same(group, [one for one in wanted if KEYS[by](one) == group.key])
+        assert found.group_count == len(found.groups)
         alone = await queries.stats(**given, times=True)
-        assert alone == found.model_copy(update={"groups": None})
+        assert alone == found.model_copy(update={"groups": None, "group_count": None})
+        await assert_some(queries, found, group_by=by, **given)
+
+
+async def assert_some(queries: TaskExecutionQueries, found: TaskExecutionStats, **given: Any) -> None:
+    """Some groups of all that were found: in their order, as they are there, with the counts of all."""
+    groups = found.groups or ()
+    part = groups[0].key[-3:].upper() if groups else "x"
+    for sort, limit, text in product(GroupOrder, (1, 2, 1000), (None, part)):
+        some = await queries.stats(**given, times=True, sort=sort, limit=limit, group_text=text)
+        failures = {group.key: group.failure if sort == "failure" else 0 for group in groups}
+        wanted = [group for group in groups if failures[group.key] or sort != "failure"]
+        wanted = [group for group in wanted if text is None or text in group.key.upper()]
+        largest = sorted(wanted, key=lambda group: (-failures[group.key], -group.total, group.key))[:limit]
+        assert some.groups == tuple(sorted(largest, key=lambda group: group.key) if sort == "key" else largest)
+        assert some.group_count == len(wanted)
+        assert some.model_copy(update={"groups": found.groups, "group_count": found.group_count}) == found
 
 
 async def test_a_trend_is_by_the_hour_of_creation(queries: TaskExecutionQueries, publish: Publish) -> None:
@@ -84,15 +102,12 @@ async def test_a_trend_is_by_the_hour_of_creation(queries: TaskExecutionQueries,
     ]
 
 
-async def test_of_very_many_groups_the_largest_are_told(
-    queries: TaskExecutionQueries, publish: Publish, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(statistics, "MAX_GROUPS", 2)
+async def test_of_very_many_groups_the_largest_are_told(queries: TaskExecutionQueries, publish: Publish) -> None:
     await publish(
         event for task, count in (("a:a", 1), ("b:b", 3), ("c:c", 2)) for n in range(count)
         for event in life((task, n), task_id=task)
     )  # fmt: skip
-    found = await queries.stats(group_by="taskId")
+    found = await queries.stats(group_by="taskId", limit=2)
     assert ([group.key for group in found.groups or ()], found.total) == (["b:b", "c:c"], 6)
 
 

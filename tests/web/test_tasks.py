@@ -39,11 +39,13 @@ async def test_all_tasks_are_listed_and_lead_to_theirs() -> None:
     assert queries.asked[0]["group_by"] == "taskId"
 
 
-async def test_a_search_narrows_the_list_whatever_the_case() -> None:
-    queries = ScriptedQueries(statistics={"groups": [group("a:b"), group("sales:daily_report")]})
-    page = await opened("/tasks?text=DAILY", queries)
+async def test_a_search_and_an_order_are_asked_for() -> None:
+    queries = ScriptedQueries(statistics={"groups": [group("sales:daily_report")]})
+    page = await opened("/tasks?text=DAILY&sort=failure", queries)
 
-    assert [link for link in page.links if link.startswith("/tasks/")] == ["/tasks/sales:daily_report?period=24h"]
+    assert {"group_text": "DAILY", "sort": "failure", "limit": 100}.items() <= queries.asked[0].items()
+    assert "1 of 2 tasks are listed, those with most failures" in page.text
+    assert "/tasks?period=7d&text=DAILY&sort=failure" in page.links
 
 
 async def test_without_any_it_says_so() -> None:

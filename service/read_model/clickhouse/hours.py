@@ -1,6 +1,7 @@
 """Hours that have ended, counted: which part of an answer is read from them, and how they are made (docs/adr/0033)."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -32,6 +33,9 @@ TOOK: Final = (
 """That time, in milliseconds."""
 
 _CLASS: Final = f"if({TIMED}, toUInt16(round(log(1 + greatest({TOOK}, 0)) / log({_BASE}))), 0)"
+
+AMONG_TASKS: Final = "taskId IN {tasks:Array(String)}"
+"""Of some tasks: those that the parameter names."""
 
 CLOSED: Final = (
     "SELECT max(opened) AS reopened, maxIf(at, edge = 'SINCE') AS since, least("
@@ -76,8 +80,14 @@ class Hours:
     parameters: dict[str, Any]
 
 
-def hours_of(filters: CreationFilters, by: Grouping | None, kept_since: int | None, closed: Closed) -> Hours | None:
-    """How to answer from closed hours; None: they do not have it.
+def hours_of(
+    filters: CreationFilters,
+    by: Grouping | None,
+    kept_since: int | None,
+    closed: Closed,
+    tasks: Sequence[str] | None = None,
+) -> Hours | None:
+    """How to answer from closed hours, of these `tasks` if any are named; None: they do not have it.
 
     They know the task, the version and the hour of creation. Of hours that are not wanted as a whole, and of such as
     something has been dropped from, the rows are read.
@@ -88,10 +98,11 @@ def hours_of(filters: CreationFilters, by: Grouping | None, kept_since: int | No
         return None
     parameters: dict[str, Any] = {"hours_since": since, UNTIL: closed.until}
     of_tasks = filters.task_version is not None or by in {Grouping.TASK_ID, Grouping.TASK_VERSION}
-    if of_tasks and filters.task_id is None and _is_short(filters, closed):
+    of_any = of_tasks and filters.task_id is None and tasks is None
+    if of_any and _is_short(filters, closed):
         return None
     conditions = [f"hour >= {_time('hours_since')} AND hour < {_time(UNTIL)}"]
-    conditions += ["taskId != ''" if of_tasks and filters.task_id is None else "taskId = {task_id:String}"]
+    conditions += ["taskId != ''" if of_any else "taskId = {task_id:String}" if tasks is None else AMONG_TASKS]
     parameters["task_id"] = filters.task_id or ""
     if filters.task_version is not None:
         conditions.append("taskVersion = {task_version:String}")

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from service.contracts.status import Status
 from service.ports.filters import EndFilters, Filters
 from service.ports.read_model import FailedExecution
-from service.read_model.clickhouse.fingerprint import FINGERPRINT
 from service.read_model.clickhouse.selection import Rows, Selection
 from service.read_model.clickhouse.statements import TRANSITIONS, Statement, kept, since
 
@@ -15,12 +14,12 @@ def failed_statement(filters: EndFilters, limit: int, kept_since: int | None) ->
     selection = Selection(Filters(status=(Status.FAILURE,), **dict(filters)))
     (where,) = kept(selection.ended, kept_since)
     last = (
-        "SELECT executionId, createdAt, at, taskId, message, count() OVER () AS n "  # noqa: S608 - see Statement
+        "SELECT executionId, createdAt, at, taskId, fingerprint, count() OVER () AS n "  # noqa: S608 - see Statement
         f"FROM {TRANSITIONS} WHERE {where} ORDER BY at DESC, executionId DESC LIMIT {limit}"
     )
     sql = (
         "SELECT toString(executionId) AS execution_id, toUnixTimestamp64Milli(createdAt) AS created_ms, "  # noqa: S608 - see Statement
-        f"taskId AS task_id, toUnixTimestamp64Milli(at) AS ended_ms, {FINGERPRINT} AS fingerprint, n AS total "
+        f"taskId AS task_id, toUnixTimestamp64Milli(at) AS ended_ms, fingerprint, n AS total "
         f"FROM ({last}) ORDER BY ended_ms DESC, execution_id DESC"
     )
     return Statement(sql, selection.parameters | since(kept_since))

@@ -31,7 +31,7 @@ from service.ports.read_model import (
 from service.ports.retentions import Retentions
 from service.read_model.clickhouse.closed_hours import ClosedHours
 from service.read_model.clickhouse.driver import Driver, Row
-from service.read_model.clickhouse.failures import failures_statement
+from service.read_model.clickhouse.failures import failing_tasks_statement, failures_statement
 from service.read_model.clickhouse.hours import Closed
 from service.read_model.clickhouse.inbox import failed_statement, later_statement
 from service.read_model.clickhouse.longest import longest_statement
@@ -142,10 +142,17 @@ class ClickHouseReadModel:
         waiting = {row["execution_id"] for row in await self._rows(waiting_statement(new))} if new else set()
         return [PendingExecution(**row, waits=row["execution_id"] in waiting) for row in rows]
 
-    async def counts(self, filters: CreationFilters, by: Grouping | None = None) -> Mapping[str, Counts]:
+    async def failing_tasks(self, filters: CreationFilters, limit: int, text: str = "") -> tuple[int, list[str]]:
+        """See `ReadModel`."""
+        rows = await self._rows(failing_tasks_statement(filters, limit, text, self._kept_since()))
+        return int(rows[0]["tasks"]) if rows else 0, [row["task"] for row in rows]
+
+    async def counts(
+        self, filters: CreationFilters, by: Grouping | None = None, *, tasks: Sequence[str] | None = None
+    ) -> Mapping[str, Counts]:
         """See `ReadModel`."""
         kept_since = self._kept_since()
-        rows = await self._hours.read(lambda closed: counts_statement(filters, kept_since, by, closed))
+        rows = await self._hours.read(lambda closed: counts_statement(filters, kept_since, by, closed, tasks))
         counts = {row["key"]: {status: int(row[status]) for status in Status} for row in rows}
         return counts if by or counts else {"": dict.fromkeys(Status, 0)}
 
@@ -157,14 +164,19 @@ class ClickHouseReadModel:
         return dict.fromkeys(Status, 0) | {Status(row["status"]): int(row["count"]) for row in found}
 
     async def times(
-        self, filters: CreationFilters, by: Grouping | None = None, *, exact: bool = False
+        self,
+        filters: CreationFilters,
+        by: Grouping | None = None,
+        *,
+        exact: bool = False,
+        tasks: Sequence[str] | None = None,
     ) -> Mapping[str, Times]:
         """See `ReadModel`."""
         kept_since = self._kept_since()
         if exact:
-            rows = await self._rows(times_statement(filters, kept_since, by, Closed()))
+            rows = await self._rows(times_statement(filters, kept_since, by, Closed(), tasks))
         else:
-            rows = await self._hours.read(lambda closed: times_statement(filters, kept_since, by, closed))
+            rows = await self._hours.read(lambda closed: times_statement(filters, kept_since, by, closed, tasks))
         found: dict[str, dict[str, Percentiles]] = {}
         for row in rows:
             key = "" if row["of_all"] else row["key"]

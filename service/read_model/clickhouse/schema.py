@@ -11,7 +11,7 @@ from service.read_model.clickhouse.cluster import SHARDED_BY, Cluster
 from service.read_model.clickhouse.driver import Driver
 from service.read_model.clickhouse.fingerprint import FINGERPRINT
 from service.read_model.clickhouse.migrations import UPGRADABLE, migrate, needs_migration, table_comments
-from service.read_model.clickhouse.selection import LABELS
+from service.read_model.clickhouse.selection import LABELS, RUN_MS
 
 log = structlog.get_logger(__name__)
 
@@ -72,7 +72,7 @@ async def create_schema(driver: Driver, *, migrating: bool) -> None:
             )
         await migrate(driver, statements, SCHEMA_VERSION)
     if migrating and driver.cluster is None:  # on a cluster, their subqueries would be of one shard
-        statements += _statements("views.sql", mark=VIEW_MARK, fingerprint=FINGERPRINT)
+        statements += _statements("views.sql", mark=VIEW_MARK)
     for statement in statements:
         await driver.command(statement)
 
@@ -94,7 +94,7 @@ async def check_schema(driver: Driver) -> str | None:
 
 def schema_statements() -> list[str]:
     """What makes all tables, and brings those that are there up to date, in order."""
-    return _statements("schema.sql", version=SCHEMA_VERSION, labels=LABELS)
+    return _statements("schema.sql", version=SCHEMA_VERSION, labels=LABELS, fingerprint=FINGERPRINT, run=RUN_MS)
 
 
 def _statements(script: str, **words: str) -> list[str]:

@@ -118,7 +118,7 @@ CREATE TABLE IF NOT EXISTS task_execution_hours (
     timeCounts Array(UInt32) CODEC(ZSTD(1)) COMMENT 'how many took so long, of each class'
 )
 ENGINE = ReplacingMergeTree
-PARTITION BY toYYYYMM(hour)
+PARTITION BY toMonday(hour)
 ORDER BY (taskId, hour, taskVersion, createdHour, status, previousStatus)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT '{version}';
@@ -210,6 +210,12 @@ ALTER TABLE task_command_rejections ADD COLUMN IF NOT EXISTS record String CODEC
 ALTER TABLE task_execution_transitions ADD COLUMN IF NOT EXISTS payloads
     Enum8('KEPT' = 0, 'DROPPING' = 1, 'DROPPED' = 2) DEFAULT 'KEPT'
     COMMENT 'of one that ended: the inputs and outputs in its events (docs/adr/0030)';
+-- What is told of many failures, or of the longest runs, is not worked out for each row again (docs/adr/0045). Parts
+-- from before have neither until they are merged: there it is.
+ALTER TABLE task_execution_transitions ADD COLUMN IF NOT EXISTS fingerprint String
+    MATERIALIZED if(status != 'FAILURE', '', {fingerprint}) CODEC(ZSTD(1))
+    COMMENT 'of one that failed: its message with ids, paths, URLs and numbers masked';
+ALTER TABLE task_execution_transitions ADD INDEX IF NOT EXISTS by_run {run} TYPE minmax;
 
 -- A small part is one file instead of thirteen.
 ALTER TABLE task_execution_events MODIFY SETTING min_bytes_for_full_part_storage = 10485760;
@@ -219,6 +225,10 @@ ALTER TABLE task_execution_dependencies MODIFY SETTING min_bytes_for_full_part_s
 ALTER TABLE task_execution_hours MODIFY SETTING min_bytes_for_full_part_storage = 10485760;
 ALTER TABLE task_execution_hours_closed MODIFY SETTING min_bytes_for_full_part_storage = 10485760;
 ALTER TABLE projector_position MODIFY SETTING min_bytes_for_full_part_storage = 10485760;
+
+-- Merged to one part of a week, where FINAL has nothing to do.
+ALTER TABLE task_execution_hours MODIFY SETTING min_age_to_force_merge_seconds = 600;
+ALTER TABLE task_execution_hours MODIFY SETTING min_age_to_force_merge_on_partition_only = 1;
 
 -- Else the engine starts a hundred threads to remove a hundred merged parts, and keeps them, with three files each.
 ALTER TABLE task_execution_events MODIFY SETTING concurrent_part_removal_threshold = 1000000;

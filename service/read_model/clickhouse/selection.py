@@ -8,7 +8,6 @@ from typing import Any, Final
 from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp, epoch_ms
 from service.ports.filters import CreationFilters, Filters
-from service.read_model.clickhouse.fingerprint import FINGERPRINT
 
 LABELS: Final = r"arrayConcat([concat('\x01', taskId), concat('\x02', createdBy)], tags)"
 """What an execution is looked for by, as the text index has it: a query must say it in the same words.
@@ -36,11 +35,16 @@ _ALWAYS: Final = {
 An id is compared by its first half, as a number: ClickHouse sorts ids by their second one, so no key helps.
 """
 
+RUN_MS: Final = (
+    "if(isNull(startedAt), -1, toUnixTimestamp64Milli(at) - toUnixTimestamp64Milli(assumeNotNull(startedAt)))"
+)
+"""How long it ran, in milliseconds, as an index has it: a query must say it in the same words. -1: it never did."""
+
 _ENDED: Final = {
     "completed_from": "at >= fromUnixTimestamp64Milli({completed_from:Int64}, 'UTC')",
     "completed_to": "at < fromUnixTimestamp64Milli({completed_to:Int64}, 'UTC')",
-    "min_duration": "at >= startedAt + toIntervalMillisecond({min_duration:Int64})",
-    "fingerprint": f"{FINGERPRINT} = {{fingerprint:String}}",
+    "min_duration": f"{RUN_MS} >= {{min_duration:Int64}}",
+    "fingerprint": "fingerprint = {fingerprint:String}",
 }
 """What only those have that ended; a fingerprint, only those that failed."""
 

@@ -1,11 +1,12 @@
 """The SQL of counts and times: of closed hours from their counts, of all else from the transitions."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from service.contracts.status import Status
 from service.ports.filters import CreationFilters, Filters
 from service.ports.read_model import Grouping
-from service.read_model.clickhouse.hours import TIME, TIMED, TOOK, Closed, Hours, hours_of
+from service.read_model.clickhouse.hours import AMONG_TASKS, TIME, TIMED, TOOK, Closed, Hours, hours_of
 from service.read_model.clickhouse.selection import FINAL, Rows, Selection
 from service.read_model.clickhouse.statements import TRANSITIONS, Statement, kept, since
 
@@ -65,32 +66,42 @@ def statuses_statement(filters: Filters, kept_since: int | None) -> Statement:
 
 
 def counts_statement(
-    filters: CreationFilters, kept_since: int | None, by: Grouping | None, closed: Closed
+    filters: CreationFilters,
+    kept_since: int | None,
+    by: Grouping | None,
+    closed: Closed,
+    tasks: Sequence[str] | None = None,
 ) -> Statement:
-    """How many executions are in each status, by their keys."""
-    hours = hours_of(filters, by, kept_since, closed)
+    """How many executions are in each status, by their keys; only of these `tasks`."""
+    hours = hours_of(filters, by, kept_since, closed, tasks)
     selection = _without_task(filters) if hours else Selection(filters)
     found = [
         f"SELECT {_KEYS[by]} AS k, status, previousStatus, toInt64(count()) AS n FROM {TRANSITIONS} WHERE {where} "  # noqa: S608 - see Statement
         "GROUP BY k, status, previousStatus"
-        for where in _wheres(Rows(tuple(Status), tuple(selection.since)), kept_since, hours)
+        for where in _wheres(Rows(tuple(Status), (*selection.since, *_among(tasks))), kept_since, hours)
     ]
     if hours:
         found.append(
             f"SELECT {hours.key} AS k, status, previousStatus, toInt64(count) AS n FROM {_HOURS} WHERE {hours.where}"  # noqa: S608 - see Statement
         )
     sql = f"SELECT {_key(by)} AS key, {_COUNTS} FROM ({' UNION ALL '.join(found)}) GROUP BY k ORDER BY k"  # noqa: S608 - see Statement
-    return _statement(sql, selection, kept_since, hours)
+    return _statement(sql, selection, kept_since, hours, tasks)
 
 
-def times_statement(filters: CreationFilters, kept_since: int | None, by: Grouping | None, closed: Closed) -> Statement:
+def times_statement(
+    filters: CreationFilters,
+    kept_since: int | None,
+    by: Grouping | None,
+    closed: Closed,
+    tasks: Sequence[str] | None = None,
+) -> Statement:
     """The percentiles of queue and run times, in milliseconds, by their keys; and of all, `of_all`.
 
-    With closed hours, they are not quite exact.
+    Only of these `tasks`. With closed hours, they are not quite exact.
     """
-    hours = hours_of(filters, by, kept_since, closed)
+    hours = hours_of(filters, by, kept_since, closed, tasks)
     selection = _without_task(filters) if hours else Selection(filters)
-    timed = Rows((Status.RUNNING, *FINAL), (*selection.since, TIMED))
+    timed = Rows((Status.RUNNING, *FINAL), (*selection.since, *_among(tasks), TIMED))
     found = [
         f"SELECT {_KEYS[by]} AS k, {_WHAT} AS what, {TOOK} AS ms, 1 AS n FROM {TRANSITIONS} WHERE {where}"  # noqa: S608 - see Statement
         for where in _wheres(timed, kept_since, hours)
@@ -106,7 +117,7 @@ def times_statement(filters: CreationFilters, kept_since: int | None, by: Groupi
         f"SELECT {_key(by)} AS key, grouping(k) AS of_all, what, {_OF_CLASSES if hours else _EXACT} AS percentiles "  # noqa: S608 - see Statement
         f"FROM ({' UNION ALL '.join(found)}) GROUP BY GROUPING SETS ({groups})"
     )
-    return _statement(sql, selection, kept_since, hours)
+    return _statement(sql, selection, kept_since, hours, tasks)
 
 
 def _without_task(filters: CreationFilters) -> Selection:
@@ -120,8 +131,19 @@ def _wheres(rows: Rows, kept_since: int | None, hours: Hours | None) -> list[str
     return wheres if hours is None else [f"{where} AND {others}" for where in wheres for others in hours.others]
 
 
-def _statement(sql: str, selection: Selection, kept_since: int | None, hours: Hours | None = None) -> Statement:
-    return Statement(sql, selection.parameters | since(kept_since) | (hours.parameters if hours else {}))
+def _among(tasks: Sequence[str] | None) -> tuple[str, ...]:
+    return () if tasks is None else (AMONG_TASKS,)
+
+
+def _statement(
+    sql: str,
+    selection: Selection,
+    kept_since: int | None,
+    hours: Hours | None = None,
+    tasks: Sequence[str] | None = None,
+) -> Statement:
+    given = {} if tasks is None else {"tasks": [*tasks]}
+    return Statement(sql, selection.parameters | since(kept_since) | (hours.parameters if hours else {}) | given)
 
 
 def _key(by: Grouping | None) -> str:

@@ -145,7 +145,7 @@ CREATE OR REPLACE VIEW failures (
 SQL SECURITY INVOKER
 AS SELECT t.executionId AS executionId, t.taskId AS taskId, t.taskVersion AS taskVersion, t.at AS failedAt,
     t.createdAt AS createdAt, dateDiff('millisecond', t.startedAt, t.at) AS runMs, t.createdBy AS createdBy,
-    t.tags AS tags, t.message AS message, {fingerprint} AS fingerprint
+    t.tags AS tags, t.message AS message, t.fingerprint AS fingerprint
 FROM task_execution_transitions AS t FINAL
 WHERE t.status = 'FAILURE'
 COMMENT '{mark} one row for each execution that failed';

@@ -242,6 +242,16 @@ ALTER TABLE task_execution_transitions ON CLUSTER 'main' ADD COLUMN IF NOT EXIST
     Enum8('KEPT' = 0, 'DROPPING' = 1, 'DROPPED' = 2) DEFAULT 'KEPT'
     COMMENT 'of one that ended: the inputs and outputs in its events (docs/adr/0030)';
 
+ALTER TABLE task_execution_transitions_local ON CLUSTER 'main' ADD COLUMN IF NOT EXISTS fingerprint String
+    MATERIALIZED if(status != 'FAILURE', '', leftUTF8(trimBoth(replaceRegexpAll(replaceRegexpAll(replaceRegexpAll(replaceRegexpAll(replaceRegexpAll(replaceRegexpAll(leftUTF8(message, 1000), '[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}', '<id>'), '0[xX][0-9a-fA-F]+|[0-9a-fA-F]{8,}', '<id>'), '[a-zA-Z][a-zA-Z0-9+.-]*://[^\\s\\"`,;()\\[\\]{}]+', '<path>'), '(^|[^\\w/])(/[\\w.@~+%=<>-]+){2,}/?', '\\1<path>'), '\\d+([.,:]\\d+)*', '<n>'), '\\s+', ' ')), 200)) CODEC(ZSTD(1))
+    COMMENT 'of one that failed: its message with ids, paths, URLs and numbers masked';
+
+ALTER TABLE task_execution_transitions ON CLUSTER 'main' ADD COLUMN IF NOT EXISTS fingerprint String
+    MATERIALIZED if(status != 'FAILURE', '', leftUTF8(trimBoth(replaceRegexpAll(replaceRegexpAll(replaceRegexpAll(replaceRegexpAll(replaceRegexpAll(replaceRegexpAll(leftUTF8(message, 1000), '[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}', '<id>'), '0[xX][0-9a-fA-F]+|[0-9a-fA-F]{8,}', '<id>'), '[a-zA-Z][a-zA-Z0-9+.-]*://[^\\s\\"`,;()\\[\\]{}]+', '<path>'), '(^|[^\\w/])(/[\\w.@~+%=<>-]+){2,}/?', '\\1<path>'), '\\d+([.,:]\\d+)*', '<n>'), '\\s+', ' ')), 200)) CODEC(ZSTD(1))
+    COMMENT 'of one that failed: its message with ids, paths, URLs and numbers masked';
+
+ALTER TABLE task_execution_transitions_local ON CLUSTER 'main' ADD INDEX IF NOT EXISTS by_run if(isNull(startedAt), -1, toUnixTimestamp64Milli(at) - toUnixTimestamp64Milli(assumeNotNull(startedAt))) TYPE minmax;
+
 ALTER TABLE task_execution_events_local ON CLUSTER 'main' MODIFY SETTING min_bytes_for_full_part_storage = 10485760;
 
 ALTER TABLE task_execution_transitions_local ON CLUSTER 'main' MODIFY SETTING min_bytes_for_full_part_storage = 10485760;
@@ -255,6 +265,10 @@ ALTER TABLE task_execution_hours_local ON CLUSTER 'main' MODIFY SETTING min_byte
 ALTER TABLE task_execution_hours_closed_local ON CLUSTER 'main' MODIFY SETTING min_bytes_for_full_part_storage = 10485760;
 
 ALTER TABLE projector_position_local ON CLUSTER 'main' MODIFY SETTING min_bytes_for_full_part_storage = 10485760;
+
+ALTER TABLE task_execution_hours_local ON CLUSTER 'main' MODIFY SETTING min_age_to_force_merge_seconds = 600;
+
+ALTER TABLE task_execution_hours_local ON CLUSTER 'main' MODIFY SETTING min_age_to_force_merge_on_partition_only = 1;
 
 ALTER TABLE task_execution_events_local ON CLUSTER 'main' MODIFY SETTING concurrent_part_removal_threshold = 1000000;
 
