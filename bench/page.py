@@ -103,7 +103,8 @@ def _paths(task_id: str, execution_id: str) -> tuple[str, ...]:
     return (
         "/executions", "/executions?period=all", "/executions?period=all&status=FAILURE",
         f"/executions?period=all&taskId={task_id}", "/executions?period=all&sort=duration",
-        f"/executions/{execution_id}", "/", "/?period=7d", f"/tasks/{task_id}", "/rejections",
+        f"/executions/{execution_id}", "/", "/?period=7d", "/tasks", "/tasks?period=7d", f"/tasks/{task_id}",
+        "/rejections",
     )  # fmt: skip
 
 
