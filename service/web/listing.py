@@ -139,6 +139,11 @@ class Listing(NamedTuple):
         """What a form that asks for something else has to repeat."""
         return [pair for pair in self.given if pair[0] not in {*leaving, *_PLACES}]
 
+    @property
+    def here(self) -> str:
+        """This page of the list."""
+        return self.following(self.wanted.cursor) if self.wanted.cursor else self._to(self.given)
+
     def following(self, cursor: str) -> str:
         """The next page of the list."""
         return f"{self._to(self.given)}{'&' if self.kept() else '?'}{urlencode({'cursor': cursor})}"

@@ -6,6 +6,7 @@ from service.api.ports import Queries
 from service.ports.commands import Gateway
 from service.ports.definitions import Definitions
 from service.web.assets import asset_routes
+from service.web.choosing import actions_on_chosen
 from service.web.definitions import definition_pages
 from service.web.execution import execution_pages
 from service.web.executions import execution_list
@@ -22,6 +23,7 @@ def page_routes(
     router.include_router(asset_routes())
     router.include_router(overview(queries))
     router.include_router(execution_list(queries))
+    router.include_router(actions_on_chosen(queries, commands, principal_header))
     router.include_router(execution_pages(queries, commands, principal_header))
     router.include_router(task_pages(queries))
     router.include_router(definition_pages(definitions, commands, principal_header))

@@ -10,6 +10,7 @@ from axe_playwright_python.async_playwright import Axe  # type: ignore[import-un
 from playwright.async_api import Browser, Page, expect
 
 from service.api.app import create_app
+from service.contracts.commands import StopTaskExecution
 from service.contracts.problems import Code, FieldError, problem
 from service.contracts.replies import CommandReply, Outcome
 from service.ports.live import FollowTaskExecutions
@@ -63,6 +64,20 @@ class OnePage(ScriptedQueries):
     async def list(self, request: ListTaskExecutions) -> TaskExecutionPage:
         found = await super().list(request)
         return found.model_copy(update={"next_cursor": None, "items": found.items[:1]})
+
+
+IDS = [f"0f2c1d9e-7b0a-5a64-9c3b-2f6b1c0d9e{number:02}" for number in range(5)]
+
+
+class Several(ScriptedQueries):
+    """A list of five, of which the first ones leave when `gone` says so."""
+
+    gone = 0
+
+    async def list(self, request: ListTaskExecutions) -> TaskExecutionPage:
+        found = await super().list(request)
+        items = [found.items[1].model_copy(update={"id": id_}) for id_ in IDS[self.gone :]]
+        return found.model_copy(update={"items": tuple(items)})
 
 
 class Live:
@@ -283,3 +298,100 @@ async def test_all_that_fit_are_stopped_some_at_a_time_and_not_twice(browser: Br
     assert "createdFrom" in first["filter"]
     assert last["reason"] == "superseded"
     assert {one.id.rpartition("/")[2] for one in commands.submitted} == set(last["executionIds"])
+
+
+async def test_rows_are_selected_by_keys_and_stopped(browser: Browser) -> None:
+    commands = ScriptedCommands()
+    async with shown(browser, commands, queries=Several()) as (page, url):
+        await page.goto(f"{url}/executions")
+        await page.keyboard.press("x")  # no row is chosen yet
+        await expect(page.locator("#selected")).to_have_text("")
+        await page.keyboard.press("?")
+        await expect(page.get_by_role("dialog")).to_contain_text("select the row")
+        await page.keyboard.press("Escape")
+        for key in "jxjjX":
+            await page.keyboard.press(key)
+        await expect(page.locator("#selected")).to_have_text("3 selected")
+        await page.keyboard.press("x")
+        await expect(page.locator("#selected")).to_have_text("2 selected")
+        assert (await Axe().run(page)).response["violations"] == []
+        await page.get_by_role("group", name="With those selected").get_by_role("button", name="Stop…").click()
+        dialog = page.get_by_role("dialog")
+        await dialog.get_by_label("Why").fill("superseded")
+        await dialog.get_by_role("button", name="Stop: 2").click()
+        await expect(dialog.get_by_role("status")).to_have_text("2 accepted.")
+        await dialog.get_by_role("button", name="Close").click()
+        await expect(page.locator("#selected")).to_have_text("")
+
+    assert {one.command for one in commands.submitted} == {
+        StopTaskExecution(execution_id=id_, reason="superseded") for id_ in IDS[:2]
+    }
+
+
+async def test_rows_are_selected_by_clicks_and_keys_go_on_from_there(browser: Browser) -> None:
+    async with shown(browser, queries=Several()) as (page, url):
+        await page.goto(f"{url}/executions")
+        boxes = page.locator("[name=executionId]")
+        await boxes.nth(1).click()
+        await boxes.nth(3).click(modifiers=["Shift"])
+        await expect(page.locator("#selected")).to_have_text("3 selected")
+        await page.keyboard.press("j")
+        await page.keyboard.press("x")
+        await expect(boxes.nth(4)).to_be_checked()
+        await page.get_by_label("Select all on this page").click()
+        await expect(page.locator("#selected")).to_have_text("5 selected")
+        await page.get_by_role("button", name="Select none").click()
+        await expect(boxes.nth(1)).not_to_be_checked()
+        await boxes.nth(2).focus()
+        await page.keyboard.press("Enter")
+        await page.wait_for_url(f"**/executions/{IDS[2]}")
+
+
+async def test_a_selection_stays_when_the_list_changes(browser: Browser) -> None:
+    live, queries = Live(), Several()
+    async with shown(browser, live=live, queries=queries) as (page, url):
+        await page.goto(f"{url}/executions")
+        boxes = page.locator("[name=executionId]")
+        await boxes.nth(0).check()
+        await boxes.nth(2).check()
+        await page.evaluate("document.activeElement.blur()")
+        queries.gone = 1
+        live.happens("TaskExecutionStopped")
+        await page.get_by_role("button", name="1 change: show").click()
+
+        await expect(boxes).to_have_count(4)
+        assert [await boxes.nth(place).is_checked() for place in range(4)] == [False, True, False, False]
+        await expect(page.locator("#selected")).to_have_text("2 selected, 1 of them not on this page now")
+
+
+async def test_what_refuses_stays_selected_and_says_why(browser: Browser) -> None:
+    why = problem(Code.INVALID_TRANSITION, "It has ended.")
+    commands = ScriptedCommands(CommandReply(outcome=Outcome.REJECTED, problem=why))
+    async with shown(browser, commands, queries=Several()) as (page, url):
+        await page.goto(f"{url}/executions")
+        await page.locator("[name=executionId]").first.check()
+        await page.locator("button[name=action][value=stop]").click()
+        dialog = page.get_by_role("dialog")
+        await dialog.get_by_role("button", name="Stop: 1").click()
+        await expect(dialog.get_by_role("listitem")).to_have_text(f"{IDS[0][:8]} It has ended.")
+        assert (await Axe().run(page)).response["violations"] == []
+        await dialog.get_by_role("button", name="Close").click()
+        await expect(page.locator("#selected")).to_have_text("1 selected")
+
+
+async def test_without_scripts_what_is_selected_is_run_again(browser: Browser) -> None:
+    commands = ScriptedCommands()
+    async with shown(browser, commands, queries=Several(executions=[FAILURE]), scripts=False) as (page, url):
+        await page.goto(f"{url}/executions?tag=nightly")
+        await page.locator("[name=executionId]").nth(1).check()
+        await page.locator("[name=executionId]").nth(2).check()
+        await page.get_by_role("button", name="Run again…").last.click()
+        await page.get_by_role("button", name="Run again: 2").click()
+
+        await expect(page.locator("h1")).to_have_text("Run again 2 accepted")
+        await expect(page.get_by_role("link", name="the new one")).to_have_count(2)
+        await page.reload()  # which sends it again
+        await page.get_by_role("link", name="Back to the list").click()
+        await page.wait_for_url("**/executions?tag=nightly")
+    assert len({one.id for one in commands.submitted}) == 2
+    assert len(commands.submitted) == 4

@@ -10,7 +10,7 @@ function isBusy() {
   const isSteady = "steady" in at.dataset;  // of one execution: nothing shifts
   const works = at.contains(document.activeElement) && document.activeElement.matches("input, textarea, summary, a");
   return works || at.querySelector("details[open].menu, .tree details:not([open])") || String(getSelection())
-    || (!isSteady && (scrollY > 200 || at.querySelector("tr.at") || new URLSearchParams(location.search).has("cursor")));
+    || (!isSteady && (scrollY > 200 || at.querySelector("tr.at, [name=executionId]:checked") || new URLSearchParams(location.search).has("cursor")));
 }
 
 function refresh() {
