@@ -19,7 +19,7 @@ from service.queries.answers import TaskExecutionPage, TaskExecutionStats
 from service.queries.requests import ListTaskExecutions
 from service.runtime.http import serving_api
 from service.settings import Settings
-from service.web.routes import page_routes
+from service.web.routes import all_pages
 from tests.api.scripted import (
     COUNTS,
     DEFINITION,
@@ -127,7 +127,7 @@ async def shown(  # noqa: PLR0913 - what a test may choose
     definitions = ScriptedDefinitions(DEFINITION | {"inputVariables": [*DEFINITION["inputVariables"], text]})
     commands = commands or ScriptedCommands()
     live = live or Live()
-    app = create_app(commands, queries, {}, live=live, pages=page_routes(queries, commands, definitions))
+    app = create_app(commands, queries, {}, live=live, pages=all_pages(queries, commands, definitions))
     said: list[str] = []
     async with serving_api(Settings(http_port=0), app) as (_, url):
         page = await browser.new_page(
