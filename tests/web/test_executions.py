@@ -1,5 +1,6 @@
 """The list of executions and the page of one, over HTTP."""
 
+from datetime import UTC, timedelta
 from typing import Any
 
 import pytest
@@ -8,7 +9,9 @@ from service.contracts.commands import ExecuteTask, StopTaskExecution
 from service.contracts.problems import Code, FieldError, problem, reject
 from service.contracts.replies import CommandReply, CommandUnansweredError, Outcome
 from service.contracts.status import Status
-from tests.api.scripted import FAILURE, ID, PENDING, RUNNING, ScriptedCommands, ScriptedQueries
+from service.contracts.timestamps import Timestamp
+from service.web.wording import moment, rfc3339
+from tests.api.scripted import FAILURE, FRESH, ID, PENDING, RUNNING, ScriptedCommands, ScriptedQueries
 from tests.web.served import HOSTILE, Page, serving
 
 ONE = f"/executions/{ID}"
@@ -171,3 +174,26 @@ async def test_what_the_service_refuses_stands_beside_the_form() -> None:
         answer = await http.post(f"{ONE}/again", data={"key": "k-6"})
     assert answer.status_code == 503
     assert 'value="k-6"' in answer.text  # sent again, it is the same command
+
+
+@pytest.mark.parametrize("place", ["/executions", ONE, "/tasks", "/tasks/a:b"])
+async def test_a_stalled_projection_is_told_by_what_the_answer_says(
+    monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    for age, is_told in ((14, False), (16, True)):
+        as_of = Timestamp.now(UTC) - timedelta(seconds=age)
+        monkeypatch.setitem(FRESH, "asOf", rfc3339(as_of))
+        queries = ScriptedQueries()
+        shown = await get(place, queries)
+
+        assert ("The projection is stalled" in shown.text) is is_told
+        assert not is_told or f"What came after {moment(as_of)} UTC is not shown yet." in shown.text
+        assert {} not in queries.asked  # Kafka is not asked
+
+
+async def test_a_projection_that_never_ran_is_not_stalled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(FRESH, "asOf")
+    shown = await get("/executions")
+
+    assert "stalled" not in shown.text
+    assert "The projector has never run" in shown.text
