@@ -1,6 +1,6 @@
 """What the API needs of the queries and of the pages. The composition root connects them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from fastapi import APIRouter, Request, Response
@@ -69,6 +69,13 @@ class Queries(Protocol):
 
     async def projection(self) -> ProjectionStatus:
         """How far the read side is behind Kafka, and whether it follows."""
+        ...
+
+    async def next_offsets(self) -> Sequence[int] | None:
+        """Who asks for something after this, and then follows the events from these offsets on, misses nothing.
+
+        Of each partition; None where that is not known, or there may be very many.
+        """
         ...
 
     async def stats(self, task_id: str | None = None, **given: Any) -> TaskExecutionStats:  # noqa: ANN401 - see there

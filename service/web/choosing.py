@@ -47,7 +47,7 @@ def actions_on_chosen(queries: Queries, commands: CommandGateway, principal_head
             "results": results,
             "key": key or str(uuid7()),
             "unsure": [one for one in results.items if one.outcome is ActionOutcome.UNANSWERED] if results else [],
-            "back": Listing(wanted, request.query_params.multi_items()).here,
+            "back": Listing.of(wanted, request.query_params.multi_items()).here,
         }
         return page(request, "chosen.html", values)
 

@@ -38,7 +38,7 @@ async def test_the_list_tells_totals_counts_and_rows() -> None:
     (asked,) = queries.asked
     assert (asked["task_id"], asked["tag"], asked["counts"]) == ("sales:daily_report", ("nightly",), True)
     assert [part["data-live"] for part in shown.of("div") if "data-live" in part] == [
-        "taskId=sales%3Adaily_report&tag=nightly"
+        "taskId=sales%3Adaily_report&tag=nightly&lastEventId=0%3A5%2C1%3A8"
     ]
 
 
@@ -73,8 +73,18 @@ async def test_the_page_of_a_failure_tells_all() -> None:
 async def test_an_open_one_follows_what_happens_and_can_be_stopped() -> None:
     shown = await get(ONE, ScriptedQueries(executions=[RUNNING]))
 
-    assert [part["data-live"] for part in shown.of("div") if "data-live" in part] == [f"executionId={ID}"]
+    assert [part["data-live"] for part in shown.of("div") if "data-live" in part] == [
+        f"executionId={ID}&lastEventId=0%3A5%2C1%3A8"
+    ]
     assert [form for form in shown.of("form") if form["action"] == f"{ONE}/stop"]
+
+
+@pytest.mark.parametrize("place", ["/executions?tag=a", ONE])
+async def test_where_nobody_knows_how_far_the_read_side_is_events_are_followed_from_now_on(place: str) -> None:
+    (followed,) = [
+        part["data-live"] for part in (await get(place, ScriptedQueries(offsets=None))).of("div") if "data-live" in part
+    ]
+    assert followed in {"tag=a", f"executionId={ID}"}
 
 
 async def test_hostile_values_are_shown_and_do_nothing() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from playwright.async_api import Browser, Page, expect
 
 from service.api.app import create_app
 from service.contracts.commands import StopTaskExecution
-from service.contracts.problems import Code, FieldError, problem
+from service.contracts.problems import Code, FieldError, problem, reject
 from service.contracts.replies import CommandReply, Outcome
 from service.ports.live import FollowTaskExecutions
 from service.ports.read_model import Grouping
@@ -86,8 +86,11 @@ class Live:
     def __init__(self) -> None:
         self.told: asyncio.Queue[bytes] = asyncio.Queue()
         self.readers = 0
+        self.wanted: list[FollowTaskExecutions] = []
 
-    async def follow(self, wanted: FollowTaskExecutions) -> AsyncGenerator[bytes, None]:  # noqa: ARG002 - of the port
+    async def follow(self, wanted: FollowTaskExecutions) -> AsyncGenerator[bytes, None]:
+        self.wanted.append(wanted)
+
         async def pieces() -> AsyncGenerator[bytes, None]:
             self.readers += 1
             yield b"retry: 100\n\n"
@@ -96,8 +99,9 @@ class Live:
 
         return pieces()
 
-    def happens(self, type_: str) -> None:
-        self.told.put_nowait(f'event: {type_}\nid: 0:1\ndata: {{"executionId": "{ID}"}}\n\n'.encode())
+    def happens(self, type_: str, position: str = "0:4") -> None:
+        told = f'{{"executionId": "{ID}", "position": "{position}"}}'
+        self.told.put_nowait(f"event: {type_}\nid: 0:5,1:8\ndata: {told}\n\n".encode())
 
 
 @asynccontextmanager
@@ -138,7 +142,12 @@ async def shown(  # noqa: PLR0913 - what a test may choose
         yield page, url
         await page.close()
         live.told.put_nowait(b"")
-    refused = ("422", "ERR_FAILED", "ERR_INCOMPLETE_CHUNKED_ENCODING")  # a form, and requests that a test lets fail
+    refused = (
+        "422",
+        "503",
+        "ERR_FAILED",
+        "ERR_INCOMPLETE_CHUNKED_ENCODING",
+    )  # a form, and requests that a test lets fail
     assert [text for text in said if not any(word in text for word in refused)] == []
 
 
@@ -202,6 +211,68 @@ async def test_an_execution_changes_while_it_is_looked_at(browser: Browser) -> N
         live.happens("TaskExecutionFailed")
 
         await expect(page.locator("h1 .status")).to_have_text("FAILURE")
+
+
+async def test_what_is_followed_begins_where_what_is_shown_ends(browser: Browser) -> None:
+    live = Live()
+    async with shown(browser, live=live) as (page, url):
+        for place in ("/executions?tag=nightly", f"/executions/{ID}"):
+            async with page.expect_response("**/events?*"):
+                await page.goto(url + place)
+    assert [one.last_event_id for one in live.wanted] == ["0:5,1:8", "0:5,1:8"]
+    assert (live.wanted[0].tag, live.wanted[1].execution_id) == (("nightly",), (ID,))
+
+
+async def test_a_list_that_still_lacks_what_was_told_is_asked_for_again(browser: Browser) -> None:
+    live, queries = Live(), ScriptedQueries()
+    async with shown(browser, live=live, queries=queries) as (page, url):
+        await page.goto(f"{url}/executions")
+        async with page.expect_response("**/executions"):
+            live.happens("TaskExecutionCreated", "1:8")
+        queries.offsets = [5, 9]
+        async with page.expect_response("**/executions"):
+            pass
+        await page.wait_for_timeout(2_500)
+        assert len(queries.asked) == 3
+
+
+async def test_a_list_that_gets_no_answer_is_asked_for_again_and_says_so(browser: Browser) -> None:
+    live, queries = Live(), ScriptedQueries()
+    async with shown(browser, live=live, queries=queries) as (page, url):
+        await page.goto(f"{url}/executions")
+        queries.error = reject(Code.UNAVAILABLE, "ClickHouse does not answer.")
+        live.happens("TaskExecutionCreated")
+        await expect(page.locator("#live")).to_contain_text("No answer came")
+        await expect(page.locator("tr[data-row]")).to_have_count(2)
+        queries.error = None
+        await expect(page.locator("#live")).to_have_text("", timeout=15_000)
+
+
+async def test_a_stream_that_is_refused_is_begun_anew(browser: Browser) -> None:
+    live = Live()
+    async with shown(browser, live=live) as (page, url):
+        await page.route("**/events?*", lambda route: route.fulfill(status=422, body="{}"))
+        await page.goto(f"{url}/executions")
+        await expect(page.locator("#live")).to_contain_text("Reconnecting")
+        await page.unroute("**/events?*")
+        await expect(page.locator("#live")).to_have_text("", timeout=15_000)
+        live.happens("TaskExecutionCreated")
+        async with page.expect_response("**/executions"):
+            pass
+
+
+async def test_a_tab_that_nobody_sees_hears_nothing_and_is_brought_up_to_date_when_it_is_seen(browser: Browser) -> None:
+    live, queries = Live(), ScriptedQueries()
+    async with shown(browser, live=live, queries=queries) as (page, url):
+        async with page.expect_response("**/events?*"):
+            await page.goto(f"{url}/executions")
+        for hidden in ("true", "false"):
+            async with page.expect_response("**/events?*") if hidden == "false" else nullcontext():
+                await page.evaluate(
+                    f"Object.defineProperty(document, 'hidden', {{value: {hidden}, configurable: true}})"
+                )
+                await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        assert (len(live.wanted), len(queries.asked)) == (2, 2)
 
 
 async def test_a_list_that_somebody_works_in_is_left_alone_until_they_ask(browser: Browser) -> None:
