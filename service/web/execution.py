@@ -70,7 +70,8 @@ def execution_pages(queries: Queries, commands: CommandGateway, principal_header
 async def _shown(
     request: Request, queries: Queries, id_: str, min_position: str | None = None, why: Problem | None = None
 ) -> Response:
-    place, found = await place_of(queries), await queries.get(id_, min_position=min_position)
+    place = await place_of(queries, min_position)
+    found = await queries.get(id_, min_position=min_position)
     answers = await together(
         history=queries.history(found.id),
         graph=queries.graph(found.id),

@@ -23,7 +23,7 @@ def execution_list(queries: Queries) -> APIRouter:
         request: Request, wanted: Annotated[ShowTaskExecutions, Depends(chosen(ShowTaskExecutions))]
     ) -> Response:
         listing = Listing.of(wanted, request.query_params.multi_items())
-        place = await place_of(queries)
+        place = await place_of(queries, wanted.min_position)
         found = await asked(queries.list(listing.question))
         values = {
             "found": found.answer, "problem": found.problem, "listing": listing, "wanted": wanted,

@@ -8,13 +8,22 @@ from service.contracts.problems import RejectedError
 from service.live.places import write_id
 
 
-async def place_of(queries: Queries) -> str | None:
-    """Where the stream goes on after what is asked for next, as an `id` of it; None: from now on."""
+async def place_of(queries: Queries, min_position: str | None = None) -> str | None:
+    """Where the stream goes on after what is asked for next, with this `min_position`, as an `id` of the stream.
+
+    None: from now on.
+    """
     try:
         offsets = await queries.next_offsets()
     except RejectedError:
         return None
-    return None if offsets is None else write_id(offsets).decode()
+    if offsets is None:
+        return None
+    places = dict(enumerate(offsets))
+    if min_position is not None:
+        partition, offset = map(int, min_position.split(":"))
+        places[partition] = max(places.get(partition, 0), offset + 1)
+    return write_id([*places.values()]).decode()
 
 
 def stream_from(place: str | None, filters: Iterable[tuple[str, str]]) -> str:

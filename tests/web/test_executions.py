@@ -2,6 +2,7 @@
 
 from datetime import UTC, timedelta
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -77,6 +78,14 @@ async def test_an_open_one_follows_what_happens_and_can_be_stopped() -> None:
         f"executionId={ID}&lastEventId=0%3A5%2C1%3A8"
     ]
     assert [form for form in shown.of("form") if form["action"] == f"{ONE}/stop"]
+
+
+@pytest.mark.parametrize(("position", "place"), [("1:9", "0:5,1:10"), ("1:3", "0:5,1:8")])
+async def test_what_was_waited_for_is_not_told_again(position: str, place: str) -> None:
+    for path in (ONE, "/executions"):
+        shown = await get(f"{path}?minPosition={position}")
+        (followed,) = [part["data-live"] or "" for part in shown.of("div") if "data-live" in part]
+        assert dict(parse_qsl(followed))["lastEventId"] == place
 
 
 @pytest.mark.parametrize("place", ["/executions?tag=a", ONE])
