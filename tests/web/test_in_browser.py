@@ -45,6 +45,7 @@ PLACES = (
     "/definitions/sales:daily_report",
     "/rejections",
     "/rejections/3:7",
+    "/nonsense",
 )
 FORM = "/definitions/sales:daily_report/1.2.0"
 TIMES = {"p50": 100, "p90": 200, "p95": 1500, "p99": 4000}
@@ -142,12 +143,7 @@ async def shown(  # noqa: PLR0913 - what a test may choose
         yield page, url
         await page.close()
         live.told.put_nowait(b"")
-    refused = (
-        "422",
-        "503",
-        "ERR_FAILED",
-        "ERR_INCOMPLETE_CHUNKED_ENCODING",
-    )  # a form, and requests that a test lets fail
+    refused = ("404", "422", "503", "ERR_FAILED", "ERR_INCOMPLETE_CHUNKED_ENCODING")  # what a test asks for
     assert [text for text in said if not any(word in text for word in refused)] == []
 
 
@@ -234,6 +230,18 @@ async def test_a_list_that_still_lacks_what_was_told_is_asked_for_again(browser:
             pass
         await page.wait_for_timeout(2_500)
         assert len(queries.asked) == 3
+
+
+async def test_a_list_whose_read_side_is_far_behind_is_asked_for_now_and_then(browser: Browser) -> None:
+    live, queries = Live(), ScriptedQueries(offsets=None)
+    async with shown(browser, live=live, queries=queries) as (page, url):
+        await page.clock.install()
+        await page.goto(f"{url}/executions")
+        await page.clock.fast_forward(14_000)
+        assert len(queries.asked) == 1
+        async with page.expect_response("**/executions"):
+            await page.clock.fast_forward(1_500)
+    assert [one.last_event_id for one in live.wanted] == [None]
 
 
 async def test_a_list_that_gets_no_answer_is_asked_for_again_and_says_so(browser: Browser) -> None:
@@ -448,6 +456,24 @@ async def test_what_refuses_stays_selected_and_says_why(browser: Browser) -> Non
         assert (await Axe().run(page)).response["violations"] == []
         await dialog.get_by_role("button", name="Close").click()
         await expect(page.locator("#selected")).to_have_text("1 selected")
+
+
+async def test_everybody_can_read_what_asks_first_and_what_became_of_each(browser: Browser) -> None:
+    async with shown(browser, queries=Several(), width=390) as (page, url):
+        await page.goto(f"{url}/executions")
+        await page.locator("[name=executionId]").first.check()
+        await page.evaluate("""() => {  // as without scripts, which axe needs
+            const form = document.getElementById("choice"), action = document.createElement("input");
+            form.append(Object.assign(action, { type: "hidden", name: "action", value: "stop" }));
+            form.submit();
+        }""")
+        button = page.get_by_role("button", name="Stop: 1")
+        await expect(button).to_be_visible()
+        assert (await Axe().run(page)).response["violations"] == []
+        await button.click()
+        await expect(page.locator("h1")).to_have_text("Stop 1 accepted")
+        assert (await Axe().run(page)).response["violations"] == []
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 async def test_without_scripts_what_is_selected_is_run_again(browser: Browser) -> None:
