@@ -441,6 +441,8 @@ async def test_a_selection_stays_when_the_list_changes(browser: Browser) -> None
         await expect(boxes).to_have_count(4)
         assert [await boxes.nth(place).is_checked() for place in range(4)] == [False, True, False, False]
         await expect(page.locator("#selected")).to_have_text("2 selected, 1 of them not on this page now")
+        live.happens("TaskExecutionStopped")
+        await expect(page.get_by_role("button", name="1 change: show")).to_be_visible()
 
 
 async def test_what_refuses_stays_selected_and_says_why(browser: Browser) -> None:

@@ -49,6 +49,7 @@ async function act(dialog, action, ids, reason) {
     const answer = await send({ action, executionIds, ...(reason && { reason }) }, dialog.key);
     for (const name of Object.keys(done)) done[name] += answer[name];
     for (const item of answer.items) if (!item.problem) selected.delete(item.executionId);
+    tell();
     undone(dialog, answer.items.filter((item) => item.problem));
     bar.value = begin + executionIds.length;
   }
