@@ -26,7 +26,7 @@ from service.queries.requests import ListTaskExecutions
 from service.read_model.clickhouse.connecting import connect
 from service.runtime.http import serving_api
 from service.settings import Settings
-from service.web.routes import page_routes
+from service.web.routes import all_pages
 from tests.chromium import running_browser
 
 _TIMING: Final = """() => {
@@ -70,7 +70,7 @@ async def _measured(working: Path, executions: int, rounds: int) -> list[dict[st
         _, store = await filled(driver, executions)
         queries = TaskExecutionQueries(store, 8)
         nobody: Any = _Nobody()
-        app = create_app(nobody, queries, {}, pages=page_routes(queries, nobody, nobody))
+        app = create_app(nobody, queries, {}, pages=all_pages(queries, nobody, nobody))
         one = (await queries.list(ListTaskExecutions())).items[0]
         async with serving_api(Settings(http_port=0), app) as (_, url), running_browser() as browser:
             page = await browser.new_page()

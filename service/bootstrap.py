@@ -127,7 +127,7 @@ async def _api(  # noqa: PLR0913, PLR0917 - all that it is made of
     from service.dispatch.dispatcher import Dispatcher  # noqa: PLC0415
     from service.live.following import LiveFollower  # noqa: PLC0415
     from service.runtime.http import hosts, serving_api  # noqa: PLC0415
-    from service.web.routes import page_routes  # noqa: PLC0415
+    from service.web.routes import all_pages  # noqa: PLC0415
 
     commands = await stack.enter_async_context(CommandClient(settings.kafka, SOURCE))
     checks |= {
@@ -142,7 +142,7 @@ async def _api(  # noqa: PLR0913, PLR0917 - all that it is made of
     telling = await stack.enter_async_context(running_task(live.run(), "live events"))
     app = create_app(
         commands, queries, checks, hosts(settings), claims=claims, definitions=definitions, live=live,
-        pages=page_routes(queries, commands, definitions, settings.principal_header),
+        pages=all_pages(queries, commands, definitions, settings.principal_header),
         principal_header=settings.principal_header,
     )  # fmt: skip
     serving, url = await stack.enter_async_context(serving_api(settings, app))

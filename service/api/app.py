@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from importlib.metadata import version
 from typing import Any, Final
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from starlette.middleware.gzip import GZipMiddleware
 
@@ -21,7 +21,7 @@ from service.api.head import HeadAsGet
 from service.api.live import live_routes
 from service.api.names import PREFIX
 from service.api.operations import operation_routes
-from service.api.ports import Queries
+from service.api.ports import Pages, Queries
 from service.api.queries import query_routes
 from service.ports.claims import Claims
 from service.ports.commands import CommandGateway
@@ -57,7 +57,7 @@ def create_app(  # noqa: PLR0913 - all that it is made of
     claims: Claims | None = None,
     definitions: Definitions | None = None,
     live: LiveEvents | None = None,
-    pages: APIRouter | None = None,
+    pages: Pages | None = None,
     principal_header: str | None = None,
     lifespan: Lifespan | None = None,
 ) -> FastAPI:
@@ -105,9 +105,9 @@ def create_app(  # noqa: PLR0913 - all that it is made of
         app.include_router(definition_routes(definitions), prefix=PREFIX)
     app.include_router(docs_routes())
     if pages is not None:
-        app.include_router(pages)  # first: browsers get a page at `/`, programs what is there besides
+        app.include_router(pages.routes)  # first: browsers get a page at `/`, programs what is there besides
     app.include_router(operation_routes(checks))
-    _wrap(app, hosts)
+    _wrap(app, hosts, pages)
 
     def openapi() -> dict[str, Any]:
         app.openapi_schema = app.openapi_schema or describe(app)
@@ -125,8 +125,8 @@ def create_operations(checks: Mapping[str, Check], registry: CollectorRegistry, 
     return app
 
 
-def _wrap(app: FastAPI, hosts: Hosts) -> None:
-    translate_errors(app)
+def _wrap(app: FastAPI, hosts: Hosts, pages: Pages | None = None) -> None:
+    translate_errors(app, pages)
     app.add_middleware(GZipMiddleware, minimum_size=_LEAST_TO_GZIP, compresslevel=4)
     app.add_middleware(HeadAsGet)
     app.add_middleware(Guard, hosts=hosts)  # added last: it comes first

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from service.api.names import IDEMPOTENCY_KEY, RETRY_AFTER
+from service.api.ports import Pages
 from service.contracts.codec import pointer
 from service.contracts.problems import Code, FieldError, Problem, RejectedError, problem
 from service.contracts.replies import CommandUnansweredError
@@ -29,11 +30,23 @@ def problem_response(answer: Problem, headers: Mapping[str, str] | None = None) 
     )
 
 
-def translate_errors(app: FastAPI) -> None:
-    """Answer every error of this app as a problem. An unforeseen one is also passed on to the server, which logs it."""
+def translate_errors(app: FastAPI, pages: Pages | None = None) -> None:
+    """Answer every error of this app as a problem, and people with a page of it.
+
+    An unforeseen one is also passed on to the server, which logs it.
+    """
+
+    async def answered(request: Request, error: Exception) -> Response:
+        answer, headers = _problem_of(request, error)
+        shown = pages.problem(request, answer) if pages else None
+        if shown is None:
+            return problem_response(answer, headers)
+        shown.headers.update(headers)
+        return shown
+
     for kind in (RejectedError, CommandUnansweredError, RequestValidationError, HTTPException, ClientDisconnect):
-        app.add_exception_handler(kind, _answer)
-    app.add_exception_handler(Exception, _answer)
+        app.add_exception_handler(kind, answered)
+    app.add_exception_handler(Exception, answered)
 
 
 def invalid(error: RequestValidationError) -> Problem:
@@ -42,8 +55,8 @@ def invalid(error: RequestValidationError) -> Problem:
     return problem(Code.INVALID_REQUEST, "The request is not valid: see errors.", errors)
 
 
-async def _answer(request: Request, error: Exception) -> Response:
-    headers: Mapping[str, str] | None = None
+def _problem_of(request: Request, error: Exception) -> tuple[Problem, Mapping[str, str]]:
+    headers: Mapping[str, str] = {}
     match error:
         case RejectedError():
             answer = error.problem
@@ -69,7 +82,7 @@ async def _answer(request: Request, error: Exception) -> Response:
         case _:
             detail = "The service met an error that it did not foresee. Its log says more; tell its operators."
             answer = problem(Code.INTERNAL_ERROR, detail)
-    return problem_response(answer, headers)
+    return answer, headers
 
 
 def _methods(request: Request) -> str:

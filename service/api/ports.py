@@ -1,7 +1,11 @@
-"""What the API needs of the queries. The composition root connects it."""
+"""What the API needs of the queries and of the pages. The composition root connects them."""
 
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
 
+from fastapi import APIRouter, Request, Response
+
+from service.contracts.problems import Problem
 from service.queries.answers import (
     TaskCommandRejection,
     TaskCommandRejectionPage,
@@ -67,6 +71,23 @@ class Queries(Protocol):
         """How far the read side is behind Kafka, and whether it follows."""
         ...
 
+    async def next_offsets(self) -> Sequence[int] | None:
+        """Who asks for something after this, and then follows the events from these offsets on, misses nothing.
+
+        Of each partition; None where that is not known, or there may be very many.
+        """
+        ...
+
     async def stats(self, task_id: str | None = None, **given: Any) -> TaskExecutionStats:  # noqa: ANN401 - see there
         """Counts by status; `given` are the other fields of `GetTaskExecutionStats`."""
         ...
+
+
+class Pages(NamedTuple):
+    """What people look at, beside the API.
+
+    `problem` is the problem as a page, for a request that asks for one; None for those that do not.
+    """
+
+    routes: APIRouter
+    problem: Callable[[Request, Problem], Response | None]

@@ -53,6 +53,7 @@ class LiveFollower:
         self._asked, self._following = asyncio.Event(), asyncio.Event()
         self._catching_up, self._checking = asyncio.Semaphore(_AT_KAFKA), asyncio.Semaphore(_AT_KAFKA)
         self._ring: Ring | None = None
+        self._tail: Tail | None = None
         self._waiting: set[asyncio.Future[None]] = set()
         self._readers = 0
         self._closed = False
@@ -74,6 +75,7 @@ class LiveFollower:
             try:
                 starts = dict(enumerate(self._ring.next_offsets)) if self._ring else None
                 async with tailing(self._kafka, self._partitions, starts, back=self._max_entries // 10) as tail:
+                    self._tail = tail
                     await self._follow(tail)
             except OffsetOutOfRangeError:
                 log.warning("live_events_begin_anew")
@@ -81,6 +83,7 @@ class LiveFollower:
                 self._wake(list(self._waiting))
             except KafkaError as error:
                 log.warning("live_events_interrupted", error=repr(error))
+            self._tail = None
             self._following.clear()
             await asyncio.sleep(_PAUSE_SECONDS)
 
@@ -104,14 +107,20 @@ class LiveFollower:
 
     async def _check(self, ring: Ring, place: Sequence[int]) -> None:
         """Refuse to go on where something is missing, or where nothing ever was."""
-        beyond = any(mine > known for mine, known in zip(place, ring.next_offsets, strict=True))
-        if ring.covers(place) and not beyond:
+        if ring.covers(place) and not await self._beyond(ring, place):
             return
         async with self._checking, tailing(self._kafka, self._partitions, back=1 << 62) as tail:
             if any(offset > tail.ends[number] for number, offset in enumerate(place)):
                 raise no_such_id("is of a place that the events have not come to")
             if any(offset < tail.starts[number] for number, offset in enumerate(place)):
                 raise no_such_id("is of a time of which not all events are kept")
+
+    async def _beyond(self, ring: Ring, place: Sequence[int]) -> bool:
+        """Whether it is a place that was not come to here; one past the marks of transactions was."""
+        for number, mine in enumerate(place):
+            if mine > ring.next_offsets[number] and (not self._tail or mine > await self._tail.position(number)):
+                return True
+        return False
 
     async def _follow(self, tail: Tail) -> None:
         ring = self._ring = self._ring or Ring(tail.starts, self._max_entries)

@@ -160,6 +160,11 @@ class TaskExecutionQueries:
             positions = await self._progress.positions()
         return projection_status(positions, ends, Timestamp.now(UTC))
 
+    async def next_offsets(self) -> Sequence[int] | None:
+        """Where the events go on that an answer which is asked for after this may lack. See `Progress`."""
+        with self._refusing_outages():
+            return await self._progress.next_offsets()
+
     async def rejections(self, request: ListTaskCommandRejections) -> TaskCommandRejectionPage:
         """The commands that were refused, newest first; filters combine."""
         with self._refusing_outages():

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Final
 
 from service.contracts.problems import Code, FieldError, RejectedError, reject
@@ -10,11 +11,15 @@ from service.contracts.topics import EVENTS_TOPIC
 from service.ports.errors import UnavailableError
 from service.ports.positions import PartitionPosition
 from service.ports.read_model import ReadModel
+from service.queries.projection import is_stalled
 
 _POLL_SECONDS: Final = 0.05
 _RECENT_SECONDS: Final = 0.2
 _ANSWER_SECONDS: Final = 2.5
 """Positions are few and small: a read model that does not tell them by then will not answer the query either."""
+
+_NEAR: Final = 1_000
+"""So many offsets are soon read over again."""
 
 Positions = list[PartitionPosition]
 
@@ -64,6 +69,20 @@ class Progress:
                 raise _behind(min_position, self._patience, f"{partition}:{come_to}" if come_to >= 0 else "nothing yet")
             positions = poll.result()
         return _summary(positions)
+
+    async def next_offsets(self) -> list[int] | None:
+        """Where the events go on that an answer which is read after this may lack: the next offset of each partition.
+
+        None where that is not known, or so long ago that there may be very many.
+
+        Raises:
+            UnavailableError: the read model cannot be reached now.
+        """
+        positions = await self._recent()
+        fresh, known = _summary(positions), {position.partition: position.offset + 1 for position in positions}
+        if fresh.as_of is None or is_stalled(fresh.as_of, Timestamp.now(UTC)) or (fresh.lag or 0) > _NEAR:
+            return None
+        return [known[number] for number in range(self._partitions)] if len(known) == self._partitions else None
 
     def _poll(self) -> asyncio.Task[Positions]:
         """A query that begins soon. Nobody who waits for it can end it, so it harms no other that one goes away."""

@@ -45,6 +45,11 @@ class ProjectionStatus(Contract):
     partitions: tuple[ProjectedPartition, ...]
 
 
+def is_stalled(as_of: Timestamp, now: Timestamp) -> bool:
+    """Whether answers of this `asOf` lack what came since: the projector does not run, or cannot write."""
+    return (now - as_of).total_seconds() * 1000 > _STALLED_MS
+
+
 def projection_status(
     positions: Sequence[PartitionPosition], ends: Mapping[tuple[str, int], int], now: Timestamp
 ) -> ProjectionStatus:
@@ -57,7 +62,7 @@ def projection_status(
     if oldest is None:
         state = ProjectionState.NEVER_RAN
     else:
-        silent = any(one.as_of is None for one in partitions) or (now - oldest).total_seconds() * 1000 > _STALLED_MS
+        silent = any(one.as_of is None for one in partitions) or is_stalled(oldest, now)
         state = ProjectionState.STALLED if silent else ProjectionState.FOLLOWING
     return ProjectionStatus(state=state, lag=sum(one.lag for one in partitions), as_of=oldest, partitions=partitions)
 

@@ -20,6 +20,7 @@ from service.queries.answers import TaskExecutionAnswer
 from service.queries.requests import Fresh, GetTaskExecutionFailures, ListTaskCommandRejections
 from service.web.again import command_again
 from service.web.asking import together
+from service.web.following import place_of, stream_from
 from service.web.forms import chosen, read_form
 from service.web.graph_drawing import drawn
 from service.web.rendering import page
@@ -39,8 +40,7 @@ def execution_pages(queries: Queries, commands: CommandGateway, principal_header
 
     @router.get(_ONE)
     async def show(request: Request, execution_id: PathId, fresh: _Reading) -> Response:
-        found = await queries.get(execution_id, min_position=fresh.min_position)
-        return await _shown(request, queries, found)
+        return await _shown(request, queries, execution_id, fresh.min_position)
 
     @router.post(f"{_ONE}/stop")
     async def stop(request: Request, execution_id: PathId, _: _None) -> Response:
@@ -49,7 +49,7 @@ def execution_pages(queries: Queries, commands: CommandGateway, principal_header
         try:
             return await sent(request, commands, command, form, who)
         except RejectedError as refused:
-            return await _shown(request, queries, await queries.get(execution_id), refused.problem)
+            return await _shown(request, queries, execution_id, why=refused.problem)
 
     @router.get(f"{_ONE}/again")
     async def form_again(request: Request, execution_id: PathId, _: _None) -> Response:
@@ -68,8 +68,10 @@ def execution_pages(queries: Queries, commands: CommandGateway, principal_header
 
 
 async def _shown(
-    request: Request, queries: Queries, found: TaskExecutionAnswer, why: Problem | None = None
+    request: Request, queries: Queries, id_: str, min_position: str | None = None, why: Problem | None = None
 ) -> Response:
+    place = await place_of(queries, min_position)
+    found = await queries.get(id_, min_position=min_position)
     answers = await together(
         history=queries.history(found.id),
         graph=queries.graph(found.id),
@@ -80,6 +82,7 @@ async def _shown(
     alike = answers["alike"].answer if "alike" in answers else None
     values: dict[str, Any] = {
         "found": found,
+        "live": stream_from(place, [("executionId", found.id)]),
         "why": why,
         "key": key_of(None, why),
         "steps": steps_of(history) if history else [],

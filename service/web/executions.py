@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from service.api.ports import Queries
 from service.contracts.status import Status
 from service.web.asking import asked
+from service.web.following import place_of, stream_from
 from service.web.forms import chosen
 from service.web.listing import PATH, Back, Column, Listing, ShowTaskExecutions
 from service.web.rendering import page
@@ -21,12 +22,13 @@ def execution_list(queries: Queries) -> APIRouter:
     async def list_(
         request: Request, wanted: Annotated[ShowTaskExecutions, Depends(chosen(ShowTaskExecutions))]
     ) -> Response:
-        given = [(name, value) for name, value in request.query_params.multi_items() if value]
-        listing = Listing(wanted, given)
+        listing = Listing.of(wanted, request.query_params.multi_items())
+        place = await place_of(queries, wanted.min_position)
         found = await asked(queries.list(listing.question))
         values = {
             "found": found.answer, "problem": found.problem, "listing": listing, "wanted": wanted,
-            "given": dict(given), "statuses": list(Status), "periods": list(Back), "all_columns": list(Column),
+            "live": stream_from(place, listing.followed),
+            "given": dict(listing.given), "statuses": list(Status), "periods": list(Back), "all_columns": list(Column),
         }  # fmt: skip
         return page(request, "executions.html", values, 200 if found.problem is None else found.problem.status)
 

@@ -35,14 +35,27 @@ async def read_form(request: Request) -> dict[str, str]:
     Raises:
         RejectedError: it is too large, is no form, or has a field twice.
     """
+    return _once(await _pairs(request))
+
+
+async def read_choice(request: Request, name: str) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The fields as of `read_form`, and apart from them all values of this one: what was ticked."""
+    pairs = await _pairs(request)
+    return _once([pair for pair in pairs if pair[0] != name]), tuple(value for one, value in pairs if one == name)
+
+
+async def _pairs(request: Request) -> list[tuple[str, str]]:
     sent = request.headers.get("content-type", "missing")
     if sent.partition(";")[0].strip().lower() != _FORM:
         raise reject(Code.UNSUPPORTED_MEDIA_TYPE, f"The header Content-Type is {sent}. Forms are sent as {_FORM}.")
     try:
         body = (await read_body(request)).decode("ascii")
-        pairs = parse_qsl(body, errors="strict", max_num_fields=_MAX_FIELDS)
+        return parse_qsl(body, errors="strict", max_num_fields=_MAX_FIELDS)
     except ValueError as error:
         raise reject(Code.INVALID_REQUEST, f"The body is no form: {error}. Load the page again.") from None
+
+
+def _once(pairs: list[tuple[str, str]]) -> dict[str, str]:
     if twice := [name for name, times in Counter(name for name, _ in pairs).items() if times > 1]:
         errors = tuple(FieldError(pointer=f"#/{name}", detail="given more than once") for name in twice)
         raise reject(Code.INVALID_REQUEST, "The form is not valid: see errors.", errors)

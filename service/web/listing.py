@@ -1,9 +1,9 @@
 """What the list of executions shows: which of its columns, what narrows it, and where each of its links leads."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 from urllib.parse import urlencode
 
 from pydantic import Field
@@ -77,6 +77,11 @@ class Listing(NamedTuple):
     wanted: ShowTaskExecutions
     given: Sequence[tuple[str, str]]
 
+    @classmethod
+    def of(cls, wanted: ShowTaskExecutions, sent: Iterable[tuple[str, str]]) -> Self:
+        """The query with its text as it was sent; fields that were left empty say nothing."""
+        return cls(wanted, [(name, value) for name, value in sent if value])
+
     @property
     def period(self) -> Back | None:
         """How far back it goes; None if times are given."""
@@ -139,15 +144,20 @@ class Listing(NamedTuple):
         """What a form that asks for something else has to repeat."""
         return [pair for pair in self.given if pair[0] not in {*leaving, *_PLACES}]
 
+    @property
+    def here(self) -> str:
+        """This page of the list."""
+        return self.following(self.wanted.cursor) if self.wanted.cursor else self._to(self.given)
+
     def following(self, cursor: str) -> str:
         """The next page of the list."""
         return f"{self._to(self.given)}{'&' if self.kept() else '?'}{urlencode({'cursor': cursor})}"
 
     @property
-    def live(self) -> str:
-        """What tells of events that may change it: the stream's query."""
+    def followed(self) -> list[tuple[str, str]]:
+        """The filters that the stream of events has, too: what fits them may change the list."""
         names = {"taskId", "taskVersion", "createdBy", "tag"}
-        return urlencode([pair for pair in self.given if pair[0] in names])
+        return [pair for pair in self.given if pair[0] in names]
 
     @staticmethod
     def _to(pairs: Sequence[tuple[str, str]]) -> str:

@@ -13,7 +13,7 @@ from service.queries.requests import GetTaskExecutionFailures
 from service.web.asking import together
 from service.web.periods import OfPeriod, Period, slots_of
 from service.web.rendering import page
-from service.web.routing import BrowserRoute
+from service.web.routing import VARY, BrowserRoute
 from service.web.trends import trend_of
 
 _CAUSES: Final = 8
@@ -43,7 +43,7 @@ def overview(queries: Queries) -> APIRouter:
             "minutes": (Timestamp.now(UTC) - slots.begin).total_seconds() / 60,
         }
         shown = page(request, "overview.html", found | values)
-        shown.headers["Vary"] = "Accept, HX-Request"
+        shown.headers["Vary"] = VARY
         return shown
 
     return router

@@ -1,7 +1,7 @@
 """Routes of pages: what goes wrong is a page, too."""
 
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Final
 
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -11,9 +11,14 @@ from starlette.routing import Match
 from starlette.types import Scope
 
 from service.api.errors import invalid
-from service.contracts.problems import Code, RejectedError, problem
+from service.contracts.problems import Code, Problem, RejectedError, problem
 from service.contracts.replies import CommandUnansweredError
 from service.web.rendering import page
+
+_API: Final = "/api/"
+
+VARY: Final = "Accept, HX-Request"
+"""Of what programs get something else in place of."""
 
 
 class PageRoute(APIRoute):
@@ -32,7 +37,7 @@ class PageRoute(APIRoute):
                 answer = invalid(error)
             except CommandUnansweredError as unanswered:
                 answer = problem(Code.UNAVAILABLE, str(unanswered))
-            return page(request, "problem.html", {"problem": answer}, answer.status)
+            return _shown(request, answer)
 
         return shown
 
@@ -42,7 +47,22 @@ class BrowserRoute(PageRoute):
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Starlette's way to ask a route whether it answers."""
-        headers = Headers(scope=scope)
-        # htmx accepts anything, and says who it is.
-        wanted = "text/html" in headers.get("accept", "") or "hx-request" in headers
-        return super().matches(scope) if wanted else (Match.NONE, {})
+        return super().matches(scope) if _asks_for_html(scope) else (Match.NONE, {})
+
+
+def shown_to_people(request: Request, answer: Problem) -> Response | None:
+    """The problem as a page, for who asks for HTML; None for programs, and wherever only programs ask."""
+    if request.url.path.startswith(_API) or not _asks_for_html(request.scope):
+        return None
+    shown = _shown(request, answer)
+    shown.headers["Vary"] = VARY
+    return shown
+
+
+def _shown(request: Request, answer: Problem) -> Response:
+    return page(request, "problem.html", {"problem": answer}, answer.status)
+
+
+def _asks_for_html(scope: Scope) -> bool:
+    headers = Headers(scope=scope)
+    return "text/html" in headers.get("accept", "") or "hx-request" in headers  # htmx accepts anything, and says so

@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from markupsafe import Markup, escape
 
+from service.contracts.timestamps import Timestamp
+from service.queries.projection import is_stalled
 from service.web.charts import shares
 
 _UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"))
@@ -45,6 +47,11 @@ def age(time: datetime) -> str:
     return f"{max(seconds, 0):.0f} s ago"
 
 
+def stalled(as_of: Timestamp) -> bool:
+    """Whether what is shown lacks what came since."""
+    return is_stalled(as_of, Timestamp.now(UTC))
+
+
 def number(value: int) -> str:
     """A count with thousands apart."""
     return f"{value:,}"
@@ -62,6 +69,6 @@ def breaks(name: str) -> Markup:
 
 FILTERS: Final[dict[str, Callable[[Any], Any]]] = {
     "moment": moment, "rfc3339": rfc3339, "duration": duration, "age": age, "number": number, "percent": percent,
-    "shares": shares, "breaks": breaks,
+    "shares": shares, "breaks": breaks, "stalled": stalled,
 }  # fmt: skip
 """By their names in templates."""

@@ -246,6 +246,8 @@ class ScriptedQueries:
     statistics: dict[str, Any] = field(default_factory=dict)
     """What `stats` says besides the counts."""
     standing: ProjectionStatus = field(default_factory=lambda: standing(age_seconds=1))
+    offsets: list[int] | None = field(default_factory=lambda: [5, 8])
+    """`next_offsets`; who asks for them is not kept."""
     outages: list[Exception] = field(default_factory=list)
     """The first queries raise these."""
 
@@ -292,6 +294,11 @@ class ScriptedQueries:
     async def projection(self) -> ProjectionStatus:
         self._ask()
         return self.standing
+
+    async def next_offsets(self) -> Sequence[int] | None:
+        if self.error:
+            raise self.error
+        return self.offsets
 
     async def stats(self, task_id: str | None = None, **given: Any) -> TaskExecutionStats:
         self._ask(task_id=task_id, **given)

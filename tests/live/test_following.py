@@ -14,10 +14,11 @@ from aiokafka import AIOKafkaProducer
 
 from service.contracts.status import Status
 from service.embedded.broker import EmbeddedBroker
+from service.kafka.tailing import tailing
 from service.live import following as live_following
 from service.live import metrics
 from service.live.following import LiveFollower
-from tests.client.published import EventsTopic, an_events_topic
+from tests.client.published import PARTITIONS, EventsTopic, an_events_topic
 from tests.live.conftest import PATH, Message, a_follower, an_api, following, next_told
 from tests.queries.lives import execution_id, life
 
@@ -105,6 +106,27 @@ async def test_what_cannot_be_told_is_refused(url: str, query: dict[str, str], p
         response = await client.get(PATH, params=query)
     assert (response.status_code, response.json()["code"]) == (422, "invalid_request")
     assert response.json()["errors"][0]["pointer"] == pointer
+
+
+async def test_a_place_behind_the_mark_of_a_transaction_is_known_without_asking_kafka(
+    live: LiveFollower, url: str, topic: EventsTopic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The read side counts marks, too: what is shown ends there, and is followed from there on."""
+    async with following(url) as stream:
+        await anext(stream)
+        await topic.publish(life("a"))
+        last = await next_told(stream)
+        async with tailing(topic.kafka, PARTITIONS) as tail:
+            place = ",".join(f"{number}:{offset}" for number, offset in sorted(tail.ends.items()))
+        assert place != last["id"]
+        async with asyncio.timeout(10):
+            while [live._tail and await live._tail.position(number) for number in tail.ends] != [*tail.ends.values()]:
+                await asyncio.sleep(0.01)
+        monkeypatch.setattr(live_following, "tailing", None)
+        async with following(url, lastEventId=place) as another:
+            assert (await anext(another))["id"] == place
+            await topic.publish(life("b"))
+            assert (await next_told(another)).told["executionId"] == execution_id("b")
 
 
 async def test_the_head_of_the_stream_ends(url: str) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC
 from typing import Any
 
 import pytest
@@ -117,6 +118,24 @@ async def test_one_that_goes_away_harms_nobody(
     await counted.after(2)
     await come_to(store, 7)
     assert await asyncio.gather(*waiting) == [Freshness(Timestamp.from_epoch_ms(5000), 0)] * 2
+
+
+@pytest.mark.parametrize(
+    ("partitions", "age_seconds", "lag", "is_told"),
+    [(PARTITIONS, 1, 0, True), (PARTITIONS, 1, 100, True), (PARTITIONS - 1, 1, 0, False), (0, 1, 0, False),
+     (PARTITIONS, 60, 0, False), (PARTITIONS, 1, 1_000, False)],
+)  # fmt: skip
+async def test_where_the_events_go_on_is_told_if_that_is_near(  # noqa: PLR0913, PLR0917 - the table's columns
+    store: ClickHouseStore, counted: Counted, progress: Progress, partitions: int, age_seconds: int, lag: int,
+    *, is_told: bool,
+) -> None:  # fmt: skip
+    now = int(Timestamp.now(UTC).timestamp() * 1000) - age_seconds * 1000
+    await store.write_positions(
+        [PartitionPosition(EVENTS_TOPIC, number, number - 1, number + lag, now) for number in range(partitions)]
+    )
+    assert await progress.next_offsets() == ([*range(PARTITIONS)] if is_told else None)
+    await progress.freshness(None)
+    assert counted.queries == 1  # the answer that is asked for then costs no other
 
 
 @pytest.mark.parametrize("partition", [PARTITIONS, 99_999])

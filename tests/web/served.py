@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from httpx2 import ASGITransport, AsyncClient
 
 from service.api.app import create_app
-from service.web.routes import page_routes
+from service.web.routes import all_pages
 from tests.api.scripted import ScriptedCommands, ScriptedDefinitions, ScriptedQueries
 
 HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(1)> \u202egnp.exe ' + "x" * 100_000
@@ -22,7 +22,7 @@ async def serving(
     definitions: ScriptedDefinitions | None = None,
 ) -> AsyncIterator[AsyncClient]:
     queries, commands = queries or ScriptedQueries(), commands or ScriptedCommands()
-    pages = page_routes(queries, commands, definitions or ScriptedDefinitions())
+    pages = all_pages(queries, commands, definitions or ScriptedDefinitions())
     app = create_app(commands, queries, {}, pages=pages)
     transport = ASGITransport(app, raise_app_exceptions=False)
     headers = {"Accept": "text/html"}

@@ -1,6 +1,8 @@
 """The list of executions and the page of one, over HTTP."""
 
+from datetime import UTC, timedelta
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -8,7 +10,9 @@ from service.contracts.commands import ExecuteTask, StopTaskExecution
 from service.contracts.problems import Code, FieldError, problem, reject
 from service.contracts.replies import CommandReply, CommandUnansweredError, Outcome
 from service.contracts.status import Status
-from tests.api.scripted import FAILURE, ID, PENDING, RUNNING, ScriptedCommands, ScriptedQueries
+from service.contracts.timestamps import Timestamp
+from service.web.wording import moment, rfc3339
+from tests.api.scripted import FAILURE, FRESH, ID, PENDING, RUNNING, ScriptedCommands, ScriptedQueries
 from tests.web.served import HOSTILE, Page, serving
 
 ONE = f"/executions/{ID}"
@@ -35,7 +39,7 @@ async def test_the_list_tells_totals_counts_and_rows() -> None:
     (asked,) = queries.asked
     assert (asked["task_id"], asked["tag"], asked["counts"]) == ("sales:daily_report", ("nightly",), True)
     assert [part["data-live"] for part in shown.of("div") if "data-live" in part] == [
-        "taskId=sales%3Adaily_report&tag=nightly"
+        "taskId=sales%3Adaily_report&tag=nightly&lastEventId=0%3A5%2C1%3A8"
     ]
 
 
@@ -70,8 +74,26 @@ async def test_the_page_of_a_failure_tells_all() -> None:
 async def test_an_open_one_follows_what_happens_and_can_be_stopped() -> None:
     shown = await get(ONE, ScriptedQueries(executions=[RUNNING]))
 
-    assert [part["data-live"] for part in shown.of("div") if "data-live" in part] == [f"executionId={ID}"]
+    assert [part["data-live"] for part in shown.of("div") if "data-live" in part] == [
+        f"executionId={ID}&lastEventId=0%3A5%2C1%3A8"
+    ]
     assert [form for form in shown.of("form") if form["action"] == f"{ONE}/stop"]
+
+
+@pytest.mark.parametrize(("position", "place"), [("1:9", "0:5,1:10"), ("1:3", "0:5,1:8")])
+async def test_what_was_waited_for_is_not_told_again(position: str, place: str) -> None:
+    for path in (ONE, "/executions"):
+        shown = await get(f"{path}?minPosition={position}")
+        (followed,) = [part["data-live"] or "" for part in shown.of("div") if "data-live" in part]
+        assert dict(parse_qsl(followed))["lastEventId"] == place
+
+
+@pytest.mark.parametrize("place", ["/executions?tag=a", ONE])
+async def test_where_nobody_knows_how_far_the_read_side_is_events_are_followed_from_now_on(place: str) -> None:
+    (followed,) = [
+        part["data-live"] for part in (await get(place, ScriptedQueries(offsets=None))).of("div") if "data-live" in part
+    ]
+    assert followed in {"tag=a", f"executionId={ID}"}
 
 
 async def test_hostile_values_are_shown_and_do_nothing() -> None:
@@ -171,3 +193,26 @@ async def test_what_the_service_refuses_stands_beside_the_form() -> None:
         answer = await http.post(f"{ONE}/again", data={"key": "k-6"})
     assert answer.status_code == 503
     assert 'value="k-6"' in answer.text  # sent again, it is the same command
+
+
+@pytest.mark.parametrize("place", ["/executions", ONE, "/tasks", "/tasks/a:b"])
+async def test_a_stalled_projection_is_told_by_what_the_answer_says(
+    monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    for age, is_told in ((14, False), (16, True)):
+        as_of = Timestamp.now(UTC) - timedelta(seconds=age)
+        monkeypatch.setitem(FRESH, "asOf", rfc3339(as_of))
+        queries = ScriptedQueries()
+        shown = await get(place, queries)
+
+        assert ("The projection is stalled" in shown.text) is is_told
+        assert not is_told or f"What came after {moment(as_of)} UTC is not shown yet." in shown.text
+        assert {} not in queries.asked  # Kafka is not asked
+
+
+async def test_a_projection_that_never_ran_is_not_stalled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(FRESH, "asOf")
+    shown = await get("/executions")
+
+    assert "stalled" not in shown.text
+    assert "The projector has never run" in shown.text

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 import pytest
@@ -10,7 +10,8 @@ from axe_playwright_python.async_playwright import Axe  # type: ignore[import-un
 from playwright.async_api import Browser, Page, expect
 
 from service.api.app import create_app
-from service.contracts.problems import Code, FieldError, problem
+from service.contracts.commands import StopTaskExecution
+from service.contracts.problems import Code, FieldError, problem, reject
 from service.contracts.replies import CommandReply, Outcome
 from service.ports.live import FollowTaskExecutions
 from service.ports.read_model import Grouping
@@ -18,7 +19,7 @@ from service.queries.answers import TaskExecutionPage, TaskExecutionStats
 from service.queries.requests import ListTaskExecutions
 from service.runtime.http import serving_api
 from service.settings import Settings
-from service.web.routes import page_routes
+from service.web.routes import all_pages
 from tests.api.scripted import (
     COUNTS,
     DEFINITION,
@@ -44,6 +45,7 @@ PLACES = (
     "/definitions/sales:daily_report",
     "/rejections",
     "/rejections/3:7",
+    "/nonsense",
 )
 FORM = "/definitions/sales:daily_report/1.2.0"
 TIMES = {"p50": 100, "p90": 200, "p95": 1500, "p99": 4000}
@@ -65,14 +67,31 @@ class OnePage(ScriptedQueries):
         return found.model_copy(update={"next_cursor": None, "items": found.items[:1]})
 
 
+IDS = [f"0f2c1d9e-7b0a-5a64-9c3b-2f6b1c0d9e{number:02}" for number in range(5)]
+
+
+class Several(ScriptedQueries):
+    """A list of five, of which the first ones leave when `gone` says so."""
+
+    gone = 0
+
+    async def list(self, request: ListTaskExecutions) -> TaskExecutionPage:
+        found = await super().list(request)
+        items = [found.items[1].model_copy(update={"id": id_}) for id_ in IDS[self.gone :]]
+        return found.model_copy(update={"items": tuple(items)})
+
+
 class Live:
     """Tells what a test puts there."""
 
     def __init__(self) -> None:
         self.told: asyncio.Queue[bytes] = asyncio.Queue()
         self.readers = 0
+        self.wanted: list[FollowTaskExecutions] = []
 
-    async def follow(self, wanted: FollowTaskExecutions) -> AsyncGenerator[bytes, None]:  # noqa: ARG002 - of the port
+    async def follow(self, wanted: FollowTaskExecutions) -> AsyncGenerator[bytes, None]:
+        self.wanted.append(wanted)
+
         async def pieces() -> AsyncGenerator[bytes, None]:
             self.readers += 1
             yield b"retry: 100\n\n"
@@ -81,8 +100,9 @@ class Live:
 
         return pieces()
 
-    def happens(self, type_: str) -> None:
-        self.told.put_nowait(f'event: {type_}\nid: 0:1\ndata: {{"executionId": "{ID}"}}\n\n'.encode())
+    def happens(self, type_: str, position: str = "0:4") -> None:
+        told = f'{{"executionId": "{ID}", "position": "{position}"}}'
+        self.told.put_nowait(f"event: {type_}\nid: 0:5,1:8\ndata: {told}\n\n".encode())
 
 
 @asynccontextmanager
@@ -112,7 +132,7 @@ async def shown(  # noqa: PLR0913 - what a test may choose
     definitions = ScriptedDefinitions(DEFINITION | {"inputVariables": [*DEFINITION["inputVariables"], text]})
     commands = commands or ScriptedCommands()
     live = live or Live()
-    app = create_app(commands, queries, {}, live=live, pages=page_routes(queries, commands, definitions))
+    app = create_app(commands, queries, {}, live=live, pages=all_pages(queries, commands, definitions))
     said: list[str] = []
     async with serving_api(Settings(http_port=0), app) as (_, url):
         page = await browser.new_page(
@@ -123,7 +143,7 @@ async def shown(  # noqa: PLR0913 - what a test may choose
         yield page, url
         await page.close()
         live.told.put_nowait(b"")
-    refused = ("422", "ERR_FAILED", "ERR_INCOMPLETE_CHUNKED_ENCODING")  # a form, and requests that a test lets fail
+    refused = ("404", "422", "503", "ERR_FAILED", "ERR_INCOMPLETE_CHUNKED_ENCODING")  # what a test asks for
     assert [text for text in said if not any(word in text for word in refused)] == []
 
 
@@ -187,6 +207,80 @@ async def test_an_execution_changes_while_it_is_looked_at(browser: Browser) -> N
         live.happens("TaskExecutionFailed")
 
         await expect(page.locator("h1 .status")).to_have_text("FAILURE")
+
+
+async def test_what_is_followed_begins_where_what_is_shown_ends(browser: Browser) -> None:
+    live = Live()
+    async with shown(browser, live=live) as (page, url):
+        for place in ("/executions?tag=nightly", f"/executions/{ID}"):
+            async with page.expect_response("**/events?*"):
+                await page.goto(url + place)
+    assert [one.last_event_id for one in live.wanted] == ["0:5,1:8", "0:5,1:8"]
+    assert (live.wanted[0].tag, live.wanted[1].execution_id) == (("nightly",), (ID,))
+
+
+async def test_a_list_that_still_lacks_what_was_told_is_asked_for_again(browser: Browser) -> None:
+    live, queries = Live(), ScriptedQueries()
+    async with shown(browser, live=live, queries=queries) as (page, url):
+        await page.goto(f"{url}/executions")
+        async with page.expect_response("**/executions"):
+            live.happens("TaskExecutionCreated", "1:8")
+        queries.offsets = [5, 9]
+        async with page.expect_response("**/executions"):
+            pass
+        await page.wait_for_timeout(2_500)
+        assert len(queries.asked) == 3
+
+
+async def test_a_list_whose_read_side_is_far_behind_is_asked_for_now_and_then(browser: Browser) -> None:
+    live, queries = Live(), ScriptedQueries(offsets=None)
+    async with shown(browser, live=live, queries=queries) as (page, url):
+        await page.clock.install()
+        await page.goto(f"{url}/executions")
+        await page.clock.fast_forward(14_000)
+        assert len(queries.asked) == 1
+        async with page.expect_response("**/executions"):
+            await page.clock.fast_forward(1_500)
+    assert [one.last_event_id for one in live.wanted] == [None]
+
+
+async def test_a_list_that_gets_no_answer_is_asked_for_again_and_says_so(browser: Browser) -> None:
+    live, queries = Live(), ScriptedQueries()
+    async with shown(browser, live=live, queries=queries) as (page, url):
+        await page.goto(f"{url}/executions")
+        queries.error = reject(Code.UNAVAILABLE, "ClickHouse does not answer.")
+        live.happens("TaskExecutionCreated")
+        await expect(page.locator("#live")).to_contain_text("No answer came")
+        await expect(page.locator("tr[data-row]")).to_have_count(2)
+        queries.error = None
+        await expect(page.locator("#live")).to_have_text("", timeout=15_000)
+
+
+async def test_a_stream_that_is_refused_is_begun_anew(browser: Browser) -> None:
+    live = Live()
+    async with shown(browser, live=live) as (page, url):
+        await page.route("**/events?*", lambda route: route.fulfill(status=422, body="{}"))
+        await page.goto(f"{url}/executions")
+        await expect(page.locator("#live")).to_contain_text("Reconnecting")
+        await page.unroute("**/events?*")
+        await expect(page.locator("#live")).to_have_text("", timeout=15_000)
+        live.happens("TaskExecutionCreated")
+        async with page.expect_response("**/executions"):
+            pass
+
+
+async def test_a_tab_that_nobody_sees_hears_nothing_and_is_brought_up_to_date_when_it_is_seen(browser: Browser) -> None:
+    live, queries = Live(), ScriptedQueries()
+    async with shown(browser, live=live, queries=queries) as (page, url):
+        async with page.expect_response("**/events?*"):
+            await page.goto(f"{url}/executions")
+        for hidden in ("true", "false"):
+            async with page.expect_response("**/events?*") if hidden == "false" else nullcontext():
+                await page.evaluate(
+                    f"Object.defineProperty(document, 'hidden', {{value: {hidden}, configurable: true}})"
+                )
+                await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        assert (len(live.wanted), len(queries.asked)) == (2, 2)
 
 
 async def test_a_list_that_somebody_works_in_is_left_alone_until_they_ask(browser: Browser) -> None:
@@ -283,3 +377,120 @@ async def test_all_that_fit_are_stopped_some_at_a_time_and_not_twice(browser: Br
     assert "createdFrom" in first["filter"]
     assert last["reason"] == "superseded"
     assert {one.id.rpartition("/")[2] for one in commands.submitted} == set(last["executionIds"])
+
+
+async def test_rows_are_selected_by_keys_and_stopped(browser: Browser) -> None:
+    commands = ScriptedCommands()
+    async with shown(browser, commands, queries=Several()) as (page, url):
+        await page.goto(f"{url}/executions")
+        await page.keyboard.press("x")  # no row is chosen yet
+        await expect(page.locator("#selected")).to_have_text("")
+        await page.keyboard.press("?")
+        await expect(page.get_by_role("dialog")).to_contain_text("select the row")
+        await page.keyboard.press("Escape")
+        for key in "jxjjX":
+            await page.keyboard.press(key)
+        await expect(page.locator("#selected")).to_have_text("3 selected")
+        await page.keyboard.press("x")
+        await expect(page.locator("#selected")).to_have_text("2 selected")
+        assert (await Axe().run(page)).response["violations"] == []
+        await page.get_by_role("group", name="With those selected").get_by_role("button", name="Stop…").click()
+        dialog = page.get_by_role("dialog")
+        await dialog.get_by_label("Why").fill("superseded")
+        await dialog.get_by_role("button", name="Stop: 2").click()
+        await expect(dialog.get_by_role("status")).to_have_text("2 accepted.")
+        await dialog.get_by_role("button", name="Close").click()
+        await expect(page.locator("#selected")).to_have_text("")
+
+    assert {one.command for one in commands.submitted} == {
+        StopTaskExecution(execution_id=id_, reason="superseded") for id_ in IDS[:2]
+    }
+
+
+async def test_rows_are_selected_by_clicks_and_keys_go_on_from_there(browser: Browser) -> None:
+    async with shown(browser, queries=Several()) as (page, url):
+        await page.goto(f"{url}/executions")
+        boxes = page.locator("[name=executionId]")
+        await boxes.nth(1).click()
+        await boxes.nth(3).click(modifiers=["Shift"])
+        await expect(page.locator("#selected")).to_have_text("3 selected")
+        await page.keyboard.press("j")
+        await page.keyboard.press("x")
+        await expect(boxes.nth(4)).to_be_checked()
+        await page.get_by_label("Select all on this page").click()
+        await expect(page.locator("#selected")).to_have_text("5 selected")
+        await page.get_by_role("button", name="Select none").click()
+        await expect(boxes.nth(1)).not_to_be_checked()
+        await boxes.nth(2).focus()
+        await page.keyboard.press("Enter")
+        await page.wait_for_url(f"**/executions/{IDS[2]}")
+
+
+async def test_a_selection_stays_when_the_list_changes(browser: Browser) -> None:
+    live, queries = Live(), Several()
+    async with shown(browser, live=live, queries=queries) as (page, url):
+        await page.goto(f"{url}/executions")
+        boxes = page.locator("[name=executionId]")
+        await boxes.nth(0).check()
+        await boxes.nth(2).check()
+        await page.evaluate("document.activeElement.blur()")
+        queries.gone = 1
+        live.happens("TaskExecutionStopped")
+        await page.get_by_role("button", name="1 change: show").click()
+
+        await expect(boxes).to_have_count(4)
+        assert [await boxes.nth(place).is_checked() for place in range(4)] == [False, True, False, False]
+        await expect(page.locator("#selected")).to_have_text("2 selected, 1 of them not on this page now")
+        live.happens("TaskExecutionStopped")
+        await expect(page.get_by_role("button", name="1 change: show")).to_be_visible()
+
+
+async def test_what_refuses_stays_selected_and_says_why(browser: Browser) -> None:
+    why = problem(Code.INVALID_TRANSITION, "It has ended.")
+    commands = ScriptedCommands(CommandReply(outcome=Outcome.REJECTED, problem=why))
+    async with shown(browser, commands, queries=Several()) as (page, url):
+        await page.goto(f"{url}/executions")
+        await page.locator("[name=executionId]").first.check()
+        await page.locator("button[name=action][value=stop]").click()
+        dialog = page.get_by_role("dialog")
+        await dialog.get_by_role("button", name="Stop: 1").click()
+        await expect(dialog.get_by_role("listitem")).to_have_text(f"{IDS[0][:8]} It has ended.")
+        assert (await Axe().run(page)).response["violations"] == []
+        await dialog.get_by_role("button", name="Close").click()
+        await expect(page.locator("#selected")).to_have_text("1 selected")
+
+
+async def test_everybody_can_read_what_asks_first_and_what_became_of_each(browser: Browser) -> None:
+    async with shown(browser, queries=Several(), width=390) as (page, url):
+        await page.goto(f"{url}/executions")
+        await page.locator("[name=executionId]").first.check()
+        await page.evaluate("""() => {  // as without scripts, which axe needs
+            const form = document.getElementById("choice"), action = document.createElement("input");
+            form.append(Object.assign(action, { type: "hidden", name: "action", value: "stop" }));
+            form.submit();
+        }""")
+        button = page.get_by_role("button", name="Stop: 1")
+        await expect(button).to_be_visible()
+        assert (await Axe().run(page)).response["violations"] == []
+        await button.click()
+        await expect(page.locator("h1")).to_have_text("Stop 1 accepted")
+        assert (await Axe().run(page)).response["violations"] == []
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+async def test_without_scripts_what_is_selected_is_run_again(browser: Browser) -> None:
+    commands = ScriptedCommands()
+    async with shown(browser, commands, queries=Several(executions=[FAILURE]), scripts=False) as (page, url):
+        await page.goto(f"{url}/executions?tag=nightly")
+        await page.locator("[name=executionId]").nth(1).check()
+        await page.locator("[name=executionId]").nth(2).check()
+        await page.get_by_role("button", name="Run again…").last.click()
+        await page.get_by_role("button", name="Run again: 2").click()
+
+        await expect(page.locator("h1")).to_have_text("Run again 2 accepted")
+        await expect(page.get_by_role("link", name="the new one")).to_have_count(2)
+        await page.reload()  # which sends it again
+        await page.get_by_role("link", name="Back to the list").click()
+        await page.wait_for_url("**/executions?tag=nightly")
+    assert len({one.id for one in commands.submitted}) == 2
+    assert len(commands.submitted) == 4

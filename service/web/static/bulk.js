@@ -1,8 +1,9 @@
-// Acts on all that fit the list: first asks which these are, then sends their ids, some at a time. Sent again, nothing
-// is done twice.
+// Acts on those selected, or on all that fit the list: asks which these are, and then sends their ids, some at a time.
+// Sent again, nothing is done twice.
 "use strict";
 const ACTIONS_URL = "/api/v1/task-executions/actions";
 const AT_ONCE = 200;
+const MOST_TOLD = 100;
 
 async function send(body, key) {
   const headers = { "Content-Type": "application/json", ...(key && { "Idempotency-Key": key }) };
@@ -25,36 +26,50 @@ async function matching(action, filter) {
 
 const keyOf = () => [...crypto.getRandomValues(new Uint8Array(16))].map((one) => one.toString(16).padStart(2, "0")).join("");
 
+function undone(dialog, items) {
+  const list = dialog.querySelector("ul");
+  for (const { executionId, problem } of items) {
+    if (list.children.length === MOST_TOLD) return;
+    const line = document.createElement("li");
+    line.append(Object.assign(document.createElement("a"), { href: `/executions/${executionId}`, textContent: executionId.slice(0, 8) }), ` ${problem.detail}`);
+    list.append(line);
+  }
+  list.hidden = !list.children.length;
+}
+
 async function act(dialog, action, ids, reason) {
   const bar = dialog.querySelector("progress");
   const done = { accepted: 0, duplicates: 0, rejected: 0, unanswered: 0 };
   dialog.key ??= keyOf();
+  dialog.querySelector("ul").replaceChildren();
   bar.max = ids.length;
   bar.hidden = false;
   for (let begin = 0; begin < ids.length && dialog.open; begin += AT_ONCE) {
     const executionIds = ids.slice(begin, begin + AT_ONCE);
     const answer = await send({ action, executionIds, ...(reason && { reason }) }, dialog.key);
     for (const name of Object.keys(done)) done[name] += answer[name];
+    for (const item of answer.items) if (!item.problem) selected.delete(item.executionId);
+    tell();
+    undone(dialog, answer.items.filter((item) => item.problem));
     bar.value = begin + executionIds.length;
   }
   return done;
 }
 
-async function begin(button) {
-  const { action, filter } = button.dataset;
+async function begin(action, find, told) {
   const dialog = document.getElementById("bulk");
   const line = dialog.querySelector("p");
   const go = dialog.querySelector("button[value=go]");
   dialog.key = undefined;
-  dialog.querySelector("progress").hidden = true;
+  dialog.querySelector("progress").hidden = dialog.querySelector("ul").hidden = true;
   dialog.querySelector("label").hidden = action !== "stop";
   go.disabled = true;
   line.textContent = "Looking for those that fit…";
   dialog.showModal();
   try {
-    const ids = await matching(action, JSON.parse(filter));
+    const ids = await find();
     const count = ids.length.toLocaleString("en");
-    line.textContent = ids.length ? `${count} ${ids.length === 1 ? "fits" : "fit"} and can be ${action === "stop" ? "stopped" : "run again"}.` : "None fits and allows it.";
+    line.textContent = told(ids.length, count);
     go.textContent = `${action === "stop" ? "Stop" : "Run again"}: ${count}`;
     go.disabled = !ids.length;
     go.onclick = async () => {
@@ -62,6 +77,7 @@ async function begin(button) {
       try {
         const done = await act(dialog, action, ids, dialog.querySelector("input").value);
         line.textContent = Object.entries(done).filter(([, number]) => number).map(([name, number]) => `${number.toLocaleString("en")} ${name}`).join(", ") + ".";
+        go.disabled = !done.unanswered;
       } catch (error) {
         line.textContent = `${error.message} What was done stays done; go on, and nothing is done twice.`;
         go.disabled = false;
@@ -74,7 +90,15 @@ async function begin(button) {
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button[data-action]");
-  if (button) begin(button);
+  if (!button) return;
+  const { action, filter } = button.dataset;
+  begin(action, () => matching(action, JSON.parse(filter)), (number, count) => number
+    ? `${count} ${number === 1 ? "fits" : "fit"} and can be ${action === "stop" ? "stopped" : "run again"}.` : "None fits and allows it.");
+});
+document.addEventListener("submit", (event) => {
+  if (event.target.id !== "choice") return;
+  event.preventDefault();
+  begin(event.submitter.value, async () => [...selected], (_, count) => `${count} selected.`);
 });
 document.getElementById("bulk")?.addEventListener("close", () => {
   if (document.getElementById("bulk").key) htmx.trigger(document.querySelector("[data-live]"), "refresh");

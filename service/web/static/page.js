@@ -4,19 +4,27 @@ document.documentElement.classList.add("scripted");
 
 const rows = () => [...document.querySelectorAll("tr[data-row]")];
 const KEYS = [
-  ["/", "search"], ["j", "next row"], ["k", "row before"], ["Enter", "open the row"], ["n", "next page"],
+  ["/", "search"], ["j", "next row"], ["k", "row before"], ["Enter", "open the row"],
+  ["x", "select the row"], ["X", "select all rows from the last one on"], ["n", "next page"],
   ["o e t d r", "overview, executions, tasks, definitions, rejections"], ["?", "these keys"], ["Esc", "close, leave a field"],
 ];
 const PAGES = { o: "/", e: "/executions", t: "/tasks", d: "/definitions", r: "/rejections" };
+
+const isBox = (element) => element.matches("[name=executionId]");
+
+function stand(row) {
+  document.querySelector("tr.at")?.classList.remove("at");
+  row.classList.add("at");
+}
 
 function move(step) {
   const all = rows();
   if (!all.length) return;
   const at = all.findIndex((row) => row.classList.contains("at"));
-  const next = Math.min(Math.max(at + step, 0), all.length - 1);
-  all[at]?.classList.remove("at");
-  all[next].classList.add("at");
-  all[next].scrollIntoView({ block: "nearest" });
+  const next = all[Math.min(Math.max(at + step, 0), all.length - 1)];
+  if (isBox(document.activeElement)) document.activeElement.blur();
+  stand(next);
+  next.scrollIntoView({ block: "nearest" });
 }
 
 function help() {
@@ -36,16 +44,17 @@ function help() {
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.target.closest("input, textarea, select")) {
+  if (event.target.closest("input:not([type=checkbox]), textarea, select")) {
     if (event.key === "Escape") event.target.blur();
     return;
   }
   const search = document.querySelector("[data-search]");
-  const row = document.querySelector("tr.at");
+  const row = (isBox(event.target) && event.target.closest("tr")) || document.querySelector("tr.at");
   if (event.key === "/" && search) search.focus();
   else if (event.key === "j") move(1);
   else if (event.key === "k") move(-1);
-  else if (event.key === "Enter" && row && event.target === document.body) location.assign(`/executions/${row.dataset.row}`);
+  else if (event.key === "Enter" && row && (event.target === document.body || isBox(event.target))) location.assign(`/executions/${row.dataset.row}`);
+  else if (event.key.toLowerCase() === "x" && row) row.querySelector("[name=executionId]").dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true, shiftKey: event.key === "X" }));
   else if (event.key === "n" && document.querySelector("a[rel=next]")) document.querySelector("a[rel=next]").click();
   else if (event.key === "?" && !document.querySelector("dialog[open]")) help();
   else if (PAGES[event.key]) location.assign(PAGES[event.key]);
