@@ -92,10 +92,7 @@ def asking(command: Callable[..., None]) -> Callable[..., None]:
     def asked(*arguments: Any, **given: Any) -> None:  # noqa: ANN401 - what typer read
         context = given.pop("context", None)
         if "remote" in wanted:
-            url = given.pop("url")
-            if context and url and _only_environment_says(url, context):
-                write_note(f"TASKEXEC_URL comes before --context {context}: {url} is asked.")
-            given["remote"] = Remote(address(url, context))
+            given["remote"] = Remote(address(given.pop("url"), context))
         if "broker" in wanted:
             given["broker"] = _broker(given.pop("bootstrap_servers"), context)
         if "out" in wanted:
@@ -119,10 +116,12 @@ def _broker(servers: str | None, context: str | None) -> Broker:
     return places | ({"prefix": known["prefix"]} if "prefix" in known and "TASKEXEC_PREFIX" not in os.environ else {})
 
 
-def address(url: str | None, context: str | None) -> str:
-    """Where the service is.
+def address(url: str | None, context: str | None, own: str | None = None) -> str:
+    """Where the service is; `own` is what a program says of itself: it counts where nobody named another place.
 
     Raises:
         CommandError: the context is not known, or the file of contexts cannot be read.
     """
-    return url or find_context(context).get("url", DEFAULT_URL)
+    if context and url and _only_environment_says(url, context):
+        write_note(f"TASKEXEC_URL comes before --context {context}: {url} is asked.")
+    return url or (None if context else own) or find_context(context).get("url", DEFAULT_URL)
