@@ -14,21 +14,6 @@ from service.cli.contexts import DEFAULT_SERVERS, DEFAULT_URL, find_context
 from service.cli.output import Format, Output, write_note
 from service.cli.remote import Remote
 
-FORMAT: Final = "taskexec.format"
-"""Where the context of a command holds its format, for whoever writes its errors."""
-
-
-def _remember(ctx: typer.Context, given: Format) -> Format:
-    ctx.meta.setdefault(FORMAT, given)
-    return given
-
-
-def _remember_json(ctx: typer.Context, given: bool) -> bool:  # noqa: FBT001 - typer calls it so
-    if given:
-        ctx.meta[FORMAT] = Format.JSON
-    return given
-
-
 Url = Annotated[
     str | None,
     typer.Option("--url", envvar="TASKEXEC_URL", metavar="URL", help="Where it is.", show_default="the context's"),
@@ -56,9 +41,9 @@ Servers = Annotated[
 ]
 FormatOption = Annotated[
     Format,
-    typer.Option("--format", "-o", help="What is printed.", case_sensitive=False, is_eager=True, callback=_remember),
+    typer.Option("--format", "-o", help="What is printed.", case_sensitive=False),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Short for -o json.", is_eager=True, callback=_remember_json)]
+AsJson = Annotated[bool, typer.Option("--json", help="Short for -o json.")]
 
 Broker = dict[str, str]
 """Where Kafka is and what its topics are called, as settings: what is not in it, the environment says."""

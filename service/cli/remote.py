@@ -1,6 +1,7 @@
 """The HTTP API as the command line calls it. Heavy imports wait until something is really asked."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -139,11 +140,21 @@ def _interrupted(url: str, error: Exception, key: str | None) -> list[str]:
 
 def _refusal(problem: Mapping[str, Any], key: str | None) -> CommandError:
     """`key` is there if the command may still be carried out."""
+    errors = [(_typed(error["pointer"]), error["detail"]) for error in problem.get("errors", ())]
+    is_usage = bool(errors) and all(where.startswith("--") for where, _ in errors)
     return CommandError(
-        _EXITS.get(problem["status"], Exit.REFUSED),
+        Exit.USAGE if is_usage else _EXITS.get(problem["status"], Exit.REFUSED),
         f"{problem['title']} ({problem['code']})",
-        problem["detail"],
-        *(f"{error['pointer']}: {error['detail']}" for error in problem.get("errors", ())),
+        *([] if is_usage else [problem["detail"]]),
+        *(f"{where}: {detail}" for where, detail in errors),
         *([f"Here, that is --idempotency-key {key}"] if key else []),
         problem={**problem, "idempotencyKey": key} if key else problem,
     )
+
+
+def _typed(pointer: str) -> str:
+    """The option that a parameter of the query was typed as; every other place as the service tells it."""
+    from service.cli.request_options import option_of  # noqa: PLC0415 - it completes what is typed by asking
+
+    kind, name, *_ = [*pointer.removeprefix("#/").split("/"), ""]
+    return option_of(re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", name)) if kind == "query" else pointer
