@@ -94,7 +94,7 @@ def create_app(  # noqa: PLR0913 - all that it is made of
         responses=problems(*EVERY_REQUEST),
         lifespan=lifespan,
     )
-    app.include_router(command_routes(commands, queries, principal_header), prefix=PREFIX)
+    app.include_router(command_routes(commands, queries, definitions, principal_header), prefix=PREFIX)
     app.include_router(action_routes(commands, queries, principal_header), prefix=PREFIX)
     if claims is not None:
         app.include_router(claim_routes(claims, principal_header), prefix=PREFIX)

@@ -62,8 +62,13 @@ _CODES: Final[dict[str, tuple[Code, ...]]] = {
 }  # fmt: skip
 
 
-def command_route(kind: type[Command], parameters: list[dict[str, Any]]) -> dict[str, Any]:
-    """FastAPI's arguments for the route of this command; `parameters` are OpenAPI's, beside those of its signature."""
+def command_route(
+    kind: type[Command], parameters: list[dict[str, Any]], asked: type[Contract] = Contract
+) -> dict[str, Any]:
+    """FastAPI's arguments for the route of this command.
+
+    `parameters` are OpenAPI's, beside those of its signature; `asked` has those of the query string.
+    """
     name = kind.__name__
     headers = (POSITION, REPLAYED, APPLIED)
     links = {"links": command_links(name)}
@@ -72,6 +77,8 @@ def command_route(kind: type[Command], parameters: list[dict[str, Any]]) -> dict
     if kind is ExecuteTask:
         made = _answer(TaskExecution, "A new task execution.", (LOCATION, POSITION, APPLIED), examples.EXECUTION)
         responses[HTTPStatus.OK]["headers"] = _headers((LOCATION, *headers))
+        if asked.model_fields:
+            done["description"] += " Or, with `dryRun`, what it would make; then without headers and links."
         responses[HTTPStatus.CREATED] = made | links
     else:
         done["description"] = "The task execution after the command."
@@ -87,7 +94,7 @@ def command_route(kind: type[Command], parameters: list[dict[str, Any]]) -> dict
         "responses": responses | problems(*codes),
         "openapi_extra": {
             "requestBody": {"required": True, "content": {JSON: body}},
-            "parameters": [PREFER_PARAMETER, *parameters],
+            "parameters": [*query_parameters(asked), PREFER_PARAMETER, *parameters],
         },
     }
 

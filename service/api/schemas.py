@@ -76,7 +76,8 @@ def component_schemas(bodies: Mapping[str, type[Contract]]) -> dict[str, Any]:
         [(model, "validation") for model in _ANSWERS], ref_template=REF, schema_generator=_AnswerSchema
     )
     answers: dict[str, Any] = given["$defs"]
-    return shared | taken | answers | {"Json": _JSON, ACTED: _ACTED, STREAM: _STREAM}
+    # What is part of both is described as we take it: with nulls, which answers leave out.
+    return answers | shared | taken | {"Json": _JSON, ACTED: _ACTED, STREAM: _STREAM}
 
 
 def body_schema(kind: type[Contract]) -> dict[str, Any]:

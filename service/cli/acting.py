@@ -203,7 +203,11 @@ def _many(  # noqa: PLR0913, PLR0917 - as above
         Bulk(action, {}, Remote(journal.head["url"]), out).carry_out(journal)
         return
     if not is_filtered(given):
-        raise CommandError(Exit.USAGE, "Neither an ID nor a filter is given: that would be all executions there are.")
+        raise CommandError(
+            Exit.USAGE,
+            "Neither an ID nor a filter is given: that would be all executions there are.",
+            f"Name one, or say which ones, such as --tag TAG; see: taskexec {action} --help",
+        )
     bulk, filters = Bulk(action, more, remote, out), filters_of(given)
     if choice.dry_run:
         bulk.show(filters)

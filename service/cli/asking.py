@@ -14,21 +14,6 @@ from service.cli.contexts import DEFAULT_SERVERS, DEFAULT_URL, find_context
 from service.cli.output import Format, Output, write_note
 from service.cli.remote import Remote
 
-FORMAT: Final = "taskexec.format"
-"""Where the context of a command holds its format, for whoever writes its errors."""
-
-
-def _remember(ctx: typer.Context, given: Format) -> Format:
-    ctx.meta.setdefault(FORMAT, given)
-    return given
-
-
-def _remember_json(ctx: typer.Context, given: bool) -> bool:  # noqa: FBT001 - typer calls it so
-    if given:
-        ctx.meta[FORMAT] = Format.JSON
-    return given
-
-
 Url = Annotated[
     str | None,
     typer.Option("--url", envvar="TASKEXEC_URL", metavar="URL", help="Where it is.", show_default="the context's"),
@@ -56,9 +41,9 @@ Servers = Annotated[
 ]
 FormatOption = Annotated[
     Format,
-    typer.Option("--format", "-o", help="What is printed.", case_sensitive=False, is_eager=True, callback=_remember),
+    typer.Option("--format", "-o", help="What is printed.", case_sensitive=False),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Short for -o json.", is_eager=True, callback=_remember_json)]
+AsJson = Annotated[bool, typer.Option("--json", help="Short for -o json.")]
 
 Broker = dict[str, str]
 """Where Kafka is and what its topics are called, as settings: what is not in it, the environment says."""
@@ -92,10 +77,7 @@ def asking(command: Callable[..., None]) -> Callable[..., None]:
     def asked(*arguments: Any, **given: Any) -> None:  # noqa: ANN401 - what typer read
         context = given.pop("context", None)
         if "remote" in wanted:
-            url = given.pop("url")
-            if context and url and _only_environment_says(url, context):
-                write_note(f"TASKEXEC_URL comes before --context {context}: {url} is asked.")
-            given["remote"] = Remote(address(url, context))
+            given["remote"] = Remote(address(given.pop("url"), context))
         if "broker" in wanted:
             given["broker"] = _broker(given.pop("bootstrap_servers"), context)
         if "out" in wanted:
@@ -119,10 +101,12 @@ def _broker(servers: str | None, context: str | None) -> Broker:
     return places | ({"prefix": known["prefix"]} if "prefix" in known and "TASKEXEC_PREFIX" not in os.environ else {})
 
 
-def address(url: str | None, context: str | None) -> str:
-    """Where the service is.
+def address(url: str | None, context: str | None, own: str | None = None) -> str:
+    """Where the service is; `own` is what a program says of itself: it counts where nobody named another place.
 
     Raises:
         CommandError: the context is not known, or the file of contexts cannot be read.
     """
-    return url or find_context(context).get("url", DEFAULT_URL)
+    if context and url and _only_environment_says(url, context):
+        write_note(f"TASKEXEC_URL comes before --context {context}: {url} is asked.")
+    return url or (None if context else own) or find_context(context).get("url", DEFAULT_URL)

@@ -11,7 +11,7 @@ from service.cli.ending import Wait, wait_for_end
 from service.cli.exits import CommandError, Exit
 from service.cli.ids import whole_id
 from service.cli.options import CHANGING, Id, Key, examples
-from service.cli.output import Output
+from service.cli.output import Output, write_note
 from service.cli.remote import Remote, path_of
 from service.cli.show import write_execution
 from service.cli.values import read_dependencies, read_given
@@ -62,13 +62,15 @@ def execute(  # noqa: PLR0913 - every argument is an option
     ] = None,
     key: Key = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check it by its schema, print it as it would be sent, and send nothing.")
+        bool, typer.Option("--dry-run", help="Ask the service what it would make, or why not; nothing is done.")
     ] = False,
     wait: Wait = False,
     remote: Remote,
     out: Output,
 ) -> None:
     """Run one version of a task: makes a new execution."""
+    if dry_run and wait:
+        raise CommandError(Exit.USAGE, "--dry-run makes nothing that --wait could wait for. Leave one of them out.")
     if retry_delay is not None and max_attempts is None:
         raise CommandError(Exit.USAGE, "--retry-delay needs --max-attempts: how often to try in all")
     retry = {"maxAttempts": max_attempts, **({"delay": retry_delay} if retry_delay else {})}
@@ -83,9 +85,9 @@ def execute(  # noqa: PLR0913 - every argument is an option
         "retry": retry if max_attempts is not None else None,
     }
     if dry_run:
-        from service.cli.dry_run import show_command  # noqa: PLC0415 - seldom needed
-
-        show_command(remote, body, key, out)
+        write_execution(remote.rehearse(body, key).body, out)
+        unless = "unless the key was used before" if key else "under another id"
+        write_note(f"Nothing was done: the service would accept this, {unless}.")
         return
     answer = remote.post(path_of(), body, key)
     if wait:

@@ -1,6 +1,8 @@
 """The `taskexec` command line: one app, to which each module adds its commands."""
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Annotated, Any, Final
 
 import typer
 from typer.core import TyperGroup
@@ -25,28 +27,48 @@ from service.cli import (
     watch,
     worker,
 )
-from service.cli.asking import FORMAT
 from service.cli.exits import EXIT_CODES, CommandError
 from service.cli.output import Format, write_error
+
+_ARGUMENTS: Final = "taskexec.arguments"
 
 
 class _Group(TyperGroup):
     """Turns an error of any command into its lines on stderr, as JSON if its answer is JSON, and its exit code."""
 
-    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - typer keeps its type private
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:  # noqa: ANN401 - typer keeps its type private
+        given = tuple(args)
+        try:
+            made = super().make_context(info_name, args, parent, **extra)
+        except TyperException as error:
+            raise _told(error, given) from None
+        made.meta[_ARGUMENTS] = given
+        return made
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - as above
         try:
             return super().invoke(ctx)
         except CommandError as error:
-            write_error(error.lines, error.problem, as_json=self._is_json(ctx))
+            write_error(error.lines, error.problem, as_json=_wants_json(ctx.meta[_ARGUMENTS]))
             raise typer.Exit(error.exit_code) from None
         except TyperException as error:
-            if not self._is_json(ctx):
-                raise
-            write_error([error.format_message()], as_json=True)
-            raise typer.Exit(error.exit_code) from None
+            raise _told(error, ctx.meta[_ARGUMENTS]) from None
 
-    def _is_json(self, ctx: Any) -> bool:  # noqa: ANN401 - as above
-        return Format(ctx.meta.get(FORMAT, Format.TABLE)).is_json
+
+def _told(error: TyperException, arguments: Sequence[str]) -> typer.Exit:
+    """Wrong usage, told as all other errors are; without any arguments, the help was told instead."""
+    place = getattr(error, "ctx", None)
+    if message := error.format_message().replace("Value error, ", ""):
+        help_of = place.command_path if place is not None else "taskexec"
+        write_error([message, f"See: {help_of} --help"], as_json=_wants_json(arguments))
+    return typer.Exit(error.exit_code)
+
+
+def _wants_json(arguments: Sequence[str]) -> bool:
+    """Whether the answer is to be JSON, even where the arguments make no sense."""
+    formats = {value.lower() for name, value in pairwise(arguments) if name in {"-o", "--format"}}
+    formats |= {one.removeprefix("--format=").removeprefix("-o").lower() for one in arguments}
+    return "--json" in arguments or any(one.is_json for one in Format if one in formats)
 
 
 def _version(*, wanted: bool) -> None:

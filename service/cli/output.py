@@ -11,6 +11,7 @@ from service.cli.cells import drawn
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table as Drawn
 
 _UNBOUNDED: Final = 10_000
 """Columns of what is not a terminal: nothing is cut off that another program may read."""
@@ -122,7 +123,7 @@ def write_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, bri
     table = Drawn(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:
         table.add_row(*(drawn(value, _cell(value), brief=brief) for value in row))
-    console(bounded=brief).print(table)
+    _print(table, bounded=brief)
 
 
 def write_record(fields: Mapping[str, object]) -> None:
@@ -134,7 +135,7 @@ def write_record(fields: Mapping[str, object]) -> None:
     for name, value in fields.items():
         if value is not None:
             table.add_row(name, drawn(value, _cell(value), brief=False))
-    console().print(table)
+    _print(table)
 
 
 def write_error(lines: Sequence[str], problem: Mapping[str, Any] | None = None, *, as_json: bool = False) -> None:
@@ -164,6 +165,17 @@ def console(*, bounded: bool = True) -> "Console":
     from rich.console import Console  # noqa: PLC0415 - only what draws tables pays for it
 
     return Console(highlight=False, width=None if bounded and sys.stdout.isatty() else _UNBOUNDED)
+
+
+def _print(table: "Drawn", *, bounded: bool = True) -> None:
+    """On a terminal as it is drawn; elsewhere without the blanks that fill up its last column."""
+    screen = console(bounded=bounded)
+    if sys.stdout.isatty():
+        screen.print(table)
+        return
+    with screen.capture() as captured:
+        screen.print(table)
+    sys.stdout.writelines(f"{line.rstrip()}\n" for line in captured.get().splitlines())
 
 
 def _names(columns: Sequence[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Progress bars on stderr, one for each step of long work."""
+"""Progress bars, one for each step of long work, where stderr is a terminal."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +28,8 @@ def steps() -> Iterator[Tell]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    screen = Console(stderr=True)
+    with Progress(*columns, console=screen, disable=not screen.is_terminal) as progress:
 
         def tell(name: str, done: int, total: int) -> None:
             if name not in bars:

@@ -1,6 +1,7 @@
 """The HTTP API as the command line calls it. Heavy imports wait until something is really asked."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ class Remote:
         self, path: str, parameters: Mapping[str, object | None], headers: Mapping[str, str], silence: float
     ) -> Iterator["Response"]:
         """An answer that comes bit by bit, with at most so many seconds in between."""
-        with self._reaching({}) as (client, url):
+        with self._reaching(None) as (client, url):
             client.timeout = silence
             with client.stream("GET", url + path, params=_pairs(parameters), headers=headers) as response:
                 if not response.is_success:
@@ -62,21 +63,26 @@ class Remote:
                     self._read(response)
                 yield response
 
+    def rehearse(self, body: Mapping[str, object | None], key: str | None) -> Answer:
+        """What this ExecuteTask would make; fields that are None are left out. Nothing is done."""
+        headers = {_KEY: key} if key else {}
+        return self._call("POST", path_of(), params={"dryRun": "true"}, json=_given(body), headers=headers)
+
     def post(self, path: str, body: Mapping[str, object | None], key: str | None) -> Answer:
         """Send a command; fields that are None are left out. Without an idempotency key, it gets a new one."""
         from uuid_utils import uuid7  # noqa: PLC0415 - only what sends commands pays for it
 
-        given = {name: value for name, value in body.items() if value is not None}
-        headers = {_KEY: key or str(uuid7())}
-        return self._call("POST", path, json=given, headers=headers)
+        key = key or str(uuid7())
+        return self._call("POST", path, key, json=_given(body), headers={_KEY: key})
 
-    def _call(self, method: str, path: str, **arguments: Any) -> Answer:  # noqa: ANN401 - passed on to httpx2
-        with self._reaching(arguments) as (client, url):
+    def _call(self, method: str, path: str, key: str | None = None, **arguments: Any) -> Answer:  # noqa: ANN401 - passed on to httpx2
+        """`key` is that of a command which may be carried out, whatever is heard of it."""
+        with self._reaching(key) as (client, url):
             response = client.request(method, url + path, **arguments)
         return self._read(response)
 
     @contextmanager
-    def _reaching(self, arguments: Mapping[str, Any]) -> Iterator[tuple["Client", str]]:
+    def _reaching(self, key: str | None) -> Iterator[tuple["Client", str]]:
         import httpx2  # noqa: PLC0415 - only what asks the service pays for it
 
         try:
@@ -94,7 +100,7 @@ class Remote:
                 "one with --url, --context or TASKEXEC_URL.",
             ) from None
         except httpx2.TransportError as error:
-            raise CommandError(Exit.UNAVAILABLE, *_interrupted(self.url, error, arguments)) from None
+            raise CommandError(Exit.UNAVAILABLE, *_interrupted(self.url, error, key)) from None
 
     def _read(self, response: "Response") -> Answer:
         if response.headers.get("content-type") == _PROBLEM_JSON:
@@ -121,20 +127,34 @@ def _pairs(parameters: Mapping[str, object | None]) -> tuple[tuple[str, str], ..
     )
 
 
-def _interrupted(url: str, error: Exception, arguments: Mapping[str, Any]) -> list[str]:
+def _given(body: Mapping[str, object | None]) -> dict[str, object]:
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def _interrupted(url: str, error: Exception, key: str | None) -> list[str]:
     lines = [f"The connection to {url} broke before the answer came ({type(error).__name__}: {error})."]
-    if key := arguments.get("headers", {}).get(_KEY):
+    if key:
         lines.append(f"The command may still be carried out. Repeat it safely with --idempotency-key {key}")
     return lines
 
 
 def _refusal(problem: Mapping[str, Any], key: str | None) -> CommandError:
     """`key` is there if the command may still be carried out."""
+    errors = [(_typed(error["pointer"]), error["detail"]) for error in problem.get("errors", ())]
+    is_usage = bool(errors) and all(where.startswith("--") for where, _ in errors)
     return CommandError(
-        _EXITS.get(problem["status"], Exit.REFUSED),
+        Exit.USAGE if is_usage else _EXITS.get(problem["status"], Exit.REFUSED),
         f"{problem['title']} ({problem['code']})",
-        problem["detail"],
-        *(f"{error['pointer']}: {error['detail']}" for error in problem.get("errors", ())),
+        *([] if is_usage else [problem["detail"]]),
+        *(f"{where}: {detail}" for where, detail in errors),
         *([f"Here, that is --idempotency-key {key}"] if key else []),
         problem={**problem, "idempotencyKey": key} if key else problem,
     )
+
+
+def _typed(pointer: str) -> str:
+    """The option that a parameter of the query was typed as; every other place as the service tells it."""
+    from service.cli.request_options import option_of  # noqa: PLC0415 - it completes what is typed by asking
+
+    kind, name, *_ = [*pointer.removeprefix("#/").split("/"), ""]
+    return option_of(re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", name)) if kind == "query" else pointer

@@ -92,15 +92,15 @@ def _options(model: type[Contract]) -> dict[str, Parameter]:
 
 
 def _option(name: str, field: FieldInfo) -> Parameter:
-    kind: Any = _type_of(field)
-    if get_origin(field.annotation) is tuple:
-        kind = list[kind]
+    one: Any = _type_of(field)
+    choices = f" One of: {', '.join(one)}." if issubclass(one, StrEnum) else ""
+    kind = list[one] if get_origin(field.annotation) is tuple else one
     option = typer.Option(
         option_of(name),
-        help=field.description,
+        help=f"{field.description}{choices}",
         autocompletion=_COMPLETED_BY.get(name),
-        metavar=_metavar(name) if kind in {str, list[str]} else None,
-        show_default=False if field.default in (None, ()) else f"{field.default}",
+        metavar=_metavar(name) if issubclass(one, str) else None,
+        show_default=f"{field.default}" if field.default else False,
         case_sensitive=False,
     )
     return Parameter(

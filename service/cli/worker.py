@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from service.cli.asking import Context, Url, address
 from service.cli.environment import read_settings
 from service.cli.exits import CommandError, Exit
 from service.cli.options import examples
@@ -23,34 +24,34 @@ def worker(
         ),
     ],
     *,
-    url: Annotated[
-        str | None,
-        typer.Option(
-            "--url", envvar="TASKEXEC_URL", metavar="URL", help="Where the service is.", show_default="the worker's own"
-        ),
-    ] = None,
+    url: Url = None,
+    context: Context = None,
 ) -> None:
     """Run a worker until SIGTERM or Ctrl-C: it takes nothing new then, and lets what runs end; at a second one, fail.
 
-    Modules are looked for in the working directory as well.
+    Modules are looked for in the working directory as well. A URL that the program gives its worker counts unless
+    --url or --context, or their variables, say otherwise; the current context counts where it gives none.
     """
     from service.logs import configure_logs  # noqa: PLC0415 - seldom needed
     from service.worker import RefusedError  # noqa: PLC0415 - the same
 
     configure_logs(read_settings().log_level)
     found = _worker(where)
-    found.url = url or found.url
+    found.url = address(url, context, found.url)
     try:
         found.run()
     except ValueError as error:
         raise CommandError(Exit.USAGE, f"{where}: {error}") from None
     except RefusedError as error:
-        raise CommandError(Exit.REFUSED, f"{found.url} refuses this worker ({error.code})", error.detail) from None
+        raise CommandError(Exit.REFUSED, f"{found.address} refuses this worker ({error.code})", error.detail) from None
 
 
 def register(app: typer.Typer, panel: str) -> None:
     """Add the command."""
-    app.command(rich_help_panel=panel, epilog=examples("taskexec worker reports:worker"))(worker)
+    app.command(
+        rich_help_panel=panel,
+        epilog=examples("taskexec worker reports:worker", "taskexec worker reports:worker --context staging"),
+    )(worker)
 
 
 def _worker(where: str) -> "Worker":

@@ -7,8 +7,12 @@ import structlog
 from aiokafka.errors import KafkaError
 
 from service.client.definition_reading import reading_definitions
+from service.contracts.commands import ExecuteTask
+from service.contracts.executions import TaskExecution
 from service.contracts.problems import Code, reject
+from service.contracts.timestamps import Timestamp
 from service.definitions.answering import answer_of, page_of
+from service.definitions.rehearsing import rehearsed
 from service.definitions.versions import Versions
 from service.kafka.connection import Kafka
 from service.kafka.internals.knocking import KafkaRefusedError
@@ -35,6 +39,10 @@ class FollowedDefinitions:
     async def get(self, task_id: str, version: str) -> TaskDefinitionAnswer:
         """See `Definitions`."""
         return answer_of(await self._now(), task_id, version)
+
+    async def rehearse(self, command: ExecuteTask, execution_id: str, source: str, at: Timestamp) -> TaskExecution:
+        """See `Definitions`."""
+        return rehearsed(await self._now(), command, execution_id, source, at)
 
     async def run(self) -> None:
         """Read until cancelled. While Kafka does not answer, whoever asks is told so."""

@@ -12,10 +12,11 @@ from urllib.parse import quote
 
 from uuid_utils.compat import uuid7
 
+from service.client.api import read
 from service.client.asking import ListQuery, PageQuery, StatsQuery, parameters_of
 from service.client.building import checked, fields_again
 from service.client.errors import NotFinishedError, ServiceUnavailableError
-from service.client.over_http import EXECUTIONS, STATS, HttpTransport, read
+from service.client.over_http import EXECUTIONS, STATS, HttpTransport
 from service.client.over_kafka import KafkaTransport
 from service.client.results import Execution, Page, Stats
 from service.client.retrying import persistently

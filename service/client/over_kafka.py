@@ -89,7 +89,7 @@ class KafkaTransport:
         async with self._follower.following(execution_id) as published:
             since = known and known.created_at
             if self._api is not None and (since is None or Timestamp.now(UTC) - since > _RECENT):
-                items = (await self._api.history(execution_id, known)).items
+                items = (await self._api.history(execution_id, known and known.position)).items
                 for item in items:
                     yield item
                 since = items[-1].time

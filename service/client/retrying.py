@@ -37,7 +37,7 @@ async def persistently(
 
     # Not stamina: it tells of each attempt, in programs that have not set up structlog on their standard output.
     trying = AsyncRetrying(
-        retry=retry_if_exception(_passes),
+        retry=retry_if_exception(passes),
         stop=stop_before_delay(timeout),
         wait=wait_random_exponential(multiplier=_FIRST_WAIT, max=_LONGEST_WAIT),
         reraise=True,
@@ -45,7 +45,8 @@ async def persistently(
     return await trying(attempt)
 
 
-def _passes(error: BaseException) -> bool:
+def passes(error: BaseException) -> bool:
+    """Whether the same may be asked again: it is not known whether it was answered, or only for now refused."""
     match error:
         case CommandUnansweredError():
             return True

@@ -43,7 +43,8 @@ UUID_PATTERN = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0
 ExecutionId = Annotated[str, StringConstraints(pattern=UUID_PATTERN, to_lower=True)]
 """A UUID in its canonical text form; upper case is accepted and lowered."""
 
-TaskId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,120}:[A-Za-z0-9_.-]{1,120}$")]
+TASK_ID_PATTERN = r"^[A-Za-z0-9_.-]{1,120}:[A-Za-z0-9_.-]{1,120}$"
+TaskId = Annotated[str, StringConstraints(pattern=TASK_ID_PATTERN)]
 """`namespace:name` of a TaskDefinition."""
 
 _NUMBER = "(0|[1-9][0-9]*)"
@@ -51,7 +52,8 @@ _PRE_RELEASE = f"({_NUMBER}|[0-9]*[A-Za-z-][0-9A-Za-z-]*)"
 SEMANTIC_VERSION = (
     rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}(-{_PRE_RELEASE}(\.{_PRE_RELEASE})*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?"
 )
-TaskVersion = Annotated[str, StringConstraints(pattern=rf"^(draft|{SEMANTIC_VERSION})$", max_length=120)]
+VERSION_PATTERN = rf"^(draft|{SEMANTIC_VERSION})$"
+TaskVersion = Annotated[str, StringConstraints(pattern=VERSION_PATTERN, max_length=120)]
 """`draft` or a semantic version."""
 
 _PRINTABLE = Field(json_schema_extra={"pattern": "^[^\\u0000-\\u001F\\u007F-\\u009F]*$"})

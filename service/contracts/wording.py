@@ -5,6 +5,8 @@ from typing import Final, get_args
 from pydantic_core import ErrorDetails
 from pydantic_core.core_schema import ErrorType
 
+from service.contracts.model import TASK_ID_PATTERN, UUID_PATTERN, VERSION_PATTERN
+
 _DETAILS: Final = {
     "missing": "required, but missing",
     "extra_forbidden": "unknown",
@@ -39,6 +41,13 @@ _DETAILS: Final = {
     "value_error": "{error}",  # a ValueError that our own code raised
 }
 
+_PATTERNS: Final = {
+    TASK_ID_PATTERN: "must be namespace:name, such as sales:daily_report: letters, digits, '_', '.' and '-'",
+    VERSION_PATTERN: "must be one version, such as 1.2.0 or draft; a range of versions is not",
+    UUID_PATTERN: "must be a UUID",
+}
+"""What has a name is not told as a pattern."""
+
 _PYDANTICS: Final = frozenset(get_args(ErrorType))
 
 
@@ -47,6 +56,8 @@ def detail_of(flaw: ErrorDetails) -> str:
     if flaw["type"] not in _PYDANTICS:
         return flaw["msg"]  # a PydanticCustomError of ours
     context = {name: _short(value) for name, value in flaw.get("ctx", {}).items()}
+    if (named := _PATTERNS.get(str(context.get("pattern")))) is not None:
+        return named
     plural = "" if 1 in (context.get("min_length"), context.get("max_length")) else "s"
     return _DETAILS.get(flaw["type"], "is not valid").format(**context, s=plural)
 

@@ -5,11 +5,16 @@ from typing import Final
 
 from msgspec import Struct
 
-from service.contracts.events import Event
+from service.contracts.events import Event, encode_event
 from service.contracts.internal import AnyCommand
+from service.contracts.problems import Code, reject
 from service.contracts.timestamps import Timestamp
+from service.contracts.topics import MAX_RECORD_BYTES
 from service.domain.execution import Execution, Expected, Remembered
 from service.domain.timers import Timer
+
+MAX_EVENT_BYTES: Final = MAX_RECORD_BYTES - 65_536
+"""The largest body of an event; its headers, made from attributes of limited length, have room beside it."""
 
 
 class Request(Struct, frozen=True, gc=False):
@@ -55,3 +60,24 @@ class Decision(Struct, frozen=True, gc=False):
 
 
 NOTHING: Final = Decision()
+
+
+def encoded(decision: Decision) -> tuple[bytes, ...]:
+    """The bodies of the events.
+
+    Raises:
+        RejectedError: one is too large.
+    """
+    return tuple(map(_encode, decision.events))
+
+
+def _encode(event: Event) -> bytes:
+    """The event as JSON; one that the broker would not take is the command's fault, not the transaction's."""
+    body = encode_event(event)
+    if len(body) > MAX_EVENT_BYTES:
+        raise reject(
+            Code.PAYLOAD_TOO_LARGE,
+            f"With the definition's defaults filled in, {type(event).__name__} has {len(body)} bytes; at most "
+            f"{MAX_EVENT_BYTES} are allowed. Send less, or name large data by a file.",
+        )
+    return body

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import ClassVar, Final, final
+from typing import ClassVar, final
 
 from msgspec import Struct
 
@@ -15,13 +15,11 @@ from service.contracts.commands import (
     SucceedTaskExecution,
 )
 from service.contracts.envelope import Envelope
-from service.contracts.events import Event, encode_event
 from service.contracts.executions import TaskExecution
-from service.contracts.problems import Code, Problem, RejectedError, reject
+from service.contracts.problems import Problem, RejectedError
 from service.contracts.sensitive import UNMARKED, Seal, Sensitive, sealed, withhold
 from service.contracts.timestamps import Timestamp
-from service.contracts.topics import MAX_RECORD_BYTES
-from service.domain.decided import Decision, Request
+from service.domain.decided import Decision, Request, encoded
 from service.domain.decision import decide
 from service.domain.definitions import Definition
 from service.domain.dependencies import upstreams_of
@@ -35,10 +33,6 @@ from service.handling.incoming import Incoming, Readable, ReplyAddress, Unreadab
 from service.handling.withholding import Withholding, withholding
 from service.kafka.murmur2 import partition_of
 from service.kafka.records import Record
-
-MAX_EVENT_BYTES: Final = MAX_RECORD_BYTES - 65_536
-"""The largest body of an event; its headers, made from attributes of limited length, have room beside it."""
-
 
 DefinitionName = tuple[str, str]
 """A taskId and a taskVersion."""
@@ -226,24 +220,3 @@ def _place(command: ExecuteTask, state: Execution) -> dict[str, object]:
         "retry_of": command.retry_of,
         "attempt": command.attempt if (command.attempt or 1) > 1 else None,
     }
-
-
-def encoded(decision: Decision) -> tuple[bytes, ...]:
-    """The bodies of the events.
-
-    Raises:
-        RejectedError: one is too large.
-    """
-    return tuple(map(_encode, decision.events))
-
-
-def _encode(event: Event) -> bytes:
-    """The event as JSON; one that the broker would not take is the command's fault, not the transaction's."""
-    body = encode_event(event)
-    if len(body) > MAX_EVENT_BYTES:
-        raise reject(
-            Code.PAYLOAD_TOO_LARGE,
-            f"With the definition's defaults filled in, {type(event).__name__} has {len(body)} bytes; at most "
-            f"{MAX_EVENT_BYTES} are allowed. Send less, or name large data by a file.",
-        )
-    return body

@@ -6,10 +6,11 @@ from typing import Final
 from msgspec.structs import replace
 
 from service.contracts.envelope import SOURCE, Envelope
+from service.domain.decided import encoded
 from service.domain.execution import Execution
 from service.domain.ringing import AT_ONCE, Ringing, ring
 from service.domain.timers import Timer, TimerKind
-from service.handling.deciding import Rung, encoded
+from service.handling.deciding import Rung
 from service.handling.unit_of_work import UnitOfWork
 
 MAX_CAUSED: Final = 2 * AT_ONCE

@@ -5,8 +5,11 @@ from typing import Annotated, Final, Protocol
 
 from pydantic import Field, StringConstraints
 
+from service.contracts.commands import ExecuteTask
 from service.contracts.definitions import TaskDefinition, TaskType
+from service.contracts.executions import TaskExecution
 from service.contracts.model import Contract, TaskId, TaskVersion
+from service.contracts.timestamps import Timestamp
 
 MAX_PAGE_SIZE: Final = 1_000
 MAX_PAGE_NUMBER: Final = 1_000_000_000
@@ -84,4 +87,8 @@ class Definitions(Protocol):
 
     async def get(self, task_id: str, version: str) -> TaskDefinitionAnswer:
         """One version. RejectedError: NOT_FOUND, there is none."""
+        ...
+
+    async def rehearse(self, command: ExecuteTask, execution_id: str, source: str, at: Timestamp) -> TaskExecution:
+        """What this command would make, if none with its id came before. RejectedError: why it would be refused."""
         ...

@@ -24,6 +24,7 @@ log = structlog.get_logger(__name__)
 
 AnyFunction = TypeVar("AnyFunction", bound=Function)
 
+_DEFAULT_URL: Final = "http://127.0.0.1:8080"
 _WAIT_SECONDS: Final = 20.0
 _WITHDRAW_SECONDS: Final = 5.0
 _REPORT_SECONDS: Final = 15.0
@@ -34,7 +35,7 @@ class Worker:
     """Runs the tasks that functions are registered for.
 
     Args:
-        url: where the service's HTTP API is.
+        url: where the service's HTTP API is; http://127.0.0.1:8080 if nobody says otherwise.
         concurrency: how many executions run at once.
         lease: how long the service hears nothing of a run before it takes it for lost, and the next attempt begins.
             It is told three times as often that the run goes on.
@@ -48,7 +49,7 @@ class Worker:
 
     def __init__(  # noqa: PLR0913 - what can be chosen; all but the first by name
         self,
-        url: str = "http://127.0.0.1:8080",
+        url: str | None = None,
         *,
         concurrency: int = 1,
         lease: timedelta = timedelta(seconds=30),
@@ -65,6 +66,11 @@ class Worker:
         self._tasks: list[Task] = []
         self._stopping = asyncio.Event()
         self._running: dict[Executing, asyncio.Task[None]] = {}
+
+    @property
+    def address(self) -> str:
+        """Where the service is: `url`, or this machine."""
+        return self.url or _DEFAULT_URL
 
     def task(
         self, task_id: str, *, version: str | None = None, process: bool = False
@@ -96,7 +102,7 @@ class Worker:
         async def until_told() -> None:
             for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(number, self.stop)
-            async with HttpService(self.url) as service:
+            async with HttpService(self.address) as service:
                 await self.serve(service)
 
         asyncio.run(until_told())
@@ -112,7 +118,7 @@ class Worker:
         if not self._tasks:
             raise ValueError("the worker has no task: register a function with @worker.task")
         names = sorted({task.wanted.task_id for task in self._tasks})
-        log.info("worker_started", owner=self._lease.owner, url=self.url, tasks=names)
+        log.info("worker_started", owner=self._lease.owner, url=self.address, tasks=names)
         stopping = asyncio.create_task(self._stopping.wait())
         watching = asyncio.create_task(watch(service, self._running))
         try:
@@ -152,12 +158,12 @@ class Worker:
                 found = await service.claim(wanted)
             except UnreachableError as error:
                 if pause == _FIRST_PAUSE:
-                    log.warning("service_unreachable", url=self.url, error=str(error))
+                    log.warning("service_unreachable", url=self.address, error=str(error))
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
             else:
                 if pause != _FIRST_PAUSE:
-                    log.info("service_reachable", url=self.url)
+                    log.info("service_reachable", url=self.address)
                 return found
 
     def _begin(self, service: Service, execution: TaskExecution) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from typing import Any
 
-from service.contracts.commands import Command
+from service.contracts.commands import Command, ExecuteTask
 from service.contracts.definitions import definition_key
 from service.contracts.envelope import Headers
 from service.contracts.executions import TaskExecution
@@ -18,6 +18,7 @@ from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp
 from service.contracts.topics import EVENTS_TOPIC
 from service.definitions.answering import answer_of, page_of
+from service.definitions.rehearsing import rehearsed
 from service.definitions.versions import Versions
 from service.kafka.records import Record
 from service.ports.claims import (
@@ -221,6 +222,9 @@ class ScriptedDefinitions:
         if self.error:
             raise self.error
         return answer_of(self.versions, task_id, version)
+
+    async def rehearse(self, command: ExecuteTask, execution_id: str, source: str, at: Timestamp) -> TaskExecution:
+        return rehearsed(self.versions, command, execution_id, source, at)
 
 
 def standing(age_seconds: int) -> ProjectionStatus:

@@ -159,8 +159,8 @@ async def test_a_reply_that_says_nothing_is_a_failure_of_the_service(
 
 
 async def test_unknown_query_parameters_are_refused(http: AsyncClient, commands: ScriptedCommands) -> None:
-    response = await http.post(f"{EXECUTIONS}?dryRun=true", json=EXECUTE)
+    response = await http.post(f"{EXECUTIONS}?force=true", json=EXECUTE)
 
     assert response.status_code == 422
-    assert response.json()["errors"] == [{"pointer": "#/query/dryRun", "detail": "unknown; allowed are: none"}]
+    assert response.json()["errors"] == [{"pointer": "#/query/force", "detail": "unknown; allowed are: dryRun"}]
     assert not commands.submitted

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from threading import Event, Thread
 from typing import Any
 
@@ -22,10 +21,17 @@ from tests.api.scripted import FAILURE, METADATA, PENDING
 PROBLEM = "application/problem+json"
 BROKEN = {"broken": True}
 """In place of a message: the connection breaks."""
+UNBORN = {"unborn": True}
+"""The connection ends before it says where it begins."""
 
 
 def id_of(number: int) -> str:
     return f"{number:08x}-7b0a-5a64-9c3b-2f6b1c0d9e11"
+
+
+def place(offset: int) -> str:
+    """The `id` of a stream that goes on with this offset, of whatever partition."""
+    return ",".join(f"{partition}:{offset}" for partition in range(4))
 
 
 def message(number: int, type_: str, status: str, id_: str, data: dict[str, Any]) -> dict[str, Any]:
@@ -48,8 +54,13 @@ class StandIn:
     streams: list[list[dict[str, Any]]] = field(default_factory=list)
     """What each connection gets before it breaks; the last one stays open."""
     connections: list[dict[str, Any]] = field(default_factory=list)
+    begin: int = 5
+    """The offset that streams begin with that nobody has read before."""
     history: list[dict[str, Any]] = field(default_factory=list)
-    as_of: Callable[[], datetime] = lambda: datetime.now(UTC)
+    histories: list[str | None] = field(default_factory=list)
+    """The `minPosition` of each history that was asked for."""
+    behind: int = 0
+    """So many histories are refused, for the read side is behind."""
     stopping: Event = field(default_factory=Event)
     url: str = ""
 
@@ -88,25 +99,42 @@ class StandIn:
         return JSONResponse(PENDING | {"retryOf": FAILURE["id"], "attempt": 2}, 201)
 
     async def told(self, request: Request) -> Response:
-        answer = {"executionId": request.path_params["id"], "items": self.history, "asOf": self.as_of().isoformat()}
-        return JSONResponse(answer)
+        self.histories.append(request.query_params.get("minPosition"))
+        if self.behind:
+            self.behind -= 1
+            problem = {
+                "type": "about:blank",
+                "title": "Behind",
+                "status": 503,
+                "code": "projection_behind",
+                "detail": "Wait.",
+            }
+            return JSONResponse(problem, 503, media_type=PROBLEM)
+        return JSONResponse({"executionId": request.path_params["id"], "items": self.history})
 
     async def events(self, request: Request) -> Response:
         resume = request.headers.get("last-event-id")
         self.connections.append({"resume": resume, "query": request.query_params.multi_items()})
-        if self.streams[0] == [{"status": 400}]:
-            problem = {"title": "Too old", "status": 400, "code": "invalid_request", "detail": "Begin anew."}
-            return JSONResponse(problem, 400, media_type=PROBLEM)
-        return StreamingResponse(self._stream(), media_type="text/event-stream")
+        if status := self.streams[0][:1] and self.streams[0][0].get("refusal"):
+            if len(self.streams) > 1:
+                self.streams.pop(0)
+            problem = {"type": "about:blank", "title": "Too old", "status": status, "detail": "Begin anew."}
+            code = {400: "invalid_request", 503: "unavailable"}[status]
+            return JSONResponse(problem | {"code": code}, status, media_type=PROBLEM)
+        return StreamingResponse(self._stream(resume or place(self.begin)), media_type="text/event-stream")
 
-    async def _stream(self) -> AsyncIterator[str]:
+    async def _stream(self, begin: str) -> AsyncIterator[str]:
         is_last = len(self.streams) == 1
         messages = self.streams[0] if is_last else self.streams.pop(0)
-        yield "retry: 50\n\n: alive\n\n"
+        if messages == [UNBORN]:
+            yield "retry: 50\n\n"
+            return
+        yield f"retry: 50\nid: {begin}\n\n: alive\n\n"
         for one in messages:
             if one == BROKEN:
                 raise ConnectionError
-            yield f"event: {one['type']}\nid: 3:{one['position']}\ndata: {json.dumps(one)}\n\n"
+            id_ = place(int(one["position"].partition(":")[2]) + 1)
+            yield f"event: {one['type']}\nid: {id_}\ndata: {json.dumps(one)}\n\n"
         while is_last and not self.stopping.is_set():
             yield ": alive\n\n"
             await asyncio.sleep(0.1)

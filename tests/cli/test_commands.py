@@ -5,11 +5,13 @@ from typing import Any, get_args
 
 import pytest
 
+from service.api.principals import SOURCE
 from service.cli.acting import Reason
 from service.contracts.commands import ExecuteTask, SkipCause
 from service.contracts.problems import Code, FieldError, problem, reject
 from service.contracts.replies import CommandReply, CommandUnansweredError, Outcome
 from service.contracts.retries import RetryPolicy
+from service.domain.identity import command_id
 from tests.api.scripted import FAILURE, ID, PENDING
 from tests.cli.conftest import Service
 
@@ -185,25 +187,60 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_sent(
     assert message in result.stderr
 
 
-def test_a_dry_run_shows_the_request_and_sends_nothing(service: Service) -> None:
-    given = (*EXECUTE, "--input", "day=2026-03-01", "--idempotency-key", "k1", "--dry-run")
+def test_a_dry_run_shows_what_would_be_made_and_does_nothing(service: Service) -> None:
+    given = (*EXECUTE, "--input", "day=2026-03-01", "--tag", "x", "--idempotency-key", "k1", "--dry-run")
     shown = service.run(*given)
-    assert shown.exit_code == 0
-    assert shown.stdout.splitlines()[:2] == [f"POST {service.url}/api/v1/task-executions", "Idempotency-Key: k1"]
-    request = json.loads(service.run(*given, "--json").stdout)
-    assert request["body"] == {
-        "taskId": "sales:daily_report", "taskVersion": "1.2.0", "inputs": {"day": "2026-03-01"}, "tags": [],
-    }  # fmt: skip
-    assert service.run(*EXECUTE).exit_code == 0
-    assert len(service.commands.submitted) == 1
+    assert shown.exit_code == 0, shown.stderr
+    assert shown.stdout.splitlines()[-1].rstrip() == 'inputs   {"day": "2026-03-01", "top": 10}'
+    assert shown.stderr == "Nothing was done: the service would accept this, unless the key was used before.\n"
+    made = json.loads(service.run(*given, "--json").stdout)
+    assert (made["id"], made["status"]) == (command_id(SOURCE, "k1"), "PENDING")
+    assert made["metadata"]["tags"] == ["x"]
+    assert service.run(*EXECUTE, "--input", "day=2026-03-01", "--dry-run").stderr.endswith("under another id.\n")
+    assert not service.commands.submitted
 
 
-def test_a_dry_run_says_what_does_not_fit(service: Service) -> None:
-    result = service.run("execute", "report", "latest", "--tag", "", "--not-before", "soon", "--dry-run")
+@pytest.mark.parametrize(
+    ("given", "code", "pointers"),
+    [
+        (("report", "latest", "--tag", "", "--not-before", "soon"), "invalid_command",
+         ["#/taskId", "#/taskVersion", "#/tags/0", "#/notBefore"]),
+        (("sales:daily_report", ">=1.2"), "invalid_command", ["#/taskVersion"]),
+        (("sales:daily_report", "1.3.0"), "definition_not_found", ["#/taskId"]),
+        (("sales:monthly", "1.2.0"), "definition_not_found", ["#/taskId"]),
+        (("sales:daily_report", "1.2.0"), "invalid_inputs", ["#/inputs/day"]),
+        (("sales:daily_report", "1.2.0", "--input", "day=May", "--input", "top=0", "--input", "x=1"), "invalid_inputs",
+         ["#/inputs/day", "#/inputs/top", "#/inputs/x"]),
+    ],
+)  # fmt: skip
+def test_a_dry_run_says_what_would_be_refused(
+    service: Service, given: tuple[str, ...], code: str, pointers: list[str]
+) -> None:
+    result = service.run("execute", *given, "--dry-run", "-o", "json")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert {line.split(":")[0].strip() for line in result.stderr.splitlines()[1:]} == {
-        "#/taskId", "#/taskVersion", "#/tags/0", "#/notBefore",
-    }  # fmt: skip
+    problem = json.loads(result.stderr)
+    assert problem["code"] == code
+    assert sorted(error["pointer"] for error in problem["errors"]) == sorted(pointers)
+    assert not service.commands.submitted
+
+
+def test_a_dry_run_tells_no_sensitive_value(service: Service) -> None:
+    token = {"name": "token", "type": "string", "sensitive": True}
+    service.definitions.publish({
+        "taskId": "sales:secret", "version": "1.0.0", "status": "PUBLISHED", "type": "sql", "inputVariables": [token],
+    })  # fmt: skip
+    for value, code in (("hunter2", 0), ('["hunter2"]', 1)):
+        result = service.run("execute", "sales:secret", "1.0.0", "--input", f"token={value}", "--dry-run")
+        assert result.exit_code == code, result.stderr
+        assert "hunter2" not in result.stdout + result.stderr
+    assert '{"token": {"sealed": null}}' in service.run(
+        "execute", "sales:secret", "1.0.0", "--input", "token=hunter2", "--dry-run"
+    ).stdout  # fmt: skip
+
+
+def test_a_dry_run_cannot_be_waited_for(service: Service) -> None:
+    result = service.run(*EXECUTE, "--dry-run", "--wait")
+    assert (result.exit_code, "Leave one of them out" in result.stderr) == (2, True)
 
 
 def test_a_heartbeat_says_how_far_it_is(service: Service) -> None:

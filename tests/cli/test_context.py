@@ -53,6 +53,10 @@ def test_the_first_that_says_where_the_service_is_counts(config: Path, monkeypat
     assert (address(None, None), address(None, "two"), address("http://url", "two")) == (
         "http://one", "http://two", "http://url",
     )  # fmt: skip
+    assert (address(None, None, "http://own"), address("http://url", None, "http://own")) == (
+        "http://own", "http://url",
+    )  # fmt: skip
+    assert (address(None, "two", "http://own"), address(None, None, None)) == ("http://two", "http://one")
     assert _broker(None, None) == {"kafka_bootstrap_servers": "127.0.0.1:9092"}
     assert _broker(None, "two") == {"kafka_bootstrap_servers": "two:9092", "prefix": "two."}
     monkeypatch.setenv("TASKEXEC_PREFIX", "mine.")

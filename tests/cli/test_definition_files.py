@@ -145,7 +145,7 @@ def test_validating_says_of_each_definition_whether_it_is_usable(tmp_path: Path)
     ]
     assert bad.exit_code == 2
     assert bad.stderr.splitlines()[:5] == [*good.stderr.splitlines(), "Error: There are mistakes in the files:"]
-    assert f"  {tmp_path}/bad.json, definition 1: #/taskId: must match pattern" in bad.stderr
+    assert f"  {tmp_path}/bad.json, definition 1: #/taskId: must be namespace:name, such as" in bad.stderr
 
 
 def test_without_kafka_nothing_is_published_and_it_says_so(tmp_path: Path) -> None:

@@ -59,14 +59,61 @@ def test_errors_are_problems_where_answers_are_json(service: Service) -> None:
         )  # fmt: skip
 
 
+@pytest.mark.parametrize("format_", [("-o", "json"), ("-o", "JSONL"), ("-ojson",), ("--format=json",), ("--json",)])
 @pytest.mark.parametrize(
-    "arguments", [("get", "xyz"), ("get",), ("list", "--status", "odd"), ("list", "--page-size", "x")]
+    ("arguments", "title"),
+    [
+        (("get", "xyz"), "'xyz' is not how an id begins."),
+        (("get",), "Missing argument 'ID'."),
+        (("list", "--status", "odd"), "Invalid value for '--status': 'odd' is not one of 'pending', 'running', "),
+        (("list", "--page-size", "0"), "The request is not valid"),
+        (("list", "--bogus"), "No such option: --bogus"),
+        (("lst",), "No such command 'lst'. Did you mean 'list'?"),
+        (("--bogus", "list"), "No such option: --bogus"),
+        (("definitions", "lst"), "No such command 'lst'. Did you mean 'list'?"),
+    ],
 )
-def test_so_is_wrong_usage(service: Service, arguments: tuple[str, ...]) -> None:
-    result = service.run(*arguments, "-o", "json")
+def test_so_is_wrong_usage(service: Service, arguments: tuple[str, ...], title: str, format_: tuple[str, ...]) -> None:
+    result = service.run(*arguments, *format_)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert json.loads(result.stderr)["title"]
-    assert "Usage" in service.run("get").stderr
+    assert json.loads(result.stderr)["title"].startswith(title)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("get",), "Error: Missing argument 'ID'.\n  See: taskexec get --help\n"),
+        (("definitions", "lst"),
+         "Error: No such command 'lst'. Did you mean 'list'?\n  See: taskexec definitions --help\n"),
+        (("stop",), "Error: Neither an ID nor a filter is given: that would be all executions there are.\n"
+                    "  Name one, or say which ones, such as --tag TAG; see: taskexec stop --help\n"),
+        (("list", "--task", "report", "--tag", "", "--since", "soon"),
+         "Error: The request is not valid (invalid_request)\n"
+         "  --task: must be namespace:name, such as sales:daily_report: letters, digits, '_', '.' and '-'\n"
+         "  --tag: must have at least 1 character\n"
+         "  --since: must be a time such as 2026-03-02T04:00:00Z, or how long ago, such as 90m, 24h or 7d\n"),
+    ],
+)  # fmt: skip
+def test_an_error_names_what_was_typed_what_is_allowed_and_what_to_do(
+    service: Service, arguments: tuple[str, ...], told: str
+) -> None:
+    result = service.run(*arguments)
+    assert (result.exit_code, result.stderr) == (2, told)
+
+
+def test_in_a_pipe_no_line_ends_with_blanks(service: Service) -> None:
+    for arguments in (("list",), ("get", ID), ("stats",), ("history", ID), ("failures",)):
+        lines = service.run(*arguments).stdout.splitlines()
+        assert lines
+        assert not [line for line in lines if line != line.rstrip()]
+
+
+@pytest.mark.parametrize("verb", ["list", "count", "stats", "failures", "export", "watch", "stop", "skip", "rerun"])
+def test_every_verb_narrows_by_the_same_options(verb: str) -> None:
+    """Whoever has learned one knows the others."""
+    told = CliRunner().invoke(app, [verb, "--help"]).stdout
+    for option in ("--task ", "--task-version ", "--created-by ", "--tag ", "--since ", "--until ", "--id "):
+        assert option in told
 
 
 def on_a_terminal(service: Service, width: int, *arguments: str, **environment: str) -> str:

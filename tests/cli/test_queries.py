@@ -156,8 +156,8 @@ def test_the_exit_code_tells_what_kind_of_refusal_it_is(service: Service, code: 
 def test_a_wrong_parameter_is_explained_by_the_service(service: Service) -> None:
     result = service.run("list", "--task", "nonsense")
 
-    assert result.exit_code == 1
-    assert "#/query/taskId" in result.stderr
+    assert result.exit_code == 2
+    assert "--task: must be namespace:name" in result.stderr
 
 
 def test_an_id_cannot_lead_elsewhere(service: Service) -> None:

@@ -7,15 +7,15 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from service.cli.main import app
+from service.kafka.murmur2 import partition_of
 from tests.api.scripted import ID, METADATA
-from tests.cli.standing_in import BROKEN, StandIn, id_of, message
+from tests.cli.standing_in import BROKEN, UNBORN, StandIn, id_of, message, place
 
 
 @pytest.fixture
@@ -60,21 +60,16 @@ def test_one_execution_is_followed_from_its_creation_to_its_end(service: StandIn
     assert service.connections == [{"resume": None, "query": [("executionId", ID)]}]
 
 
-def test_an_answer_that_is_behind_is_asked_for_again(service: StandIn) -> None:
+def test_a_history_that_is_behind_is_asked_for_again(service: StandIn) -> None:
     """What was published before the stream began, and is not in the read side yet, is nowhere else."""
-    service.history, asked = [CREATED], [0]
+    service.history, service.behind = [CREATED, STARTED, item(3, "Succeeded", "SUCCESS")], 1
     service.streams = [[]]
-
-    def as_of() -> datetime:
-        asked[0] += 1
-        if asked[0] == 2:
-            service.history = [CREATED, STARTED, item(3, "Succeeded", "SUCCESS")]
-        return datetime.now(UTC) + timedelta(seconds=-60 if asked[0] < 3 else 60)
-
-    service.as_of = as_of
     result = run(service, "watch", ID, "--json")
     assert result.exit_code == 0
     assert [json.loads(line)["type"][13:] for line in result.stdout.splitlines()] == ["Created", "Started", "Succeeded"]
+    assert service.histories == [f"{partition_of(ID.encode(), 4)}:4"] * 2
+    assert [one["resume"] for one in service.connections] == [None, None]
+    assert result.stderr == "Behind (projection_behind) Trying again.\nConnected again.\n"
 
 
 def test_a_connection_that_breaks_is_made_again_without_repeats(service: StandIn) -> None:
@@ -88,7 +83,7 @@ def test_a_connection_that_breaks_is_made_again_without_repeats(service: StandIn
     assert result.exit_code == 0
     rows = [*csv.DictReader(io.StringIO(result.stdout))]
     assert [row["position"] for row in rows] == ["3:1", "3:7", "3:8", "3:9"]
-    assert [one["resume"] for one in service.connections] == [None, "3:3:7", "3:3:8"]
+    assert [one["resume"] for one in service.connections] == [None, place(8), place(9)]
 
 
 def test_what_fits_is_watched_for_ever_and_each_line_is_there_at_once(service: StandIn) -> None:
@@ -118,12 +113,12 @@ def test_a_service_that_goes_away_is_waited_for(service: StandIn) -> None:
     assert [row["position"] for row in csv.DictReader(io.StringIO(result.stdout))] == ["3:7", "3:9"]
     assert result.stderr.count("Trying again.") >= 1
     assert result.stderr.endswith("Connected again.\n")
-    assert [one["resume"] for one in service.connections] == [None, "3:3:7", "3:3:7"]
+    assert [one["resume"] for one in service.connections] == [None, place(8), place(8)]
 
 
 def test_a_gap_is_told_of(service: StandIn) -> None:
     """A connection that breaks before its first message has nothing to go on from."""
-    service.streams = [[], [FAILED], [{"status": 400}]]
+    service.streams = [[UNBORN], [FAILED], [{"refusal": 400}]]
     result = run(service, "watch", "--tag", "x")
     assert result.stderr.startswith(
         "Connected again. No event had come before: what happened in between is not shown.\n"
@@ -132,7 +127,7 @@ def test_a_gap_is_told_of(service: StandIn) -> None:
 
 
 def test_what_cannot_be_resumed_is_told_and_not_left_out(service: StandIn) -> None:
-    service.streams = [[FAILED], [{"status": 400}]]
+    service.streams = [[FAILED], [{"refusal": 400}]]
     result = run(service, "watch", "--status", "failure")
     assert result.exit_code == 1
     assert "Begin anew." in result.stderr

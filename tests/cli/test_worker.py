@@ -36,3 +36,36 @@ def test_what_a_program_lacks_is_its_own_error(tmp_path: Path, monkeypatch: pyte
     result = CliRunner().invoke(app, ["worker", "lacking_program:worker"])
     assert isinstance(result.exception, ModuleNotFoundError)
     assert result.exception.name == "no_such_library"
+
+
+PROGRAM = """
+from service.worker import Worker
+
+class Asking(Worker):
+    def run(self) -> None:
+        raise ValueError(f"asks {self.address}.")
+
+named, unnamed = Asking("http://own"), Asking()
+"""
+
+
+@pytest.mark.parametrize(
+    ("worker", "given", "asked"),
+    [
+        ("named", (), "http://own"),
+        ("unnamed", (), "http://current"),
+        ("named", ("--context", "other"), "http://other"),
+        ("named", ("--context", "other", "--url", "http://given"), "http://given"),
+    ],
+)
+def test_a_worker_asks_who_it_is_told_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, worker: str, given: tuple[str, ...], asked: str
+) -> None:
+    (tmp_path / "asking_program.py").write_text(PROGRAM, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TASKEXEC_CONFIG", str(tmp_path / "config.toml"))
+    for name in ("current", "other"):
+        CliRunner().invoke(app, ["context", "set", name, "--url", f"http://{name}"])
+    result = CliRunner().invoke(app, ["worker", f"asking_program:{worker}", *given])
+    assert result.exit_code == 2
+    assert f"asks {asked}." in result.stderr

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 
@@ -46,3 +46,43 @@ async def a_relay(url: str, instead: Callable[[], bytes | None]) -> AsyncIterato
     relay.own_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     yield relay
     server.close()
+
+
+@dataclass
+class Cutter:
+    """Passes everything on; `cut()` ends all connections, wherever they are."""
+
+    url: str
+    own_url: str = ""
+    connections: set[asyncio.StreamWriter] = field(default_factory=set)
+
+    def cut(self) -> None:
+        for writer in self.connections:
+            writer.transport.abort()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        address = urlsplit(self.url)
+        api_reader, api_writer = await asyncio.open_connection(address.hostname, address.port)
+        ends = {writer, api_writer}
+        self.connections |= ends
+        await asyncio.gather(_pass_on(reader, api_writer), _pass_on(api_reader, writer))
+        self.connections -= ends
+
+
+async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(ConnectionError):
+        while piece := await reader.read(65_536):
+            writer.write(piece)
+            await writer.drain()
+    writer.close()
+
+
+@asynccontextmanager
+async def a_cutter(url: str) -> AsyncIterator[Cutter]:
+    """A cutter in front of the API, on a free port."""
+    cutter = Cutter(url)
+    server = await asyncio.start_server(cutter.serve, "127.0.0.1", 0)
+    cutter.own_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    yield cutter
+    server.close()
+    cutter.cut()

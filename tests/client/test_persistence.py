@@ -15,7 +15,7 @@ from service.client import CommandUnansweredError, NotFoundError, ServiceUnavail
 from service.client.replies import PendingReplies
 from service.contracts import topics
 from service.kafka import reply_topics
-from tests.client.relay import a_relay
+from tests.client.relay import a_cutter, a_relay
 from tests.client.service import INPUTS, TASK, VERSION, Service, a_service
 from tests.faults.proxy import a_proxy
 from tests.handling.world import World, a_world, body
@@ -141,6 +141,27 @@ async def test_a_command_that_stays_unanswered_can_be_gone_on_with(
     key = unanswered.value.id
     made = await client.execute(TASK, VERSION, INPUTS, idempotency_key=key)
     assert made.duplicate
+
+
+async def test_who_watches_misses_nothing_however_often_the_connection_breaks(service: Service) -> None:
+    rng = random.Random(7)  # noqa: S311 - a seeded model
+    async with a_cutter(service.url) as cutter, TaskExecutions.over_http(cutter.own_url) as client:
+        async with service.client("http") as other:
+            made = await other.execute(TASK, VERSION, INPUTS)
+            await other.start(made.id, owner="w")
+            await other.get(made.id)  # the read side has it
+            watching = asyncio.create_task(_sequences(client, made.id))
+            for beat in range(12):
+                await other.heartbeat(made.id, "w", progress=beat / 12)
+                await asyncio.sleep(rng.random() / 2)
+                if rng.random() < 0.7:
+                    cutter.cut()
+            await other.succeed(made.id, {"rows": 3}, owner="w")
+        assert await watching == list(range(1, 16))
+
+
+async def _sequences(client: TaskExecutions, execution_id: str) -> list[int]:
+    return [event.data["sequence"] async for event in client.watch(execution_id)]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pydantic_core import PydanticKnownError, SchemaValidator, ValidationError, 
 from pydantic_core._pydantic_core import list_all_errors
 
 from service.contracts.definitions import VariableType
-from service.contracts.model import Contract
+from service.contracts.model import Contract, ExecutionId, TaskId, TaskVersion
 from service.contracts.wording import detail_of
 
 THEIRS = ("should", "input", "valid ", "unable", "pydantic", "tuple", "dictionary", "instance", "value error", "python")
@@ -67,6 +67,9 @@ class Size(Contract):
         (Annotated[str, Field(max_length=1)], "ab", "must have at most 1 character"),
         (Annotated[str, Field(max_length=2)], "abc", "must have at most 2 characters"),
         (Annotated[str, Field(pattern="^a$")], "b", "must match pattern '^a$'"),
+        (TaskId, "report", "must be namespace:name, such as sales:daily_report: letters, digits, '_', '.' and '-'"),
+        (TaskVersion, "1.x", "must be one version, such as 1.2.0 or draft; a range of versions is not"),
+        (ExecutionId, "1", "must be a UUID"),
         (Annotated[list[int], Field(min_length=2)], [1], "must have at least 2 items, not 1"),
         (Annotated[list[int], Field(max_length=1)], [1, 2], "must have at most 1 item"),
         (Annotated[int, Field(gt=1)], 1, "must be greater than 1"),

@@ -17,9 +17,10 @@ def test_the_examples_of_the_api_work_from_top_to_bottom(tmp_path: Path) -> None
     execute = next(text for kind, text in blocks("README.md") if "over_kafka" in text)
     shown = [(kind, text) for kind, text in blocks("docs/api.md") if kind == "sh"]
     with up(tmp_path / "data") as service:
-        _, _, _, asked, acted, followed = run(
+        _, _, _, rehearsed, asked, acted, followed = run(
             [("sh", publish), ("python", execute), ("sh", FAIL), *shown], service, tmp_path
         )
+    assert json.loads(rehearsed)["resolvedInputs"] == {"day": "2026-03-01", "top": 10}
     answer = json.loads(asked)
     assert (answer["matched"], answer["executionIds"]) == (1, ["cb6139b1-6563-526b-96b0-0e9d64f64bed"])
     (item,) = json.loads(acted)["items"]

@@ -8,8 +8,9 @@ import pytest
 from service.contracts.commands import MAX_TAGS
 from service.contracts.problems import Code, Problem
 from service.contracts.status import Status
+from service.domain.decided import MAX_EVENT_BYTES
 from service.domain.definitions import Definition, UnusableDefinition
-from service.handling.deciding import MAX_EVENT_BYTES, Accepted, Answer, Decider, Misplaced, Refused
+from service.handling.deciding import Accepted, Answer, Decider, Misplaced, Refused
 from service.handling.incoming import CommandReader, ReplyAddress, Unreadable
 from service.kafka.murmur2 import partition_of
 from service.kafka.records import Record

@@ -6,7 +6,7 @@ from uuid_utils.compat import uuid7
 from service.contracts.attributes import MAX_ATTRIBUTE
 from service.contracts.commands import ExecuteTask
 from service.contracts.topics import MAX_RECORD_BYTES, REPLIES_TOPIC
-from service.handling.deciding import MAX_EVENT_BYTES
+from service.domain.decided import MAX_EVENT_BYTES
 from tests.handling.world import HeaderPairs, Running, World, body, execution_id, header, owner
 
 pytestmark = pytest.mark.usefixtures("running", "definition")
