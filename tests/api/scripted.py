@@ -306,7 +306,11 @@ class ScriptedQueries:
 
     async def stats(self, task_id: str | None = None, **given: Any) -> TaskExecutionStats:
         self._ask(task_id=task_id, **given)
-        counts = COUNTS | {"total": 21} | ({"groupCount": 2} if given.get("group_by") else {})
+        counts = (
+            COUNTS
+            | {"total": 21}
+            | ({"groupCount": len(self.statistics.get("groups", ()))} if given.get("group_by") else {})
+        )
         return TaskExecutionStats.model_validate({"taskId": task_id} | counts | self.statistics | FRESH)
 
     def _ask(self, **given: object) -> None:
