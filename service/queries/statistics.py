@@ -13,11 +13,11 @@ from service.queries.requests import GetTaskExecutionStats
 
 
 class _Groups(NamedTuple):
-    """Those to list, in their order, and whether there are others; how many are wanted, and the counts of all."""
+    """Those to list, in their order, and whether they are all there are; how many fit, and the counts of all."""
 
     listed: Mapping[str, Counts]
-    others: bool
-    wanted: int
+    are_all: bool
+    fitting: int
     overall: Counts
 
 
@@ -37,11 +37,12 @@ async def stats_of(read_model: ReadModel, request: GetTaskExecutionStats, fresh:
     took = await _times(read_model, request, filters, groups) if request.times else {}
     return TaskExecutionStats(
         task_id=filters.task_id,
-        groups=groups
-        and tuple(
+        groups=None
+        if groups is None
+        else tuple(
             TaskExecutionGroup(key=key, **status_counts(counts, took.get(key))) for key, counts in groups.listed.items()
         ),
-        group_count=groups and groups.wanted,
+        group_count=None if groups is None else groups.fitting,
         times_error=(0.0 if request.exact else TIMES_ERROR) if request.times else None,
         **status_counts(overall, took.get("")),
         **asdict(fresh),
@@ -56,22 +57,23 @@ async def _groups(
         count, tasks = await read_model.failing_tasks(filters, limit, text)
         counts = await read_model.counts(filters, by, tasks=tasks)
         listed = _largest(counts, request, [task for task in tasks if task in counts])
-        return _Groups(listed, others=True, wanted=count, overall=(await read_model.counts(filters))[""])
+        return _Groups(listed, are_all=False, fitting=count, overall=(await read_model.counts(filters))[""])
     counts = await read_model.counts(filters, by)
     keys = [key for key in counts if text.casefold() in key.casefold()]
     if failing:
         keys = [key for key in keys if counts[key][Status.FAILURE]]
     overall = {status: sum(each[status] for each in counts.values()) for status in Status}
     listed = _largest(counts, request, keys)
-    return _Groups(listed, len(listed) < len(counts), len(keys), overall)
+    return _Groups(listed, len(listed) == len(counts), len(keys), overall)
 
 
 def _largest(counts: Mapping[str, Counts], request: GetTaskExecutionStats, keys: Sequence[str]) -> Mapping[str, Counts]:
     """The groups to list, in the order that is wanted."""
 
-    def size(key: str) -> tuple[int, int, str]:
-        failures = counts[key][Status.FAILURE] if request.sort is GroupOrder.FAILURE else 0
-        return -failures, -sum(counts[key].values()), key
+    def size(key: str) -> tuple[int, str]:
+        if request.sort is GroupOrder.FAILURE:
+            return -counts[key][Status.FAILURE], key
+        return -sum(counts[key].values()), key
 
     largest = sorted(keys, key=size)[: request.limit]
     return {key: counts[key] for key in (sorted(largest) if request.sort is GroupOrder.KEY else largest)}
@@ -82,7 +84,7 @@ async def _times(
 ) -> Mapping[str, Times]:
     """By the keys of the groups to list, and of all."""
     by, exact = request.group_by, request.exact
-    if groups is None or by is not Grouping.TASK_ID or not groups.others:
+    if groups is None or by is not Grouping.TASK_ID or groups.are_all:
         return await read_model.times(filters, by, exact=exact)
     some = await read_model.times(filters, by, exact=exact, tasks=[*groups.listed])
     return {**some, **(await read_model.times(filters, exact=exact))}

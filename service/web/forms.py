@@ -1,5 +1,6 @@
 """Reads what a form sends: urlencoded, strictly, and not too much of it."""
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from typing import Final
@@ -8,6 +9,7 @@ from urllib.parse import parse_qsl
 from fastapi import Request
 
 from service.api.requests import Parameters, query, read_body
+from service.api.submitting import KEY_PATTERN
 from service.contracts.problems import Code, FieldError, reject
 
 KEY: Final = "key"
@@ -59,4 +61,8 @@ def _once(pairs: list[tuple[str, str]]) -> dict[str, str]:
     if twice := [name for name, times in Counter(name for name, _ in pairs).items() if times > 1]:
         errors = tuple(FieldError(pointer=f"#/{name}", detail="given more than once") for name in twice)
         raise reject(Code.INVALID_REQUEST, "The form is not valid: see errors.", errors)
-    return {name: value.replace("\r\n", "\n") for name, value in pairs}
+    form = {name: value.replace("\r\n", "\n") for name, value in pairs}
+    if not re.fullmatch(KEY_PATTERN, form.get(KEY, "unset")):
+        errors = (FieldError(pointer=f"#/{KEY}", detail=f"must match {KEY_PATTERN}, as an Idempotency-Key"),)
+        raise reject(Code.INVALID_REQUEST, "The form is not valid: see errors. Load the page again.", errors)
+    return form

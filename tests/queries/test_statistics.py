@@ -85,7 +85,7 @@ async def assert_some(queries: TaskExecutionQueries, found: TaskExecutionStats, 
         failures = {group.key: group.failure if sort == "failure" else 0 for group in groups}
         wanted = [group for group in groups if failures[group.key] or sort != "failure"]
         wanted = [group for group in wanted if text is None or text in group.key.upper()]
-        largest = sorted(wanted, key=lambda group: (-failures[group.key], -group.total, group.key))[:limit]
+        largest = sorted(wanted, key=lambda group: (-(failures[group.key] or group.total), group.key))[:limit]
         assert some.groups == tuple(sorted(largest, key=lambda group: group.key) if sort == "key" else largest)
         assert some.group_count == len(wanted)
         assert some.model_copy(update={"groups": found.groups, "group_count": found.group_count}) == found

@@ -51,6 +51,13 @@ async def test_then_each_is_told_to_stop_once_however_often_it_is_sent() -> None
     }
 
 
+async def test_a_key_that_no_command_may_have_is_refused() -> None:
+    commands = ScriptedCommands()
+    shown = await sent(CHOICE | {"key": "k 1"}, commands, status=422)
+    assert "#/key" in shown.text
+    assert commands.submitted == []
+
+
 async def test_what_refuses_says_why_and_what_gave_no_answer_can_be_sent_again() -> None:
     refused = problem(Code.INVALID_TRANSITION, HOSTILE[:200])
     shown = await sent(

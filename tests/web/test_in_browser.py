@@ -445,6 +445,64 @@ async def test_a_selection_stays_when_the_list_changes(browser: Browser) -> None
         await expect(page.get_by_role("button", name="1 change: show")).to_be_visible()
 
 
+async def test_what_was_closed_goes_no_further_and_acts_by_one_key(browser: Browser) -> None:
+    """A dialog that is closed while it works, and opened again for something else."""
+    asked: list[Any] = []
+    async with shown(browser, queries=Several()) as (page, url):
+        answer = asyncio.Event()
+
+        async def act(route: Any) -> None:
+            asked.append(route.request)
+            await answer.wait()
+            await route.continue_()
+
+        await page.goto(f"{url}/executions")
+        await page.route("**/actions", act)
+        await page.get_by_label("Select all on this page").click()
+        await page.evaluate("for (let n = 0; n < 300; n++) selected.add(`0f2c1d9e-7b0a-5a64-9c3b-2f6b1c0e${n + 1000}`)")
+        await page.locator("button[name=action][value=stop]").click()
+        dialog = page.get_by_role("dialog")
+        await dialog.get_by_label("Why").press("Enter")
+        await expect(dialog.get_by_role("progressbar")).to_be_visible()
+        await dialog.get_by_role("button", name="Close").click()
+        await page.locator("button[name=action][value=rerun]").click()
+        async with page.expect_response("**/actions"):
+            answer.set()
+        await page.wait_for_timeout(300)
+        await expect(dialog.get_by_role("status")).to_contain_text("selected.")
+        await page.keyboard.press("o")
+        await expect(dialog).to_be_visible()
+    (only,) = asked
+    assert only.post_data_json["action"] == "stop"
+    assert only.headers["idempotency-key"]
+
+
+async def test_who_comes_back_has_nothing_selected(browser: Browser) -> None:
+    """Browsers keep which box was ticked, not whose it is."""
+    queries = Several()
+    async with shown(browser, queries=queries) as (page, url):
+        await page.goto(f"{url}/executions")
+        await page.locator("[name=executionId]").nth(1).check()
+        await page.goto(f"{url}/rejections")
+        queries.gone = 1
+        await page.go_back()
+        await expect(page.locator("[name=executionId]")).to_have_count(4)
+        await page.wait_for_timeout(300)
+        assert await page.locator("[name=executionId]:checked").count() == 0
+        await expect(page.locator("#selected")).to_have_text("")
+
+
+async def test_what_a_list_lacks_is_offered_to_who_is_busy_by_then(browser: Browser) -> None:
+    live, queries = Live(), Several()
+    async with shown(browser, live=live, queries=queries) as (page, url):
+        await page.goto(f"{url}/executions")
+        async with page.expect_response("**/executions"):
+            live.happens("TaskExecutionStopped", "1:8")  # the read side stays behind
+        await page.locator("[name=executionId]").first.check()
+        await page.evaluate("document.activeElement.blur()")
+        await expect(page.get_by_role("button", name="1 change: show")).to_be_visible()
+
+
 async def test_what_refuses_stays_selected_and_says_why(browser: Browser) -> None:
     why = problem(Code.INVALID_TRANSITION, "It has ended.")
     commands = ScriptedCommands(CommandReply(outcome=Outcome.REJECTED, problem=why))

@@ -96,7 +96,9 @@ def _kind(stored: int, made: int) -> Kind:
 
 async def repair(driver: Driver, differences: Sequence[Difference]) -> None:
     """See `SecondStore`."""
-    found = await driver.query("SELECT table, name FROM system.columns WHERE database = currentDatabase()")
+    found = await driver.query(
+        "SELECT table, name FROM system.columns WHERE database = currentDatabase() AND default_kind != 'MATERIALIZED'"
+    )
     columns: dict[str, list[str]] = defaultdict(list)
     for row in found:
         columns[row["table"]].append(row["name"])

@@ -102,7 +102,10 @@ def hours_of(
     if of_any and _is_short(filters, closed):
         return None
     conditions = [f"hour >= {_time('hours_since')} AND hour < {_time(UNTIL)}"]
-    conditions += ["taskId != ''" if of_any else "taskId = {task_id:String}" if tasks is None else AMONG_TASKS]
+    if of_any:
+        conditions.append("taskId != ''")
+    else:
+        conditions.append("taskId = {task_id:String}" if tasks is None else AMONG_TASKS)
     parameters["task_id"] = filters.task_id or ""
     if filters.task_version is not None:
         conditions.append("taskVersion = {task_version:String}")

@@ -1,5 +1,5 @@
 // Acts on those selected, or on all that fit the list: asks which these are, and then sends their ids, some at a time.
-// Sent again, nothing is done twice.
+// Sent again, nothing is done twice. `selected` and `tell` are of select.js.
 "use strict";
 const ACTIONS_URL = "/api/v1/task-executions/actions";
 const AT_ONCE = 200;
@@ -29,7 +29,7 @@ const keyOf = () => [...crypto.getRandomValues(new Uint8Array(16))].map((one) =>
 function undone(dialog, items) {
   const list = dialog.querySelector("ul");
   for (const { executionId, problem } of items) {
-    if (list.children.length === MOST_TOLD) return;
+    if (list.children.length === MOST_TOLD) break;
     const line = document.createElement("li");
     line.append(Object.assign(document.createElement("a"), { href: `/executions/${executionId}`, textContent: executionId.slice(0, 8) }), ` ${problem.detail}`);
     list.append(line);
@@ -37,16 +37,16 @@ function undone(dialog, items) {
   list.hidden = !list.children.length;
 }
 
-async function act(dialog, action, ids, reason) {
+async function act(dialog, key, action, ids, reason) {
   const bar = dialog.querySelector("progress");
   const done = { accepted: 0, duplicates: 0, rejected: 0, unanswered: 0 };
-  dialog.key ??= keyOf();
+  dialog.hasActed = true;
   dialog.querySelector("ul").replaceChildren();
   bar.max = ids.length;
   bar.hidden = false;
-  for (let begin = 0; begin < ids.length && dialog.open; begin += AT_ONCE) {
+  for (let begin = 0; begin < ids.length && dialog.open && dialog.key === key; begin += AT_ONCE) {
     const executionIds = ids.slice(begin, begin + AT_ONCE);
-    const answer = await send({ action, executionIds, ...(reason && { reason }) }, dialog.key);
+    const answer = await send({ action, executionIds, ...(reason && { reason }) }, key);
     for (const name of Object.keys(done)) done[name] += answer[name];
     for (const item of answer.items) if (!item.problem) selected.delete(item.executionId);
     tell();
@@ -60,7 +60,8 @@ async function begin(action, find, told) {
   const dialog = document.getElementById("bulk");
   const line = dialog.querySelector("p");
   const go = dialog.querySelector("button[value=go]");
-  dialog.key = undefined;
+  const key = dialog.key = keyOf();  // another one: it was closed, and opened for something else
+  dialog.hasActed = false;
   dialog.querySelector("progress").hidden = dialog.querySelector("ul").hidden = true;
   dialog.querySelector("label").hidden = action !== "stop";
   go.disabled = true;
@@ -68,23 +69,27 @@ async function begin(action, find, told) {
   dialog.showModal();
   try {
     const ids = await find();
+    if (dialog.key !== key) return;
     const count = ids.length.toLocaleString("en");
     line.textContent = told(ids.length, count);
     go.textContent = `${action === "stop" ? "Stop" : "Run again"}: ${count}`;
     go.disabled = !ids.length;
-    go.onclick = async () => {
+    go.onclick = async (event) => {
+      event.preventDefault();  // which would close it
       go.disabled = true;
       try {
-        const done = await act(dialog, action, ids, dialog.querySelector("input").value);
+        const done = await act(dialog, key, action, ids, dialog.querySelector("input").value);
+        if (dialog.key !== key) return;
         line.textContent = Object.entries(done).filter(([, number]) => number).map(([name, number]) => `${number.toLocaleString("en")} ${name}`).join(", ") + ".";
         go.disabled = !done.unanswered;
       } catch (error) {
+        if (dialog.key !== key) return;
         line.textContent = `${error.message} What was done stays done; go on, and nothing is done twice.`;
         go.disabled = false;
       }
     };
   } catch (error) {
-    line.textContent = error.message;
+    if (dialog.key === key) line.textContent = error.message;
   }
 }
 
@@ -101,5 +106,5 @@ document.addEventListener("submit", (event) => {
   begin(event.submitter.value, async () => [...selected], (_, count) => `${count} selected.`);
 });
 document.getElementById("bulk")?.addEventListener("close", () => {
-  if (document.getElementById("bulk").key) htmx.trigger(document.querySelector("[data-live]"), "refresh");
+  if (document.getElementById("bulk").hasActed) htmx.trigger(document.querySelector("[data-live]"), "refresh");
 });

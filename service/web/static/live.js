@@ -31,6 +31,7 @@ function look() {
   if (!isBusy()) refresh();
   else if (!source) follow();  // what was missed is told from where it is shown
   else if (changes) offer();
+  else lookIn(OLD_MS);
 }
 
 function refresh() {
@@ -63,7 +64,7 @@ function shown() {
   const from = new URLSearchParams(part().dataset.live).get("lastEventId");
   if (!from) { lookIn(OLD_MS); return; }  // the read side is far behind: look whether it still is
   const lacks = from.split(",").map((place) => place.split(":")).some(([partition, next]) => told.get(partition) >= next);
-  if (lacks) lookIn(SOON_MS);
+  if (lacks) { changes ||= 1; lookIn(SOON_MS); }
 }
 
 function leave() {

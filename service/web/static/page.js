@@ -48,6 +48,7 @@ document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") event.target.blur();
     return;
   }
+  if (document.querySelector("dialog[open]")) return;
   const search = document.querySelector("[data-search]");
   const row = (isBox(event.target) && event.target.closest("tr")) || document.querySelector("tr.at");
   if (event.key === "/" && search) search.focus();
@@ -56,7 +57,7 @@ document.addEventListener("keydown", (event) => {
   else if (event.key === "Enter" && row && (event.target === document.body || isBox(event.target))) location.assign(`/executions/${row.dataset.row}`);
   else if (event.key.toLowerCase() === "x" && row) row.querySelector("[name=executionId]").dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true, shiftKey: event.key === "X" }));
   else if (event.key === "n" && document.querySelector("a[rel=next]")) document.querySelector("a[rel=next]").click();
-  else if (event.key === "?" && !document.querySelector("dialog[open]")) help();
+  else if (event.key === "?") help();
   else if (PAGES[event.key]) location.assign(PAGES[event.key]);
   else return;
   event.preventDefault();

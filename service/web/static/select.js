@@ -1,4 +1,5 @@
 // Which rows are selected: by their ids, so that they stay it when rows change, move, or leave the page.
+// `stand` is of page.js.
 "use strict";
 const selected = new Set();
 let last;  // where a range begins
@@ -36,4 +37,3 @@ document.addEventListener("click", (event) => {
   stand(box.closest("tr"));
 });
 document.addEventListener("htmx:afterSwap", tell);
-addEventListener("pageshow", () => select(boxes().filter((box) => box.checked), true));  // what the browser kept

@@ -127,7 +127,7 @@ CREATE TABLE IF NOT EXISTS task_execution_hours_local ON CLUSTER 'main' (
     timeCounts Array(UInt32) CODEC(ZSTD(1)) COMMENT 'how many took so long, of each class'
 )
 ENGINE = ReplicatedReplacingMergeTree
-PARTITION BY toYYYYMM(hour)
+PARTITION BY toMonday(hour)
 ORDER BY (taskId, hour, taskVersion, createdHour, status, previousStatus)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'task-execution schema 3';

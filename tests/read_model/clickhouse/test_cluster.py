@@ -20,7 +20,7 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 
 from service.contracts.status import Status
 from service.ports.errors import StoreSetupError
-from service.ports.filters import CreationFilters
+from service.ports.filters import CreationFilters, EndFilters
 from service.ports.positions import PartitionPosition
 from service.ports.read_model import Grouping
 from service.ports.retentions import Retentions
@@ -208,7 +208,10 @@ async def answers(driver: Driver, retentions: Retentions) -> list[Any]:
     found.append(await queries.list(asked(cursor=found[9].next_cursor, completed_from=str(T0 + 9 * SECOND))))
     found += [await queries.history(events[0].execution_id) for events in (LIVES[-1], LIVES[11])]
     found += [await store.counts(CreationFilters(), by) for by in (None, *Grouping)]
+    found += [await store.counts(CreationFilters(), Grouping.TASK_ID, tasks=["etl:1"])]
     found += [await store.times(CreationFilters(), by) for by in (None, Grouping.TASK_ID)]
+    found += [await store.times(CreationFilters(), Grouping.TASK_ID, tasks=["etl:1"])]
+    found += [await store.failing_tasks(CreationFilters(), 2), await store.failures(EndFilters(), 5)]
     found.append(await queries.inbox(check(GetTaskExecutionFailureInbox)))
     found.append(await queries.rejections(check(ListTaskCommandRejections)))
     return [*found, sorted(await store.positions()), await store.topic_ids()]
