@@ -22,7 +22,7 @@ hypothesis.settings.register_profile("untimed", hypothesis.settings(), deadline=
 hypothesis.settings.load_profile("untimed")
 
 HERE = Path(__file__).parent
-LONGEST = ("e2e", "faults", "worker")
+LONGEST = ("e2e", "examples", "faults", "projection", "worker")
 """The folders with the files that take longest: they start processes, and wait for them."""
 
 PARTITIONS = 4
