@@ -68,9 +68,9 @@ class Engine:
         try:
             if database := parameters.get("database"):
                 connection.query(f"USE `{database}`")
-            for name, value in parameters.items():
-                if name not in _TRANSPORT:
-                    connection.query(f"SET {name} = {_quoted(value)}")
+            settings = [f"{name} = {_quoted(value)}" for name, value in parameters.items() if name not in _TRANSPORT]
+            if settings:
+                connection.query(f"SET {', '.join(settings)}")
             sql = b"\n".join(part for part in (parameters.get("query", "").encode(), body) if part)
             if insert := _INSERT.match(sql):
                 stream = connection.send_insert(insert[1].decode(), insert[2].decode())

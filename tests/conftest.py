@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import hypothesis  # its pytest plugin would import it last of all, where CPython 3.11 can fail to compile
 import pytest
@@ -20,7 +21,22 @@ from tests.clickhouse_server import running_server
 hypothesis.settings.register_profile("untimed", hypothesis.settings(), deadline=None)  # machines are shared
 hypothesis.settings.load_profile("untimed")
 
+HERE = Path(__file__).parent
+LONGEST = ("e2e", "examples", "faults", "projection", "worker")
+"""The folders with the files that take longest: they start processes, and wait for them."""
+
 PARTITIONS = 4
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, else the last file would run alone; the order is random otherwise."""
+    items.sort(key=lambda item: item.path.relative_to(HERE).parts[0] not in LONGEST)
+
+
+def pytest_collection_finish() -> None:
+    """Let collections of garbage pass over all that was imported: there are hundreds of them."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="module")

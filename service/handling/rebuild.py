@@ -150,6 +150,7 @@ async def _consumer(kafka: Kafka) -> AsyncIterator[AIOKafkaConsumer]:
     consumer = AIOKafkaConsumer(
         **kafka.options(), group_id=kafka.group, isolation_level="read_committed", enable_auto_commit=False,
         auto_offset_reset="none",
+        fetch_max_wait_ms=20,  # what is asked waits behind a fetch: one connection, one request at a time
     )  # fmt: skip
     try:
         await consumer.start()

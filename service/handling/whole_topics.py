@@ -11,7 +11,7 @@ from service.kafka.records import Record, get_many
 from service.ports.progress import Tell
 
 CHUNK: Final = 1_000
-_POLL_MS: Final = 500
+_POLL_MS: Final = 50
 _NONE: Final[Mapping[TopicPartition, int]] = MappingProxyType({})
 
 
@@ -24,7 +24,11 @@ async def reading(
 ) -> AsyncGenerator[list[Record], None]:
     """All committed records of these partitions, from their begins up to their ends as of now, or a little further."""
     consumer = AIOKafkaConsumer(
-        **kafka.options(), isolation_level="read_committed", enable_auto_commit=False, auto_offset_reset="none"
+        **kafka.options(),
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        fetch_max_wait_ms=_POLL_MS,  # partitions that are read to their end hold up the others for so long
     )
     await consumer.start()
     try:

@@ -32,12 +32,17 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
     async with EmbeddedBroker(tmp_path_factory.mktemp("kafka"), port=0) as broker:
         await ensure_topics(Kafka(broker.bootstrap_servers), PARTITIONS)
         async with a_world(broker.bootstrap_servers) as world:
-            entries = [
-                ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in EAGER.items()
-            ]
-            resource = ConfigResource(ConfigResource.Type.TOPIC, DEFINITIONS_TOPIC, incremental_configs=entries)
-            (done,) = world.admin.incremental_alter_configs([resource]).values()
-            await asyncio.to_thread(done.result, 10)
+            for kind, name, changes in (
+                (ConfigResource.Type.BROKER, "1", {"log.cleaner.backoff.ms": "100"}),
+                (ConfigResource.Type.TOPIC, DEFINITIONS_TOPIC, EAGER),
+            ):
+                entries = [
+                    ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET)
+                    for key, value in changes.items()
+                ]
+                resource = ConfigResource(kind, name, incremental_configs=entries)
+                (done,) = world.admin.incremental_alter_configs([resource]).values()
+                await asyncio.to_thread(done.result, 10)
             bound_fetching()
             yield world
 

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from service.contracts.topics import EVENTS_TOPIC
-from service.handling import rejection_records, transaction, unit_of_work
+from service.handling import partition, rejection_records, transaction, unit_of_work
 from service.handling.batches import Batches
 from service.handling.deciding import Accepted, Decider
 from service.handling.incoming import CommandReader, Readable
@@ -21,6 +21,12 @@ PLANTED = "planted"
 
 class PlantedError(Exception):
     """A defect that one record brings to light."""
+
+
+@pytest.fixture(autouse=True)
+def _without_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record is searched for in many steps, after each of which the partition is opened anew."""
+    monkeypatch.setattr(partition, "_PAUSE", 0.01)
 
 
 def of_planted(record: Any) -> bool:

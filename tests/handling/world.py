@@ -44,7 +44,9 @@ from service.kafka.records import Record
 PARTITIONS = 4
 SECONDS = 30.0
 _FETCH_BYTES = 4 << 20
-QUICK = Timeouts(transaction=4, request=5, opening=20, revoke=1, stop=1)  # in the same order as the real ones
+QUICK = Timeouts(  # in the same order as the real ones
+    heartbeat=0.2, transaction=4, request=5, opening=20, revoke=1, stop=1, max_pause=0.4
+)
 HeaderPairs = list[tuple[str, bytes | None]]
 
 

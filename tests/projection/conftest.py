@@ -1,4 +1,4 @@
-"""One real broker for this folder, which its tests may poison, cut short and kill; each begins at the topics' ends."""
+"""One real broker for each file, which its tests may poison, cut short and kill; each begins at the topics' ends."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,7 +14,7 @@ from tests.engines import empty_tables
 from tests.projection.stage import PARTITIONS, Stage
 
 
-@pytest_asyncio.fixture(scope="session")
+@pytest_asyncio.fixture(scope="module")
 async def broker(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedBroker]:
     async with EmbeddedBroker(tmp_path_factory.mktemp("broker"), 0) as broker:
         await ensure_topics(Kafka(broker.bootstrap_servers), PARTITIONS)

@@ -116,12 +116,12 @@ def worker(url: str, what: str = "tests.worker.program:worker", **environment: s
     assert process.returncode in {0, -signal.SIGKILL}, said
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory, definitions: list[str]) -> Iterator[Up]:
     with service(tmp_path_factory.mktemp("service"), definitions) as found:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def client(running: Up) -> Client:
     return Client(running.url)
