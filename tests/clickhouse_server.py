@@ -29,6 +29,9 @@ from starlette.routing import Route
 
 USER, PASSWORD = "tests", "se cret"
 
+_OPTIONS: Final = {"background_merges_mutations_concurrency_ratio": 8}
+"""A server has room for as many merges and mutations as that, the engine in process for four."""
+
 _TRANSPORT: Final = frozenset({
     "client_protocol_version", "database", "enable_http_compression", "http_headers_progress_interval_ms", "query",
     "query_id", "send_progress_in_http_headers", "session_id", "wait_end_of_query",
@@ -43,7 +46,9 @@ _STATUS: Final = {"60": 404, "81": 404, "497": 403}
 @contextmanager
 def running_server(directory: Path, config: Path | None = None) -> Iterator[str]:
     """The DSN of a server that keeps its data in the directory, without the database; `config` is its configuration."""
-    command = [sys.executable, __file__, f"{directory}?config-file={config}" if config else str(directory)]
+    options = {**_OPTIONS, **({"config-file": config} if config else {})}
+    path = f"{directory}?{'&'.join(f'{name}={value}' for name, value in options.items())}"
+    command = [sys.executable, __file__, path]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         port = process.stdout.readline().strip()
@@ -149,6 +154,8 @@ def _end_with_parent() -> None:
 if __name__ == "__main__":
     threading.Thread(target=_end_with_parent, daemon=True).start()
     app = create_app(Engine(sys.argv[1]))
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = socket.socket(proto=socket.IPPROTO_TCP)  # so that asyncio sends the end of an answer at once
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
     print(listener.getsockname()[1], flush=True)  # noqa: T201 - tells its parent
     uvicorn.Server(uvicorn.Config(app, log_level="warning")).run([listener])

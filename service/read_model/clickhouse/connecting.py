@@ -27,6 +27,10 @@ _CACHES: Final = {
 }
 """Of the engine in process, in bytes. Its own limits are gigabytes, made for a machine that runs nothing else."""
 
+_MERGES: Final = {"background_merges_mutations_concurrency_ratio": 8}
+"""Of each thread of the engine in process. With its own two, a delete in six parts finds no place for two of them, and
+looks again after a second."""
+
 _LEFTOVER_SECONDS: Final = 3600
 
 
@@ -98,7 +102,7 @@ def _chdb(path: Path, memory_bytes: int) -> Callable[[], Client]:
         ) from error
     path.mkdir(parents=True, exist_ok=True)
     _remove_leftovers()
-    options = {"max_server_memory_usage": memory_bytes, **_CACHES}
+    options = {"max_server_memory_usage": memory_bytes, **_CACHES, **_MERGES}
 
     def open_client() -> Client:
         return clickhouse_connect.get_client(interface="chdb", path=str(path), chdb_options=options)
