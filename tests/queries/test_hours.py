@@ -269,7 +269,7 @@ async def test_two_that_open_hours_at_the_same_moment_open_both(
     assert (await hours._closed()).until == int((T0 + 2 * HOUR).timestamp() * 1000) // 3_600_000 * 3_600_000
 
 
-@pytest.mark.parametrize("steps", range(6))
+@pytest.mark.parametrize("steps", range(5))
 async def test_whatever_ends_the_counting_answers_stay(  # noqa: PLR0913, PLR0917 - fixtures
     store: ClickHouseStore,
     reader: TaskExecutionQueries,

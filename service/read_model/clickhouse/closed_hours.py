@@ -112,17 +112,17 @@ class ClosedHours:
         """Call this before rows are dropped of executions that ended until this moment (epoch ms)."""
         since = hour_after(until + 1)
         await self._mark("SINCE", 0, since)
-        await self._uncount(0, since - since % _DAY_MS)  # not each hour: it costs the same
-
-    async def _uncount(self, begin: int, end: int) -> None:
-        (row,) = await self._rows(counted_statement(begin, end))
-        if row["counted"]:
-            await self._driver.maintain(uncount_statement(begin, end).sql)
+        end = since - since % _DAY_MS  # not each hour: it costs the same
+        if await self._are_counted(0, end):
+            await self._driver.maintain(uncount_statement(0, end).sql)
 
     async def _count(self, begin: int, end: int) -> None:
-        await self._uncount(begin, end)  # what was counted before may be more than there is now
-        counting = count_statement(begin, end)
+        counting = count_statement(begin, end, again=await self._are_counted(begin, end))
         await self._driver.maintain(counting.sql, counting.parameters)
+
+    async def _are_counted(self, begin: int, end: int) -> bool:
+        (row,) = await self._rows(counted_statement(begin, end))
+        return bool(row["counted"])
 
     async def _open(self, closed: Closed, hour: int) -> None:
         log.info("hours_opened_again", since=str(from_epoch_ms(hour)))

@@ -147,18 +147,24 @@ def uncount_statement(since: int, until: int) -> Statement:
     return Statement(f"DELETE FROM task_execution_hours WHERE hour >= {begin} AND hour < {end}")  # noqa: S608 - numbers
 
 
-def count_statement(since: int, until: int) -> Statement:
-    """Count these hours."""
+def count_statement(since: int, until: int, *, again: bool) -> Statement:
+    """Count these hours; `again`, what was counted before and is no more, is counted as nothing."""
     by = "hour, createdHour, status, previousStatus"
     each = (
         "SELECT toStartOfHour(at) AS hour, taskId, taskVersion, toStartOfHour(createdAt) AS createdHour, status, "  # noqa: S608 - our own words
         f"previousStatus, {_CLASS} AS class, count() AS n FROM task_execution_transitions FINAL "
         f"WHERE {_between('at')} GROUP BY GROUPING SETS (({by}, taskId, taskVersion, class), ({by}, class))"
     )
+    before = (
+        "SELECT hour, taskId, taskVersion, createdHour, status, previousStatus, toUInt16(0) AS class, toUInt64(0) AS n "  # noqa: S608 - as above
+        f"FROM task_execution_hours FINAL WHERE {_between('hour')}"
+    )
+    found = f"{each} UNION ALL {before}" if again else each
     sql = (
         "INSERT INTO task_execution_hours SELECT hour, taskId, taskVersion, createdHour, status, previousStatus, "  # noqa: S608 - as above
-        f"sum(n), groupArrayIf(class, {TIMED}), groupArrayIf(toUInt32(n), {TIMED}) FROM ({each}) "
-        f"GROUP BY {by}, taskId, taskVersion SETTINGS do_not_merge_across_partitions_select_final = 1"
+        f"sum(n), groupArrayIf(class, n > 0 AND {TIMED}), groupArrayIf(toUInt32(n), n > 0 AND {TIMED}) "
+        f"FROM ({found}) GROUP BY {by}, taskId, taskVersion "
+        "SETTINGS do_not_merge_across_partitions_select_final = 1, insert_deduplicate = 0"
     )
     return Statement(sql, {"since": since, "until": until})
 
