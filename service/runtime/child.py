@@ -5,6 +5,7 @@ import multiprocessing
 import signal
 import sys
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, Final
@@ -48,7 +49,8 @@ def run_child(
     try:
         run_until_terminated(until_alone())
     except operator_errors as error:
-        tell.send(Failed(str(error)))
+        with suppress(BrokenPipeError):  # the parent may have gone
+            tell.send(Failed(str(error)))
         sys.exit(1)
 
 

@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,7 @@ named, unnamed = Asking("http://own"), Asking()
 def test_a_worker_asks_who_it_is_told_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, worker: str, given: tuple[str, ...], asked: str
 ) -> None:
+    monkeypatch.delitem(sys.modules, "asking_program", raising=False)
     (tmp_path / "asking_program.py").write_text(PROGRAM, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TASKEXEC_CONFIG", str(tmp_path / "config.toml"))

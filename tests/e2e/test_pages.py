@@ -109,7 +109,7 @@ async def test_an_execution_from_the_form_to_its_end(browser: Browser, service: 
     async with await browser.new_context() as context:
         listed, page = await context.new_page(), await context.new_page()
         await listed.goto(f"{service.url}/executions?taskId={TASK}&period=all")
-        await expect(listed.get_by_role("heading", name="No execution fits")).to_be_visible()
+        before = await listed.locator("tr[data-row]").count()
 
         await page.goto(f"{service.url}/definitions/{TASK}/{VERSION}")
         await page.get_by_label("day").fill("yesterday")
@@ -143,7 +143,7 @@ async def test_an_execution_from_the_form_to_its_end(browser: Browser, service: 
         await expect(status_of(page)).to_have_text("STOPPED")
         await expect(page.locator(".steps")).to_contain_text("superseded")
         await expect(row(listed, new)).to_contain_text("STOPPED", timeout=SOON)
-        await expect(listed.locator("tr[data-row]")).to_have_count(2)
+        await expect(listed.locator("tr[data-row]")).to_have_count(before + 2)
 
 
 async def test_those_selected_are_stopped_while_others_come(browser: Browser, service: Service) -> None:

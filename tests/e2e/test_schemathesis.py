@@ -18,7 +18,7 @@ TASK = {
 }  # fmt: skip
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(700)
 def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
     file = tmp_path / "task.json"
     file.write_text(json.dumps(TASK), encoding="utf-8")
@@ -34,7 +34,7 @@ def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
         ]
         environment = service.environment | {"PYTHONPATH": str(HERE)}
         ran = subprocess.run(
-            command, cwd=tmp_path, env=environment, check=False, timeout=300, capture_output=True, text=True
+            command, cwd=tmp_path, env=environment, check=False, timeout=600, capture_output=True, text=True
         )  # fmt: skip
     assert ran.returncode == 0, ran.stdout + ran.stderr
     phases = re.findall(r"^  (\S+) (Examples|Coverage|Fuzzing|Stateful)$", ran.stdout, re.MULTILINE)

@@ -26,7 +26,7 @@ from service.read_model.clickhouse.connecting import connect
 from tests.e2e.process import Up, up
 from tests.handling.world import World, a_world, execution_id, id_owned_by
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(480)
 
 EXECUTIONS = "/api/v1/task-executions"
 KEYS = {"keys": [{"kty": "oct", "kid": "a", "k": "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE"}]}

@@ -39,7 +39,7 @@ from tests.engines import ENGINES
 from tests.projection.stage import PARTITIONS, Stage, whole
 from tests.queries.lives import T0, asked, execution_id, life
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 REJECTED = 20
 _numbers = count(1)
