@@ -61,7 +61,7 @@ class HttpTransport:
         return CommandReply(
             outcome=Outcome.DUPLICATE if _REPLAYED in response.headers else Outcome.ACCEPTED,
             task_execution=read(TaskExecution, response.content),
-            position=None if position is None else _position(position),
+            position=None if position is None else Position.parse(position),
         )
 
     async def ask(self, path: str, parameters: Parameters, seconds: float) -> bytes:
@@ -117,15 +117,10 @@ class HttpTransport:
         yield lambda execution_id, known, _: self.events(execution_id, known)
 
 
-def _position(text: str) -> Position:
-    partition, _, offset = text.partition(":")
-    return Position(partition=int(partition), offset=int(offset))
-
-
 class _StreamedEvent(RecordedEvent):
     """The stream has places as texts."""
 
-    position: Annotated[Position, BeforeValidator(_position)]
+    position: Annotated[Position, BeforeValidator(Position.parse)]
 
 
 def _later(known: Position | None, place: tuple[int, int] | None) -> Position | None:

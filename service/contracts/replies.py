@@ -1,6 +1,7 @@
 """The answer to a command: accepted, a duplicate of one answered before, or rejected."""
 
 from enum import StrEnum
+from typing import Self
 
 from service.contracts.executions import TaskExecution
 from service.contracts.model import Contract
@@ -24,6 +25,12 @@ class Position(Contract):
     def __str__(self) -> str:
         """The text form `partition:offset` that queries take."""
         return f"{self.partition}:{self.offset}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read what `str` wrote."""
+        partition, _, offset = text.partition(":")
+        return cls(partition=int(partition), offset=int(offset))
 
 
 class CommandReply(Contract):

@@ -6,6 +6,7 @@ from datetime import UTC
 from typing import Final
 
 from service.contracts.problems import Code, FieldError, RejectedError, reject
+from service.contracts.replies import Position
 from service.contracts.timestamps import Timestamp
 from service.contracts.topics import EVENTS_TOPIC
 from service.ports.errors import UnavailableError
@@ -56,7 +57,8 @@ class Progress:
         """
         if min_position is None:
             return _summary(await self._recent())
-        partition, offset = map(int, min_position.split(":"))
+        wanted = Position.parse(min_position)
+        partition, offset = wanted.partition, wanted.offset
         if partition >= self._partitions:
             raise _no_partition(partition, self._partitions)
         clock = asyncio.get_running_loop().time

@@ -34,7 +34,8 @@ async def one_rejection(read_model: ReadModel, request: GetTaskCommandRejection)
         RejectedError: NOT_FOUND, there is none at this position.
         UnavailableError: the read model cannot be reached now.
     """
-    found = await read_model.rejection(*map(int, request.position.split(":")))
+    place = Position.parse(request.position)
+    found = await read_model.rejection(place.partition, place.offset)
     if found is None:
         detail = f"No refused command is at {request.position}. Give the `position` of one from their list."
         raise reject(Code.NOT_FOUND, detail)

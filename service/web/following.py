@@ -5,6 +5,7 @@ from urllib.parse import urlencode
 
 from service.api.ports import Queries
 from service.contracts.problems import RejectedError
+from service.contracts.replies import Position
 from service.live.places import write_id
 
 
@@ -21,8 +22,8 @@ async def place_of(queries: Queries, min_position: str | None = None) -> str | N
         return None
     places = dict(enumerate(offsets))
     if min_position is not None:
-        partition, offset = map(int, min_position.split(":"))
-        places[partition] = max(places.get(partition, 0), offset + 1)
+        until = Position.parse(min_position)
+        places[until.partition] = max(places.get(until.partition, 0), until.offset + 1)
     return write_id([*places.values()]).decode()
 
 

@@ -19,7 +19,7 @@ def failed_statement(filters: EndFilters, limit: int, kept_since: int | None) ->
     )
     sql = (
         "SELECT toString(executionId) AS execution_id, toUnixTimestamp64Milli(createdAt) AS created_ms, "  # noqa: S608 - see Statement
-        f"taskId AS task_id, toUnixTimestamp64Milli(at) AS ended_ms, fingerprint, n AS total "
+        "taskId AS task_id, toUnixTimestamp64Milli(at) AS ended_ms, fingerprint, n AS total "
         f"FROM ({last}) ORDER BY ended_ms DESC, execution_id DESC"
     )
     return Statement(sql, selection.parameters | since(kept_since))

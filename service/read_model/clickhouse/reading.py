@@ -53,6 +53,7 @@ from service.read_model.clickhouse.statements import (
     page_statement,
 )
 from service.read_model.clickhouse.statistics import (
+    Counted,
     counts_statement,
     statuses_statement,
     times_statement,
@@ -152,7 +153,7 @@ class ClickHouseReadModel:
     ) -> Mapping[str, Counts]:
         """See `ReadModel`."""
         kept_since = self._kept_since()
-        rows = await self._hours.read(lambda closed: counts_statement(filters, kept_since, by, closed, tasks))
+        rows = await self._hours.read(lambda closed: counts_statement(Counted(filters, by, kept_since, closed, tasks)))
         counts = {row["key"]: {status: int(row[status]) for status in Status} for row in rows}
         return counts if by or counts else {"": dict.fromkeys(Status, 0)}
 
@@ -174,9 +175,11 @@ class ClickHouseReadModel:
         """See `ReadModel`."""
         kept_since = self._kept_since()
         if exact:
-            rows = await self._rows(times_statement(filters, kept_since, by, Closed(), tasks))
+            rows = await self._rows(times_statement(Counted(filters, by, kept_since, Closed(), tasks)))
         else:
-            rows = await self._hours.read(lambda closed: times_statement(filters, kept_since, by, closed, tasks))
+            rows = await self._hours.read(
+                lambda closed: times_statement(Counted(filters, by, kept_since, closed, tasks))
+            )
         found: dict[str, dict[str, Percentiles]] = {}
         for row in rows:
             key = "" if row["of_all"] else row["key"]

@@ -65,46 +65,59 @@ def statuses_statement(filters: Filters, kept_since: int | None) -> Statement:
     return _statement(sql, selection, kept_since)
 
 
-def counts_statement(
-    filters: CreationFilters,
-    kept_since: int | None,
-    by: Grouping | None,
-    closed: Closed,
-    tasks: Sequence[str] | None = None,
-) -> Statement:
-    """How many executions are in each status, by their keys; only of these `tasks`."""
-    hours = hours_of(filters, by, kept_since, closed, tasks)
-    selection = _without_task(filters) if hours else Selection(filters)
+class Counted:
+    """What is counted, by which keys: rows, and in place of some of them closed hours. `tasks`: only of these."""
+
+    def __init__(
+        self,
+        filters: CreationFilters,
+        by: Grouping | None,
+        kept_since: int | None,
+        closed: Closed,
+        tasks: Sequence[str] | None = None,
+    ) -> None:
+        self.by = by
+        self.hours = hours_of(filters, by, kept_since, closed, tasks)
+        self._selection = _without_task(filters) if self.hours else Selection(filters)
+        self._kept_since, self._tasks = kept_since, tasks
+
+    def wheres(self, statuses: Sequence[Status], *conditions: str) -> list[str]:
+        """The conditions on the rows into these statuses, without those that are in closed hours."""
+        among = () if self._tasks is None else (AMONG_TASKS,)
+        rows = Rows(tuple(statuses), (*self._selection.since, *among, *conditions))
+        return _wheres(rows, self._kept_since, self.hours)
+
+    def statement(self, sql: str) -> Statement:
+        """The SQL with its parameters."""
+        made = _statement(sql, self._selection, self._kept_since, self.hours)
+        return made if self._tasks is None else Statement(sql, made.parameters | {"tasks": [*self._tasks]})
+
+
+def counts_statement(what: Counted) -> Statement:
+    """How many executions are in each status, by their keys."""
+    by, hours = what.by, what.hours
     found = [
         f"SELECT {_KEYS[by]} AS k, status, previousStatus, toInt64(count()) AS n FROM {TRANSITIONS} WHERE {where} "  # noqa: S608 - see Statement
         "GROUP BY k, status, previousStatus"
-        for where in _wheres(Rows(tuple(Status), (*selection.since, *_among(tasks))), kept_since, hours)
+        for where in what.wheres(tuple(Status))
     ]
     if hours:
         found.append(
             f"SELECT {hours.key} AS k, status, previousStatus, toInt64(count) AS n FROM {_HOURS} WHERE {hours.where}"  # noqa: S608 - see Statement
         )
     sql = f"SELECT {_key(by)} AS key, {_COUNTS} FROM ({' UNION ALL '.join(found)}) GROUP BY k ORDER BY k"  # noqa: S608 - see Statement
-    return _statement(sql, selection, kept_since, hours, tasks)
+    return what.statement(sql)
 
 
-def times_statement(
-    filters: CreationFilters,
-    kept_since: int | None,
-    by: Grouping | None,
-    closed: Closed,
-    tasks: Sequence[str] | None = None,
-) -> Statement:
+def times_statement(what: Counted) -> Statement:
     """The percentiles of queue and run times, in milliseconds, by their keys; and of all, `of_all`.
 
-    Only of these `tasks`. With closed hours, they are not quite exact.
+    With closed hours, they are not quite exact.
     """
-    hours = hours_of(filters, by, kept_since, closed, tasks)
-    selection = _without_task(filters) if hours else Selection(filters)
-    timed = Rows((Status.RUNNING, *FINAL), (*selection.since, *_among(tasks), TIMED))
+    by, hours = what.by, what.hours
     found = [
         f"SELECT {_KEYS[by]} AS k, {_WHAT} AS what, {TOOK} AS ms, 1 AS n FROM {TRANSITIONS} WHERE {where}"  # noqa: S608 - see Statement
-        for where in _wheres(timed, kept_since, hours)
+        for where in what.wheres((Status.RUNNING, *FINAL), TIMED)
     ]
     if hours:
         classes = (
@@ -117,7 +130,7 @@ def times_statement(
         f"SELECT {_key(by)} AS key, grouping(k) AS of_all, what, {_OF_CLASSES if hours else _EXACT} AS percentiles "  # noqa: S608 - see Statement
         f"FROM ({' UNION ALL '.join(found)}) GROUP BY GROUPING SETS ({groups})"
     )
-    return _statement(sql, selection, kept_since, hours, tasks)
+    return what.statement(sql)
 
 
 def _without_task(filters: CreationFilters) -> Selection:
@@ -131,19 +144,8 @@ def _wheres(rows: Rows, kept_since: int | None, hours: Hours | None) -> list[str
     return wheres if hours is None else [f"{where} AND {others}" for where in wheres for others in hours.others]
 
 
-def _among(tasks: Sequence[str] | None) -> tuple[str, ...]:
-    return () if tasks is None else (AMONG_TASKS,)
-
-
-def _statement(
-    sql: str,
-    selection: Selection,
-    kept_since: int | None,
-    hours: Hours | None = None,
-    tasks: Sequence[str] | None = None,
-) -> Statement:
-    given = {} if tasks is None else {"tasks": [*tasks]}
-    return Statement(sql, selection.parameters | since(kept_since) | (hours.parameters if hours else {}) | given)
+def _statement(sql: str, selection: Selection, kept_since: int | None, hours: Hours | None = None) -> Statement:
+    return Statement(sql, selection.parameters | since(kept_since) | (hours.parameters if hours else {}))
 
 
 def _key(by: Grouping | None) -> str:
