@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, NodeNotReadyError, ProducerClosed
+from aiokafka.producer.message_accumulator import MessageBatch
 from aiokafka.protocol.transaction import (
     AddOffsetsToTxnRequest,
     AddPartitionsToTxnRequest,
@@ -25,6 +26,18 @@ class _Pending(set[Any]):
     """The batches under way. aiokafka takes out one that failed also where it has done so before, to send it again."""
 
     remove = set.discard
+
+
+class _AskedBatch(MessageBatch):
+    """A batch of aiokafka's that asks its own futures for their errors.
+
+    A class, for a function would have to know the batch that holds it: with its 128 KB, each would wait for the collector.
+    """
+
+    def failure(self, exception: BaseException) -> None:
+        super().failure(exception)
+        for future in (self.future, self._drain_waiter, *(sent for sent, _ in self._msg_futures)):
+            _asked(future)
 
 
 def send_once(producer: AIOKafkaProducer) -> None:
@@ -69,14 +82,7 @@ def _ask_for_errors(producer: AIOKafkaProducer) -> None:
 
     def appended(*records: Any) -> Any:  # noqa: ANN401 - the same
         batch = append(*records)
-        fail = batch.failure
-
-        def failed(exception: BaseException) -> None:
-            fail(exception)
-            for future in (batch.future, batch._drain_waiter, *(sent for sent, _ in batch._msg_futures)):  # noqa: SLF001 - its own
-                _asked(future)
-
-        batch.failure = failed
+        batch.__class__ = _AskedBatch
         return batch
 
     manager.add_offsets_to_txn, accumulator._append_batch = offsets_added, appended  # noqa: SLF001 - see send_once

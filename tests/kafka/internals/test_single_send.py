@@ -1,6 +1,7 @@
 """What a producer sends of a transaction goes through the guard, and its sender is where we look for it."""
 
 import asyncio
+import gc
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
@@ -8,6 +9,7 @@ from unittest.mock import Mock
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaError, NodeNotReadyError, RequestTimedOutError
+from aiokafka.producer.message_accumulator import MessageBatch
 from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.protocol.transaction import (
     AddOffsetsToTxnRequest,
@@ -61,6 +63,24 @@ async def guarded(request: object, error: Exception) -> None:
     producer: Any = Mock(client=SimpleNamespace(send=failing))
     send_once(producer)
     await producer.client.send(0, request)
+
+
+async def test_a_batch_that_was_sent_is_gone_without_the_collector(kafka: str) -> None:
+    def batches() -> list[int]:
+        return [id(kept) for kept in gc.get_objects() if isinstance(kept, MessageBatch)]
+
+    async with AIOKafkaProducer(bootstrap_servers=kafka, transactional_id="internals") as producer:
+        send_once(producer)
+        gc.collect()
+        gc.disable()
+        try:
+            before = batches()
+            async with producer.transaction():
+                for _ in range(3):
+                    await producer.send_and_wait(REPLIES_TOPIC, b"{}", partition=0)
+            assert len({*batches()} - {*before}) <= 1  # its sender still has the last one at hand
+        finally:
+            gc.enable()
 
 
 async def test_after_an_end_by_force_nothing_runs(kafka: str) -> None:
