@@ -209,6 +209,16 @@ def test_fast_or_slow_is_the_same(raw: bytes, max_depth: int) -> None:
     assert outcome(decode, raw, max_depth) == outcome(decode_slowly, raw, max_depth)
 
 
+@settings(max_examples=500)
+@given(
+    DOCUMENTS | SPOILT, st.sampled_from(["[%b,%b]", "[%b%b]", '{"t":%b,"a":%b}', '{"a":%b,"a":%b}']), st.integers(0, 8)
+)
+def test_beside_much_text_it_is_the_same(raw: bytes, around: str, max_depth: int) -> None:
+    for text in (b'"' + b"[1," * 500 + b'"', b'"' + b"1" * 1_500 + b'"', b'"' + b"y" * 1_500):
+        large = around.encode() % (text, raw)
+        assert outcome(decode, large, max_depth) == outcome(decode_slowly, large, max_depth)
+
+
 @pytest.mark.parametrize("size", [10_000, 100_000])
 @pytest.mark.parametrize("more", ["", ',"k":1', ',"n":9223372036854775808', "]"])
 def test_large_documents_are_no_different(size: int, more: str) -> None:
