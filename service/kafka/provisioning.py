@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 import stamina
+import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import (
@@ -22,6 +23,8 @@ _PATIENCE_SECONDS: Final = 60.0
 REQUEST_MS: Final = 10_000
 FORBIDDEN: Final = (ClusterAuthorizationFailedError, TopicAuthorizationFailedError)
 
+log = structlog.get_logger(__name__)
+
 
 class ProvisioningError(Exception):
     """The topics are not as the service needs them; the message lists every difference and what to do."""
@@ -34,7 +37,7 @@ async def ensure_topics(
 
     `partitions` is for the owned topics: each execution's owner is computed from it, so it can never change. Their
     own count is its record. Several processes may call this at once. Kafka may still be starting: it is asked again
-    for `patience` seconds.
+    for `patience` seconds, which the log tells once.
 
     Returns:
         The partition count of the owned topics.
@@ -43,8 +46,17 @@ async def ensure_topics(
         ConnectionError: Kafka did not answer, or refused, for that long; at once where it refuses us.
         ProvisioningError: an existing topic differs.
     """
+    told = False
+
+    def passes(error: Exception) -> bool:
+        nonlocal told
+        if may_pass(error) and not told:
+            told = True
+            log.warning("kafka_awaited", address=kafka.servers, error=repr(error), seconds=patience)
+        return may_pass(error)
+
     try:
-        async for attempt in stamina.retry_context(on=may_pass, attempts=None, timeout=patience, wait_max=2.0):
+        async for attempt in stamina.retry_context(on=passes, attempts=None, timeout=patience, wait_max=2.0):
             with attempt:
                 await _ensure(kafka, partitions, replication_factor)
     except KafkaRefusedError:

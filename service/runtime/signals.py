@@ -14,7 +14,10 @@ def run_until_terminated(work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - we are one
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        await work
+        try:
+            await work
+        finally:  # of one that comes later, Python would complain: asyncio closes what it would tell of it first
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
     with suppress(KeyboardInterrupt, asyncio.CancelledError):
         asyncio.run(until_terminated())

@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from structlog.testing import capture_logs
 
 from service.contracts.topics import DEFINITIONS_TOPIC, EVENTS_TOPIC, REPLIES_TOPIC, STATE_TOPIC, TOPICS
 from service.embedded.broker import EmbeddedBroker
@@ -114,8 +115,11 @@ async def test_a_broker_that_starts_late_is_waited_for(tmp_path_factory: pytest.
 
 async def test_a_broker_that_never_answers_is_named() -> None:
     address = f"127.0.0.1:{free_port('127.0.0.1')}"
-    with pytest.raises(ConnectionError, match=f"Kafka at {address} can't be used .* KAFKA_BOOTSTRAP_SERVERS"):
+    refused = pytest.raises(ConnectionError, match=f"Kafka at {address} can't be used .* KAFKA_BOOTSTRAP_SERVERS")
+    with capture_logs() as said, refused:
         await ensure_topics(Kafka(address), 1, patience=0.3)
+    told = [line["address"] for line in said if line["event"] == "kafka_awaited"]
+    assert told == [address], "once, not each time"
 
 
 async def configs(admin: AIOKafkaAdminClient, topic: str, *names: str) -> list[str]:

@@ -31,7 +31,7 @@ class _Pending(set[Any]):
 class _AskedBatch(MessageBatch):
     """A batch of aiokafka's that asks its own futures for their errors.
 
-    A class, for a function would have to know the batch that holds it: with its 128 KB, each would wait for the collector.
+    A class: a function would have to know the batch that holds it, which would, with its 128 KB, wait to be collected.
     """
 
     def failure(self, exception: BaseException) -> None:
