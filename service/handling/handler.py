@@ -149,7 +149,7 @@ def _subscribed(context: HandlerContext) -> tuple[KafkaBroker, PartitionGroup]:
         heartbeat_interval_ms=int(timeouts.heartbeat * 1000),
         rebalance_timeout_ms=int(timeouts.rebalance * 1000),
         max_poll_interval_ms=int(timeouts.max_poll_interval * 1000),
-        fetch_max_bytes=8 << 20,
+        fetch_max_bytes=6 << 20,
         max_partition_fetch_bytes=2 << 20,
         fetch_max_wait_ms=100,  # an opening's and a reply's questions wait behind a fetch on the same connection
         partition_assignment_strategy=STICKY,
