@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Protocol
 from fastapi import APIRouter, Request, Response
 
 from service.contracts.problems import Problem
+from service.contracts.timestamps import Timestamp
 from service.queries.answers import (
     TaskCommandRejection,
     TaskCommandRejectionPage,
@@ -24,6 +25,7 @@ from service.queries.requests import (
     ListTaskCommandRejections,
     ListTaskExecutions,
 )
+from service.queries.statistics import FailingTasks
 
 
 class Queries(Protocol):
@@ -80,6 +82,10 @@ class Queries(Protocol):
 
     async def stats(self, task_id: str | None = None, **given: Any) -> TaskExecutionStats:  # noqa: ANN401 - see there
         """Counts by status; `given` are the other fields of `GetTaskExecutionStats`."""
+        ...
+
+    async def failing_tasks(self, created_from: Timestamp, limit: int) -> FailingTasks:
+        """The tasks with most failures among the executions that were created since then."""
         ...
 
 

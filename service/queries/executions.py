@@ -46,7 +46,7 @@ from service.queries.requests import (
     ListTaskExecutions,
     check,
 )
-from service.queries.statistics import stats_of, status_counts
+from service.queries.statistics import FailingTasks, failing_tasks, stats_of, status_counts
 
 log = structlog.get_logger(__name__)
 
@@ -131,6 +131,11 @@ class TaskExecutionQueries:
         with self._refusing_outages():
             return await stats_of(self._read_model, request, fresh)
 
+    async def failing_tasks(self, created_from: Timestamp, limit: int) -> FailingTasks:
+        """The tasks with most failures among the executions that were created since then."""
+        with self._refusing_outages():
+            return await failing_tasks(self._read_model, CreationFilters(created_from=created_from), limit)
+
     async def stats_by_task(self) -> Sequence[TaskExecutionStats]:
         """The counts of every task that was ever executed, by its id."""
         fresh = await self._fresh(None)
@@ -157,7 +162,7 @@ class TaskExecutionQueries:
         """How far the read side is behind Kafka, and whether it follows."""
         with self._refusing_outages():
             ends = await self._ends.ends() if self._ends else {}
-            positions = await self._progress.positions()
+            positions = await self._progress.recent()
         return projection_status(positions, ends, Timestamp.now(UTC))
 
     async def next_offsets(self) -> Sequence[int] | None:

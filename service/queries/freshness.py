@@ -1,9 +1,10 @@
 """How fresh the read model is, and waiting until it is fresh enough."""
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from datetime import UTC
-from typing import Final
+from typing import Any, Final
 
 from service.contracts.problems import Code, FieldError, RejectedError, reject
 from service.contracts.replies import Position
@@ -47,6 +48,7 @@ class Progress:
         self._polling = asyncio.Lock()
         self._next: asyncio.Task[Positions] | None = None
         self._known: tuple[float, Positions] = (float("-inf"), [])
+        self._asked: asyncio.Task[Positions] | None = None
 
     async def freshness(self, min_position: str | None) -> Freshness:
         """How fresh an answer will be that is read after this; waits for `min_position` if there is one.
@@ -56,7 +58,7 @@ class Progress:
             UnavailableError: the read model cannot be reached now.
         """
         if min_position is None:
-            return _summary(await self._recent())
+            return _summary(_of_events(await self.recent()))
         wanted = Position.parse(min_position)
         partition, offset = wanted.partition, wanted.offset
         if partition >= self._partitions:
@@ -80,7 +82,7 @@ class Progress:
         Raises:
             UnavailableError: the read model cannot be reached now.
         """
-        positions = await self._recent()
+        positions = _of_events(await self.recent())
         fresh, known = _summary(positions), {position.partition: position.offset + 1 for position in positions}
         if fresh.as_of is None or is_stalled(fresh.as_of, Timestamp.now(UTC)) or (fresh.lag or 0) > _NEAR:
             return None
@@ -95,26 +97,33 @@ class Progress:
                 self._next = None  # who comes from now on needs a newer answer
                 return await self._read()
 
-        task = asyncio.create_task(poll(), name="min-position")
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())  # perhaps nobody waits any more
-        return task
+        return _shared(poll(), "min-position")
 
-    async def _recent(self) -> Positions:
-        """As they are, or were a moment ago: an answer may be fresher than it says."""
-        clock = asyncio.get_running_loop().time
-        at, positions = self._known
-        if clock() - at > _RECENT_SECONDS:
-            at = clock()
-            positions = await self._read()
-            self._known = at, positions
-        return positions
+    async def recent(self) -> Positions:
+        """Of every partition of every topic that is projected, as they are, or were a moment ago.
 
-    async def positions(self) -> Positions:
-        """Of every partition of every topic that is projected.
+        An answer may be fresher than it says.
 
         Raises:
             UnavailableError: the read model cannot be reached now, or takes too long.
         """
+        clock = asyncio.get_running_loop().time
+        at, positions = self._known
+        if clock() - at <= _RECENT_SECONDS:
+            return positions
+        if self._asked is None:  # a page has several questions at once, and each asks for this
+            self._asked = _shared(self._ask_now(clock()), "positions")
+        return await asyncio.shield(self._asked)
+
+    async def _ask_now(self, now: float) -> Positions:
+        try:
+            positions = await self._positions()
+        finally:
+            self._asked = None
+        self._known = now, positions
+        return positions
+
+    async def _positions(self) -> Positions:
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
                 return [*await self._read_model.positions()]
@@ -122,7 +131,17 @@ class Progress:
             raise UnavailableError(f"no answer within {_ANSWER_SECONDS:g} s") from None
 
     async def _read(self) -> Positions:
-        return [position for position in await self.positions() if position.topic == EVENTS_TOPIC]
+        return _of_events(await self._positions())
+
+
+def _shared(question: Coroutine[Any, Any, Positions], name: str) -> asyncio.Task[Positions]:
+    task = asyncio.create_task(question, name=name)
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())  # perhaps nobody waits any more
+    return task
+
+
+def _of_events(positions: Positions) -> Positions:
+    return [position for position in positions if position.topic == EVENTS_TOPIC]
 
 
 def _summary(positions: Positions) -> Freshness:

@@ -8,7 +8,6 @@ from fastapi import APIRouter, Depends, Request, Response
 from service.api.ports import Queries
 from service.api.requests import query
 from service.contracts.timestamps import Timestamp
-from service.ports.read_model import Grouping, GroupOrder
 from service.queries.requests import GetTaskExecutionFailures
 from service.web.asking import together
 from service.web.periods import OfPeriod, Period, slots_of
@@ -29,9 +28,7 @@ def overview(queries: Queries) -> APIRouter:
         slots = slots_of(wanted.period, Timestamp.now(UTC))
         found = await together(
             stats=queries.stats(created_from=slots.begin, group_by=slots.grouping, times=True),
-            tasks=queries.stats(
-                created_from=slots.begin, group_by=Grouping.TASK_ID, sort=GroupOrder.FAILURE, limit=_TASKS, times=True
-            ),
+            tasks=queries.failing_tasks(slots.begin, _TASKS),
             failures=queries.failures(GetTaskExecutionFailures(created_from=slots.begin, limit=_CAUSES)),
             projection=queries.projection(),
         )

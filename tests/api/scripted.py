@@ -50,6 +50,7 @@ from service.queries.requests import (
     ListTaskCommandRejections,
     ListTaskExecutions,
 )
+from service.queries.statistics import FailingTasks
 
 ID = "0f2c1d9e-7b0a-5a64-9c3b-2f6b1c0d9e11"
 METADATA = {"createdAt": "2026-03-02T04:00:00.125Z", "createdBy": "anna", "tags": ["nightly"]}
@@ -312,6 +313,12 @@ class ScriptedQueries:
             | ({"groupCount": len(self.statistics.get("groups", ()))} if given.get("group_by") else {})
         )
         return TaskExecutionStats.model_validate({"taskId": task_id} | counts | self.statistics | FRESH)
+
+    async def failing_tasks(self, created_from: Timestamp, limit: int) -> FailingTasks:
+        self._ask(created_from=created_from, limit=limit)
+        stats = TaskExecutionStats.model_validate({"taskId": None} | COUNTS | {"total": 21} | self.statistics | FRESH)
+        groups = stats.groups or ()
+        return FailingTasks(groups, len(groups))
 
     def _ask(self, **given: object) -> None:
         self.asked.append(given)

@@ -153,6 +153,19 @@ async def test_a_partition_that_does_not_exist_is_refused_at_once(counted: Count
     assert not counted.queries
 
 
+async def test_questions_of_one_moment_ask_once(counted: Counted, progress: Progress) -> None:
+    first, *others = await asyncio.gather(*(progress.freshness(None) for _ in range(5)), progress.recent())
+    assert counted.queries == 1
+    assert all(one == first for one in others[:-1])
+    counted.outage = UnavailableError("gone")
+    await asyncio.sleep(freshness._RECENT_SECONDS + 0.01)
+    refused = await asyncio.gather(*(progress.freshness(None) for _ in range(3)), return_exceptions=True)
+    assert {type(error) for error in refused} == {UnavailableError}
+    assert counted.queries == 2
+    counted.outage = None
+    assert await progress.freshness(None) == first, "an outage is not remembered"
+
+
 async def test_a_read_model_that_hangs_is_refused_soon_and_told_of_once(
     store: ClickHouseStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,7 @@ import pytest
 from service.contracts.executions import TaskExecution
 from service.contracts.problems import Code, RejectedError
 from service.contracts.status import Status
+from service.contracts.timestamps import Timestamp
 from service.domain.view import view
 from service.ports.read_model import GroupOrder
 from service.queries.answers import Percentiles, StatusCounts, TaskExecutionStats
@@ -121,3 +122,16 @@ async def test_what_cannot_be_grouped_by_is_refused(queries: TaskExecutionQuerie
         await queries.stats(group_by="week", created_from=f"{AT}!")
     assert refused.value.problem.code is Code.INVALID_REQUEST
     assert {error.pointer for error in refused.value.problem.errors} == {"#/groupBy", "#/createdFrom"}
+
+
+async def test_the_tasks_that_fail_most_are_the_groups_of_the_statistics(
+    queries: TaskExecutionQueries, publish: Publish, without_merges: None
+) -> None:
+    rng = random.Random(9)  # noqa: S311 - a seeded model
+    known = lives(9, 120)
+    await publish_anyhow(publish, known, rng)
+    for begin in (T0, view(known[60]).metadata.created_at, T0 + timedelta(days=400)):
+        for limit in (1, 2, 100):
+            wanted = await queries.stats(created_from=begin, group_by="taskId", times=True, sort="failure", limit=limit)
+            found = await queries.failing_tasks(Timestamp.of(begin), limit)
+            assert found == (wanted.groups, wanted.group_count)
