@@ -1,5 +1,6 @@
 """What queries ask of ClickHouse."""
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
@@ -117,24 +118,35 @@ class ClickHouseReadModel:
         """See `ReadModel`."""
         if order is Order.DURATION and filters.min_duration is None:
             filters = filters.model_copy(update={"min_duration": timedelta()})  # who has ended, and ran
-        kept_since = self._kept_since()
-        counts = await self._by_status(filters) if counting else None
         if Selection(filters).of_none:
-            return Found(0, [], counts)
-        if counts is None:
-            (row,) = await self._hours.read(lambda closed: total_statement(filters, kept_since, closed))
-            total = int(row["total"])
-        else:
-            total = sum(counts[status] for status in filters.status or Status)
+            return Found(0, [], await self._by_status(filters) if counting else None)
+        kept_since = self._kept_since()
         if order is Order.DURATION:
-            rows = await self._rows(longest_statement(filters, limit, offset, after, kept_since))
-            return Found(total, [ListedExecution(**row) for row in rows], counts)
+            statement = longest_statement(filters, limit, offset, after, kept_since)
+        elif after is None and offset > _FAR:
+            return await self._far_page(filters, limit, offset, counting=counting)
+        else:
+            statement = page_statement(filters, limit, offset, after, kept_since)
+        (total, counts), rows = await asyncio.gather(self._total(filters, counting=counting), self._rows(statement))
+        return Found(total, [ListedExecution(**row) for row in rows], counts)
+
+    async def _far_page(self, filters: Filters, limit: int, offset: int, *, counting: bool) -> Found:
+        total, counts = await self._total(filters, counting=counting)
         there = min(limit, total - offset)
-        if backwards := after is None and there > 0 and offset > max(total // 2, _FAR):
+        if backwards := there > 0 and offset > total // 2:
             limit, offset = there, total - offset - there
-        rows = await self._rows(page_statement(filters, limit, offset, after, kept_since, backwards=backwards))
-        listed = [ListedExecution(**row) for row in rows]
+        statement = page_statement(filters, limit, offset, None, self._kept_since(), backwards=backwards)
+        listed = [ListedExecution(**row) for row in await self._rows(statement)]
         return Found(total, listed[::-1] if backwards else listed, counts)
+
+    async def _total(self, filters: Filters, *, counting: bool) -> tuple[int, Counts | None]:
+        """How many fit; and how many in each status, if that is wanted."""
+        if counting:
+            counts = await self._by_status(filters)
+            return sum(counts[status] for status in filters.status or Status), counts
+        kept_since = self._kept_since()
+        (row,) = await self._hours.read(lambda closed: total_statement(filters, kept_since, closed))
+        return int(row["total"]), None
 
     async def pending(self, task_ids: Sequence[str], limit: int, after: Place | None = None) -> list[PendingExecution]:
         """See `PendingExecutions`. What had to wait has a second event once it can start."""
