@@ -248,8 +248,10 @@ class ReadModel(Protocol):
         """
         ...
 
-    async def failing_tasks(self, filters: CreationFilters, limit: int, text: str = "") -> tuple[int, Sequence[str]]:
-        """How many tasks have failures that fit, and the ids of those with most of them.
+    async def first_tasks(
+        self, filters: CreationFilters, order: GroupOrder, limit: int, text: str = ""
+    ) -> tuple[int, Sequence[str]]:
+        """How many tasks have executions that fit, and the ids of those with most of them; or of failures likewise.
 
         `text`: only tasks with this in their id, whatever the case.
         """

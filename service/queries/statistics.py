@@ -1,7 +1,7 @@
 """Counts, rates and times of executions, of all that fit and of groups of them."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
@@ -21,12 +21,12 @@ class FailingTasks(NamedTuple):
 
 
 class _Groups(NamedTuple):
-    """Those to list, in their order, and whether they are all there are; how many fit, and the counts of all."""
+    """Those to list, in their order, and how many fit; the counts of all, and by key, of all under "", their times."""
 
     listed: Mapping[str, Counts]
-    are_all: bool
     fitting: int
     overall: Counts
+    took: Mapping[str, Times]
 
 
 async def stats_of(read_model: ReadModel, request: GetTaskExecutionStats, fresh: Freshness) -> TaskExecutionStats:
@@ -36,19 +36,14 @@ async def stats_of(read_model: ReadModel, request: GetTaskExecutionStats, fresh:
         UnavailableError: the read model cannot be reached now.
     """
     filters = CreationFilters(**{name: getattr(request, name) for name in CreationFilters.model_fields})
-    if request.group_by is Grouping.TASK_ID:  # of those that are not listed, no times are wanted
-        groups = await _groups(read_model, request, Grouping.TASK_ID, filters)
-        took = await _times(read_model, request, filters, groups)
-    else:
-        groups, took = await asyncio.gather(
-            _groups(read_model, request, request.group_by, filters), _times(read_model, request, filters)
-        )
+    by_task = request.group_by is Grouping.TASK_ID
+    groups = await (_first_tasks if by_task else _all_groups)(read_model, request, filters)
     return TaskExecutionStats(
         task_id=filters.task_id,
-        groups=None if request.group_by is None else _told(groups.listed, took),
+        groups=None if request.group_by is None else _told(groups.listed, groups.took),
         group_count=None if request.group_by is None else groups.fitting,
         times_error=(0.0 if request.exact else TIMES_ERROR) if request.times else None,
-        **status_counts(groups.overall, took.get("")),
+        **status_counts(groups.overall, groups.took.get("")),
         **asdict(fresh),
     )
 
@@ -59,7 +54,7 @@ async def failing_tasks(read_model: ReadModel, filters: CreationFilters, limit: 
     Raises:
         UnavailableError: the read model cannot be reached now.
     """
-    count, tasks = await read_model.failing_tasks(filters, limit)
+    count, tasks = await read_model.first_tasks(filters, GroupOrder.FAILURE, limit)
     counts, took = await asyncio.gather(
         read_model.counts(filters, Grouping.TASK_ID, tasks=tasks),
         read_model.times(filters, Grouping.TASK_ID, tasks=tasks),
@@ -67,28 +62,32 @@ async def failing_tasks(read_model: ReadModel, filters: CreationFilters, limit: 
     return FailingTasks(_told(_largest(counts, GroupOrder.FAILURE, limit, counts), took), count)
 
 
-async def _groups(
-    read_model: ReadModel, request: GetTaskExecutionStats, by: Grouping | None, filters: CreationFilters
-) -> _Groups:
-    text, limit, order = request.group_text or "", request.limit, request.sort
-    failing = order is GroupOrder.FAILURE
-    if failing and by is Grouping.TASK_ID:  # few rows say which they are, and few are counted then
-        count, tasks = await read_model.failing_tasks(filters, limit, text)
-        counts, of_all = await asyncio.gather(read_model.counts(filters, by, tasks=tasks), read_model.counts(filters))
-        listed = _largest(counts, order, limit, counts)
-        return _Groups(listed, are_all=False, fitting=count, overall=of_all[""])
-    counts = await read_model.counts(filters, by)
+async def _first_tasks(read_model: ReadModel, request: GetTaskExecutionStats, filters: CreationFilters) -> _Groups:
+    """There may be very many: a row of each execution says which are listed, and only those are counted."""
+    by, order, limit = Grouping.TASK_ID, request.sort, request.limit
+    count, tasks = await read_model.first_tasks(filters, order, limit, request.group_text or "")
+    counts, overall, some, of_all = await asyncio.gather(
+        read_model.counts(filters, by, tasks=tasks),
+        read_model.counts(filters),
+        _times(read_model, request, filters, by, tasks),
+        _times(read_model, request, filters),
+    )
+    return _Groups(_largest(counts, order, limit, counts), count, overall[""], {**some, **of_all})
+
+
+async def _all_groups(read_model: ReadModel, request: GetTaskExecutionStats, filters: CreationFilters) -> _Groups:
+    by, order, text = request.group_by, request.sort, request.group_text or ""
+    counts, took = await asyncio.gather(
+        read_model.counts(filters, by), _times(read_model, request, filters, request.group_by)
+    )
     keys = [key for key in counts if text.casefold() in key.casefold()]
-    if failing:
+    if order is GroupOrder.FAILURE:
         keys = [key for key in keys if counts[key][Status.FAILURE]]
     overall = {status: sum(each[status] for each in counts.values()) for status in Status}
-    listed = _largest(counts, order, limit, keys)
-    return _Groups(listed, len(listed) == len(counts), len(keys), overall)
+    return _Groups(_largest(counts, order, request.limit, keys), len(keys), overall, took)
 
 
-def _largest(
-    counts: Mapping[str, Counts], order: GroupOrder, limit: int | None, keys: Iterable[str]
-) -> Mapping[str, Counts]:
+def _largest(counts: Mapping[str, Counts], order: GroupOrder, limit: int, keys: Iterable[str]) -> Mapping[str, Counts]:
     """The groups to list, in the order that is wanted."""
 
     def size(key: str) -> tuple[int, str]:
@@ -101,18 +100,14 @@ def _largest(
 
 
 async def _times(
-    read_model: ReadModel, request: GetTaskExecutionStats, filters: CreationFilters, groups: _Groups | None = None
+    read_model: ReadModel,
+    request: GetTaskExecutionStats,
+    filters: CreationFilters,
+    by: Grouping | None = None,
+    tasks: Sequence[str] | None = None,
 ) -> Mapping[str, Times]:
-    """By the keys of the groups, or of those to list, and of all."""
-    by, exact = request.group_by, request.exact
-    if not request.times:
-        return {}
-    if groups is None or groups.are_all:
-        return await read_model.times(filters, by, exact=exact)
-    some, of_all = await asyncio.gather(
-        read_model.times(filters, by, exact=exact, tasks=[*groups.listed]), read_model.times(filters, exact=exact)
-    )
-    return {**some, **of_all}
+    """If they are wanted."""
+    return await read_model.times(filters, by, exact=request.exact, tasks=tasks) if request.times else {}
 
 
 def _told(groups: Mapping[str, Counts], took: Mapping[str, Times]) -> tuple[TaskExecutionGroup, ...]:

@@ -3,25 +3,13 @@
 from typing import Final
 
 from service.contracts.status import Status
-from service.ports.filters import CreationFilters, EndFilters, Filters
+from service.ports.filters import EndFilters, Filters
 from service.ports.read_model import TASKS_OF_A_GROUP
 from service.read_model.clickhouse.selection import Selection
 from service.read_model.clickhouse.statements import TRANSITIONS, Statement, kept, since
 
 _SPILLS: Final = 256 << 20
 """So many bytes of groups are held in memory, the others on disk: messages may have nothing in common."""
-
-
-def failing_tasks_statement(filters: CreationFilters, limit: int, text: str, kept_since: int | None) -> Statement:
-    """The tasks with most failures; each row says how many tasks have any."""
-    selection = Selection(Filters(status=(Status.FAILURE,), **dict(filters)))
-    (where,) = kept(selection.ended, kept_since)
-    sql = (
-        f"SELECT taskId AS task, count() OVER () AS tasks FROM {TRANSITIONS} "  # noqa: S608 - see Statement
-        f"WHERE {where} AND positionCaseInsensitiveUTF8(taskId, {{text:String}}) > 0 "
-        f"GROUP BY task ORDER BY count() DESC, task LIMIT {limit}"
-    )
-    return Statement(sql, selection.parameters | {"text": text} | since(kept_since))
 
 
 def failures_statement(filters: EndFilters, limit: int, kept_since: int | None) -> Statement:

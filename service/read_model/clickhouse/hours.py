@@ -112,14 +112,19 @@ def hours_of(
     others = [f"(at < {_time('hours_since')} OR at >= {_time(UNTIL)})"]
     part = f"at >= {_time('hours_since')} AND at < {_time(UNTIL)}"
     if filters.created_from is not None:
-        parameters["first_hour"] = hour_after(bounded_ms(filters.created_from))
-        conditions.append(f"createdHour >= {_time('first_hour')}")
-        others.append(f"{part} AND createdAt < {_time('first_hour')}")
+        begin = bounded_ms(filters.created_from)
+        parameters["first_hour"] = hour_after(begin)
+        # Nothing comes into a status before it is created: of the weeks before, nothing is looked at.
+        conditions.append(f"createdHour >= {_time('first_hour')} AND hour >= {_time('first_hour')}")
+        if begin % HOUR_MS:
+            others.append(f"{part} AND createdAt < {_time('first_hour')}")
         part += f" AND createdAt >= {_time('first_hour')}"  # both ends may be in one hour
     if filters.created_to is not None:
-        parameters["last_hour"] = hour_of(bounded_ms(filters.created_to))
+        end = bounded_ms(filters.created_to)
+        parameters["last_hour"] = hour_of(end)
         conditions.append(f"createdHour < {_time('last_hour')}")
-        others.append(f"{part} AND createdAt >= {_time('last_hour')}")
+        if end % HOUR_MS:
+            others.append(f"{part} AND createdAt >= {_time('last_hour')}")
     if filters.task_id is not None:
         others = [f"{rows} AND taskId = {{task_id:String}}" for rows in others]
     return Hours(_KEYS[by], " AND ".join(conditions), tuple(others), parameters)

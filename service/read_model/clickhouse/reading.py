@@ -18,6 +18,7 @@ from service.ports.read_model import (
     Failures,
     Found,
     Grouping,
+    GroupOrder,
     ListedExecution,
     Order,
     Percentiles,
@@ -32,11 +33,12 @@ from service.ports.read_model import (
 from service.ports.retentions import Retentions
 from service.read_model.clickhouse.closed_hours import ClosedHours
 from service.read_model.clickhouse.driver import Driver, Row
-from service.read_model.clickhouse.failures import failing_tasks_statement, failures_statement
+from service.read_model.clickhouse.failures import failures_statement
 from service.read_model.clickhouse.hours import Closed
 from service.read_model.clickhouse.inbox import failed_statement, later_statement
 from service.read_model.clickhouse.longest import longest_statement
 from service.read_model.clickhouse.pending import pending_statement, waiting_statement
+from service.read_model.clickhouse.ranking import ranking_statement
 from service.read_model.clickhouse.rejections import (
     rejection_statement,
     rejections_statement,
@@ -155,9 +157,11 @@ class ClickHouseReadModel:
         waiting = {row["execution_id"] for row in await self._rows(waiting_statement(new))} if new else set()
         return [PendingExecution(**row, waits=row["execution_id"] in waiting) for row in rows]
 
-    async def failing_tasks(self, filters: CreationFilters, limit: int, text: str = "") -> tuple[int, list[str]]:
+    async def first_tasks(
+        self, filters: CreationFilters, order: GroupOrder, limit: int, text: str = ""
+    ) -> tuple[int, list[str]]:
         """See `ReadModel`."""
-        rows = await self._rows(failing_tasks_statement(filters, limit, text, self._kept_since()))
+        rows = await self._rows(ranking_statement(filters, order, limit, text, self._kept_since()))
         return int(rows[0]["tasks"]) if rows else 0, [row["task"] for row in rows]
 
     async def counts(

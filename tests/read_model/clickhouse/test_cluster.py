@@ -22,7 +22,7 @@ from service.contracts.status import Status
 from service.ports.errors import StoreSetupError
 from service.ports.filters import CreationFilters, EndFilters
 from service.ports.positions import PartitionPosition
-from service.ports.read_model import Grouping
+from service.ports.read_model import Grouping, GroupOrder
 from service.ports.retentions import Retentions
 from service.projection.rows import event_row
 from service.queries.executions import TaskExecutionQueries
@@ -211,7 +211,8 @@ async def answers(driver: Driver, retentions: Retentions) -> list[Any]:
     found += [await store.counts(CreationFilters(), Grouping.TASK_ID, tasks=["etl:1"])]
     found += [await store.times(CreationFilters(), by) for by in (None, Grouping.TASK_ID)]
     found += [await store.times(CreationFilters(), Grouping.TASK_ID, tasks=["etl:1"])]
-    found += [await store.failing_tasks(CreationFilters(), 2), await store.failures(EndFilters(), 5)]
+    found += [await store.first_tasks(CreationFilters(), order, 2) for order in GroupOrder]
+    found.append(await store.failures(EndFilters(), 5))
     found.append(await queries.inbox(check(GetTaskExecutionFailureInbox)))
     found.append(await queries.rejections(check(ListTaskCommandRejections)))
     return [*found, sorted(await store.positions()), await store.topic_ids()]
