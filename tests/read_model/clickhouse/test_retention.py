@@ -11,6 +11,7 @@ from service.contracts.problems import Code, RejectedError
 from service.contracts.status import Status
 from service.domain.view import view
 from service.ports.filters import Filters
+from service.ports.read_model import GroupOrder
 from service.ports.retentions import Retentions
 from service.projection.rows import event_row
 from service.queries.executions import TaskExecutionQueries
@@ -65,6 +66,11 @@ async def shows_exactly_the_kept(store: ClickHouseStore) -> None:
     stats, of_one = await queries.stats(), await queries.stats("etl:0")
     assert page.total == stats.total == of_one.total == len(KEPT)
     assert [one.total for one in await queries.stats_by_task()] == [len(KEPT)]
+    by_task = {sort: await queries.stats(group_by="taskId", sort=sort) for sort in GroupOrder}
+    assert {stats.group_count for stats in by_task.values()} == {1}
+    assert {(group.total, group.failure) for stats in by_task.values() for group in stats.groups or ()} == {
+        (len(KEPT), 10)
+    }
     assert (await queries.list(asked(status=["FAILURE"], task_id="etl:0"))).total == 10
     for events in (OLD[0], OLD[-1]):
         with pytest.raises(RejectedError) as refused:
