@@ -120,7 +120,7 @@ CREATE TABLE IF NOT EXISTS task_execution_hours (
 ENGINE = ReplacingMergeTree
 PARTITION BY toMonday(hour)
 ORDER BY (taskId, hour, taskVersion, createdHour, status, previousStatus)
-SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT '{version}';
 
 -- Which hours these are: those from SINCE until UNTIL, the end exclusive, and no further than any OPENED that was not

@@ -129,7 +129,7 @@ CREATE TABLE IF NOT EXISTS task_execution_hours_local ON CLUSTER 'main' (
 ENGINE = ReplicatedReplacingMergeTree
 PARTITION BY toMonday(hour)
 ORDER BY (taskId, hour, taskVersion, createdHour, status, previousStatus)
-SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'task-execution schema 3';
 
 CREATE TABLE IF NOT EXISTS task_execution_hours ON CLUSTER 'main' AS task_execution_hours_local
