@@ -24,7 +24,7 @@ from service.web.versions import compared
 
 _TASK: Final = "/tasks/{taskId}"
 _FAILURES: Final = 50
-_LISTED: Final = 100
+_LISTED: Final = 50
 _ORDERS: Final = {GroupOrder.TOTAL: "most runs", GroupOrder.FAILURE: "most failures", GroupOrder.KEY: "id"}
 
 

@@ -43,7 +43,7 @@ async def test_a_search_and_an_order_are_asked_for() -> None:
     queries = ScriptedQueries(statistics={"groups": [group("sales:daily_report")], "groupCount": 2})
     page = await opened("/tasks?text=DAILY&sort=failure", queries)
 
-    assert {"group_text": "DAILY", "sort": "failure", "limit": 100}.items() <= queries.asked[0].items()
+    assert {"group_text": "DAILY", "sort": "failure", "limit": 50}.items() <= queries.asked[0].items()
     assert "1 of 2 tasks are listed, those with most failures" in page.text
     assert "/tasks?period=7d&text=DAILY&sort=failure" in page.links
 

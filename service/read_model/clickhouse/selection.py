@@ -48,6 +48,9 @@ _ENDED: Final = {
 }
 """What only those have that ended; a fingerprint, only those that failed."""
 
+_RAN: Final = "previousStatus = 'RUNNING'"
+"""The same as a `min_duration` of nothing, from a column that is read ten times faster."""
+
 _STARTED: Final = {
     "started_from": "{{}} >= fromUnixTimestamp64Milli({started_from:Int64}, 'UTC')",
     "started_to": "{{}} < fromUnixTimestamp64Milli({started_to:Int64}, 'UTC')",
@@ -92,7 +95,8 @@ class Selection:
             self.parameters |= _half(prefix)
         self.always = [f"hasAll({LABELS}, {{labels:Array(String)}})"] if labels else []
         self.always += [sql for name, sql in _ALWAYS.items() if sql and name in given]
-        self._ended = [sql for name, sql in _ENDED.items() if name in given]
+        ended = _ENDED | ({"min_duration": _RAN} if filters.min_duration == timedelta() else {})
+        self._ended = [sql for name, sql in ended.items() if name in given]
         self._started = [sql for name, sql in _STARTED.items() if name in given]
         self._in_id = [_IN_ID] if "text" in given else []
         self._in_message = [_IN_MESSAGE] if "text" in given else []
