@@ -13,8 +13,6 @@ from service.read_model.clickhouse.store import ClickHouseStore
 TABLES: Final = ("task_execution_events", "task_execution_transitions", "task_executions_open")
 """Those that lists and counts read."""
 
-_HOURS: Final = "task_execution_hours"
-
 DAYS: Final = 28
 _CHUNK: Final = 500_000
 _EVENTS: Final = "task_execution_events_in"
@@ -111,5 +109,5 @@ async def filled(driver: Driver, executions: int) -> tuple[StoredRuns, ClickHous
     await store.tidy()
     while await store.close_hours():
         pass
-    await driver.command(f"OPTIMIZE TABLE {_HOURS} FINAL")  # as it is ten minutes later
+    await driver.command("OPTIMIZE TABLE task_execution_hours FINAL")  # as it is ten minutes later
     return runs, store

@@ -50,10 +50,12 @@ async def ensure_topics(
 
     def passes(error: Exception) -> bool:
         nonlocal told
-        if may_pass(error) and not told:
+        if not may_pass(error):
+            return False
+        if not told:
             told = True
             log.warning("kafka_awaited", address=kafka.servers, error=repr(error), seconds=patience)
-        return may_pass(error)
+        return True
 
     try:
         async for attempt in stamina.retry_context(on=passes, attempts=None, timeout=patience, wait_max=2.0):

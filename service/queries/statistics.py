@@ -77,9 +77,7 @@ async def _first_tasks(read_model: ReadModel, request: GetTaskExecutionStats, fi
 
 async def _all_groups(read_model: ReadModel, request: GetTaskExecutionStats, filters: CreationFilters) -> _Groups:
     by, order, text = request.group_by, request.sort, request.group_text or ""
-    counts, took = await asyncio.gather(
-        read_model.counts(filters, by), _times(read_model, request, filters, request.group_by)
-    )
+    counts, took = await asyncio.gather(read_model.counts(filters, by), _times(read_model, request, filters, by))
     keys = [key for key in counts if text.casefold() in key.casefold()]
     if order is GroupOrder.FAILURE:
         keys = [key for key in keys if counts[key][Status.FAILURE]]
