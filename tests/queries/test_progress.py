@@ -40,10 +40,10 @@ class Counted:
             self.running -= 1
 
     async def after(self, more: int) -> None:
-        """Return when so many more queries were made, and at most one runs."""
+        """Return when so many more queries were made, and none runs."""
         wanted = self.queries + more
         async with asyncio.timeout(20):
-            while self.queries < wanted or self.running > 1:
+            while self.queries < wanted or self.running:
                 await asyncio.sleep(0.01)
 
     def __getattr__(self, name: str) -> Any:
