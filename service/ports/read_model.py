@@ -96,17 +96,6 @@ class ListedExecution(NamedTuple):
         return Place(self.created_ms, self.execution_id, self.run_ms)
 
 
-class Found(NamedTuple):
-    """How many executions fit, exactly, and those of the page; as the store was before the page was read, or later.
-
-    `counts`, if asked for, are of all that fit the filters but for their status; `total` is their sum over the wanted.
-    """
-
-    total: int
-    listed: Sequence[ListedExecution]
-    counts: Counts | None = None
-
-
 TASKS_OF_A_GROUP: Final = 5
 
 
@@ -232,6 +221,15 @@ class ReadModel(Protocol):
         """The ids of the first `limit` executions that wait for any of these; some may not be kept any more."""
         ...
 
+    async def total(
+        self, filters: Filters, order: Order = Order.CREATED, *, counting: bool = False
+    ) -> tuple[int, Counts | None]:
+        """How many executions fit, exactly, and are listed in this order.
+
+        And, for `counting`, the counts of all that fit but for their status: the total is their sum over the wanted.
+        """
+        ...
+
     async def page(  # noqa: PLR0913 - a page has these
         self,
         filters: Filters,
@@ -240,11 +238,12 @@ class ReadModel(Protocol):
         *,
         offset: int = 0,
         after: Place | None = None,
-        counting: bool = False,
-    ) -> Found:
+        total: int | None = None,
+    ) -> Sequence[ListedExecution]:
         """The first `limit` executions that fit, in this order: after this place, and after so many (`offset`).
 
-        Of those that have not ended, some may have gone on meanwhile: the events say what an execution is.
+        Of those that have not ended, some may have gone on meanwhile: the events say what an execution is. With the
+        `total`, a page is looked for from the nearer end.
         """
         ...
 

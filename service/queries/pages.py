@@ -1,17 +1,22 @@
-"""Pages of executions: their total, the page and what is on it are read one after the other, and made to agree."""
+"""Pages of executions: their total, and the page with what is on it, are read side by side, and made to agree."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import Final
 
 from service.contracts.executions import TaskExecution
 from service.contracts.problems import Code, FieldError, reject
 from service.contracts.status import Status
 from service.ports.filters import Filters
-from service.ports.read_model import Found, Order, Place, ReadModel
+from service.ports.read_model import Order, Place, ReadModel
 from service.queries.answers import CountsByStatus, TaskExecutionPage
 from service.queries.freshness import Freshness
 from service.queries.payloads import whole
 from service.queries.requests import ListTaskExecutions, read_cursor, write_cursor
+
+_FAR: Final = 10_000
+"""So far from the newest, a page is looked for from the nearer end, which only the total tells."""
 
 
 def check_page(request: ListTaskExecutions) -> None:
@@ -40,16 +45,20 @@ async def execution_page(read_model: ReadModel, request: ListTaskExecutions, fre
     """
     after = None if request.cursor is None else read_cursor(request.cursor)
     offset = 0 if request.cursor is not None else (request.page_number - 1) * request.page_size
-    found, items, last = await _read(read_model, request, offset, after)
-    total = found.total
+    counting = read_model.total(request, request.sort, counting=request.counts)
+    if offset > _FAR:
+        total, counts = await counting
+        items, last = await _read(read_model, request, offset, after, total)
+    else:
+        (total, counts), (items, last) = await asyncio.gather(counting, _read(read_model, request, offset, after))
     if request.cursor is None and (items or not offset):
-        # Both are exact, of moments that follow each other: what is on the page is there.
+        # Both are exact, of moments close to each other: what is on the page is there.
         total = max(total, offset + len(items) + 1) if last else offset + len(items)
     total = max(total, len(items))
     return TaskExecutionPage(
         items=items,
         total=total,
-        counts=None if found.counts is None else _agreeing(found.counts, request.status or tuple(Status), total, items),
+        counts=None if counts is None else _agreeing(counts, request.status or tuple(Status), total, items),
         page_number=request.page_number if request.cursor is None else None,
         page_size=request.page_size,
         next_cursor=write_cursor(last) if last else None,
@@ -58,21 +67,20 @@ async def execution_page(read_model: ReadModel, request: ListTaskExecutions, fre
 
 
 async def _read(
-    read_model: ReadModel, request: ListTaskExecutions, offset: int, after: Place | None
-) -> tuple[Found, tuple[TaskExecution, ...], Place | None]:
-    """What was found at first, those of the page, and the place of the last one if there are more."""
+    read_model: ReadModel, request: ListTaskExecutions, offset: int, after: Place | None, total: int | None = None
+) -> tuple[tuple[TaskExecution, ...], Place | None]:
+    """Those of the page, and the place of the last one if there are more."""
     wanted = request.page_size + 1
-    found = await read_model.page(request, wanted, request.sort, offset=offset, after=after, counting=request.counts)
-    listed = found.listed
+    listed = await read_model.page(request, wanted, request.sort, offset=offset, after=after, total=total)
     items: list[TaskExecution] = []
     while True:
         full = len(listed) == wanted
         shown = listed[: request.page_size - len(items)]
         items += [item for item in await whole(shown, read_model) if _fits(item, request)]
         if len(items) == request.page_size or not full:
-            return found, tuple(items), shown[-1].place if len(listed) > len(shown) else None
+            return tuple(items), shown[-1].place if len(listed) > len(shown) else None
         wanted = request.page_size - len(items) + 1
-        listed = (await read_model.page(request, wanted, request.sort, after=shown[-1].place)).listed
+        listed = await read_model.page(request, wanted, request.sort, after=shown[-1].place)
 
 
 def _agreeing(

@@ -12,7 +12,12 @@ from service.contracts.problems import Code, reject
 
 PREFIX: Final = "/assets"
 
-_TYPES: Final = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+_TYPES: Final = {
+    "css": "text/css",
+    "js": "text/javascript",
+    "json": "application/speculationrules+json",
+    "svg": "image/svg+xml",
+}
 _FOREVER: Final = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
 
 

@@ -28,6 +28,9 @@ SECURITY: Final = {
 }
 """Of every page: whatever a value holds, nothing of it runs, and nothing is asked of another host."""
 
+_AHEAD: Final = {"Speculation-Rules": f'"{url_of("speculation.json")}"'}
+"""A link that is pointed at for 0.2 s, or pressed, is asked for at once: by the click, its page is there."""
+
 
 def _environment() -> Environment:
     made = Environment(
@@ -49,4 +52,4 @@ _TEMPLATES: Final = _environment()
 def page(request: Request, template: str, values: Mapping[str, Any], status: int = HTTPStatus.OK) -> Response:
     """The template with these values; it also has `path`, the request's path."""
     text = _TEMPLATES.get_template(template).render(path=request.url.path, **values)
-    return Response(text, status, SECURITY, "text/html")
+    return Response(text, status, SECURITY | _AHEAD, "text/html")

@@ -20,11 +20,10 @@ from service.contracts.timestamps import Timestamp
 from service.contracts.topics import EVENTS_TOPIC
 from service.domain.view import view
 from service.kafka.connection import Kafka
-from service.ports.read_model import Found
+from service.ports.read_model import ListedExecution
 from service.projection.batch import make_batch
-from service.queries import payloads
+from service.queries import pages, payloads
 from service.queries.executions import TaskExecutionQueries
-from service.read_model.clickhouse import reading
 from service.read_model.clickhouse.driver import Driver
 from service.read_model.clickhouse.store import ClickHouseStore
 from tests.queries.conftest import PARTITIONS, Publish
@@ -175,7 +174,7 @@ async def test_a_listed_item_never_contradicts_its_filter(publish: Publish, stor
     class Overtaken:
         """Between a page's two reads, the execution comes to its end."""
 
-        async def page(self, *args: Any, **given: Any) -> Found:
+        async def page(self, *args: Any, **given: Any) -> Sequence[ListedExecution]:
             found = await store.page(*args, **given)
             await publish(events[2:])
             return found
@@ -252,7 +251,7 @@ async def test_while_events_come_in_nothing_contradicts_itself(
 async def test_the_last_pages_are_read_from_the_other_end(
     queries: TaskExecutionQueries, known: list[list[Event]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "_FAR", 5)
+    monkeypatch.setattr(pages, "_FAR", 5)
     for status in ([], ["SUCCESS", "FAILURE"], ["SUCCESS", "RUNNING"]):
         everything = (await queries.list(asked(status=status, page_size=1000))).items
         by_number: list[TaskExecution] = []

@@ -14,7 +14,7 @@ from service.contracts.executions import TaskExecution
 from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp
 from service.domain.view import view
-from service.ports.read_model import Found
+from service.ports.read_model import Counts, ListedExecution
 from service.ports.retentions import Retentions
 from service.queries.answers import TaskExecutionPage
 from service.queries.executions import TaskExecutionQueries
@@ -84,12 +84,17 @@ class Between:
 
     def __init__(self, store: ClickHouseStore, happens: Callable[[], Any]) -> None:
         self._store, self._happens = store, happens
+        self._has_happened = asyncio.Event()
 
-    async def page(self, *args: Any, **given: Any) -> Found:
-        before = await self._store.page(*args, **given)
+    async def total(self, *args: Any, **given: Any) -> tuple[int, Counts | None]:
+        before = await self._store.total(*args, **given)
         await self._happens()
-        after = await self._store.page(*args, **given)
-        return Found(before.total, after.listed, before.counts)
+        self._has_happened.set()
+        return before
+
+    async def page(self, *args: Any, **given: Any) -> Sequence[ListedExecution]:
+        await self._has_happened.wait()
+        return await self._store.page(*args, **given)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)

@@ -325,6 +325,20 @@ async def test_the_keyboard_is_enough(browser: Browser) -> None:
         await page.wait_for_url("**/rejections")
 
 
+async def test_what_is_pointed_at_is_there_by_the_click(browser: Browser) -> None:
+    queries = Queries()
+    async with shown(browser, queries=queries) as (page, url):
+        await page.goto(f"{url}/executions")
+        asked = len(queries.asked)
+        async with page.expect_request(lambda request: request.headers.get("sec-purpose") == "prefetch"):
+            await page.get_by_role("link", name="7d").hover()
+        async with page.expect_navigation(url="**/executions?period=7d"):
+            await page.get_by_role("link", name="7d").click()
+        delivery = "performance.getEntriesByType('navigation')[0].deliveryType"
+        assert await page.evaluate(delivery) == "navigational-prefetch"
+        assert len(queries.asked) == asked + 1
+
+
 async def test_values_are_copied_whole(browser: Browser) -> None:
     async with shown(browser, queries=ScriptedQueries(executions=[FAILURE])) as (page, url):
         await page.context.grant_permissions(["clipboard-read", "clipboard-write"])

@@ -1,6 +1,5 @@
 """What queries ask of ClickHouse."""
 
-import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
@@ -16,7 +15,6 @@ from service.ports.read_model import (
     FailedExecution,
     FailureGroup,
     Failures,
-    Found,
     Grouping,
     GroupOrder,
     ListedExecution,
@@ -65,9 +63,6 @@ from service.read_model.clickhouse.statistics import (
 
 KEPT_FOR_EVER: Final = Retentions()
 
-_FAR: Final = 10_000
-"""So far from the newest, a page is looked for from the nearer end."""
-
 
 class ClickHouseReadModel:
     """`ReadModel` over tables that `create_schema` made. Whoever made the driver closes it.
@@ -107,6 +102,20 @@ class ClickHouseReadModel:
         """See `ReadModel`."""
         return [row["execution_id"] for row in await self._rows(downstream_statement(execution_ids, limit))]
 
+    async def total(
+        self, filters: Filters, order: Order = Order.CREATED, *, counting: bool = False
+    ) -> tuple[int, Counts | None]:
+        """See `ReadModel`."""
+        filters = _of_order(filters, order)
+        if counting:
+            counts = await self._by_status(filters)
+            return sum(counts[status] for status in filters.status or Status), counts
+        if Selection(filters).of_none:
+            return 0, None
+        kept_since = self._kept_since()
+        (row,) = await self._hours.read(lambda closed: total_statement(filters, kept_since, closed))
+        return int(row["total"]), None
+
     async def page(  # noqa: PLR0913 - a page has these
         self,
         filters: Filters,
@@ -115,40 +124,23 @@ class ClickHouseReadModel:
         *,
         offset: int = 0,
         after: Place | None = None,
-        counting: bool = False,
-    ) -> Found:
+        total: int | None = None,
+    ) -> list[ListedExecution]:
         """See `ReadModel`."""
-        if order is Order.DURATION and filters.min_duration is None:
-            filters = filters.model_copy(update={"min_duration": timedelta()})  # who has ended, and ran
+        filters = _of_order(filters, order)
         if Selection(filters).of_none:
-            return Found(0, [], await self._by_status(filters) if counting else None)
+            return []
         kept_since = self._kept_since()
         if order is Order.DURATION:
-            statement = longest_statement(filters, limit, offset, after, kept_since)
-        elif after is None and offset > _FAR:
-            return await self._far_page(filters, limit, offset, counting=counting)
-        else:
-            statement = page_statement(filters, limit, offset, after, kept_since)
-        (total, counts), rows = await asyncio.gather(self._total(filters, counting=counting), self._rows(statement))
-        return Found(total, [ListedExecution(**row) for row in rows], counts)
-
-    async def _far_page(self, filters: Filters, limit: int, offset: int, *, counting: bool) -> Found:
-        total, counts = await self._total(filters, counting=counting)
-        there = min(limit, total - offset)
-        if backwards := there > 0 and offset > total // 2:
-            limit, offset = there, total - offset - there
-        statement = page_statement(filters, limit, offset, None, self._kept_since(), backwards=backwards)
-        listed = [ListedExecution(**row) for row in await self._rows(statement)]
-        return Found(total, listed[::-1] if backwards else listed, counts)
-
-    async def _total(self, filters: Filters, *, counting: bool) -> tuple[int, Counts | None]:
-        """How many fit; and how many in each status, if that is wanted."""
-        if counting:
-            counts = await self._by_status(filters)
-            return sum(counts[status] for status in filters.status or Status), counts
-        kept_since = self._kept_since()
-        (row,) = await self._hours.read(lambda closed: total_statement(filters, kept_since, closed))
-        return int(row["total"]), None
+            rows = await self._rows(longest_statement(filters, limit, offset, after, kept_since))
+            return [ListedExecution(**row) for row in rows]
+        backwards = False
+        if total is not None and after is None:
+            there = min(limit, total - offset)
+            if backwards := there > 0 and offset > total // 2:
+                limit, offset = there, total - offset - there
+        rows = await self._rows(page_statement(filters, limit, offset, after, kept_since, backwards=backwards))
+        return [ListedExecution(**row) for row in (reversed(rows) if backwards else rows)]
 
     async def pending(self, task_ids: Sequence[str], limit: int, after: Place | None = None) -> list[PendingExecution]:
         """See `PendingExecutions`. What had to wait has a second event once it can start."""
@@ -270,3 +262,10 @@ class ClickHouseReadModel:
 
     async def _rows(self, statement: Statement) -> list[Row]:
         return await self._driver.query(statement.sql, statement.parameters)
+
+
+def _of_order(filters: Filters, order: Order) -> Filters:
+    """By duration, only those have a place that ran and have ended."""
+    if order is Order.CREATED or filters.min_duration is not None:
+        return filters
+    return filters.model_copy(update={"min_duration": timedelta()})
