@@ -96,21 +96,33 @@ def hours_of(
     of_rows = filters.created_by is not None or filters.tag or filters.id_prefix is not None
     if by not in _KEYS or of_rows or since >= closed.until:
         return None
-    parameters: dict[str, Any] = {"hours_since": since, UNTIL: closed.until}
     of_tasks = filters.task_version is not None or by in {Grouping.TASK_ID, Grouping.TASK_VERSION}
     of_any = of_tasks and filters.task_id is None and tasks is None
     if of_any and _is_short(filters, closed):
         return None
-    conditions = [f"hour >= {_time('hours_since')} AND hour < {_time(UNTIL)}"]
+    conditions, others, parameters = _split(filters, since, closed.until)
+    parameters["task_id"] = filters.task_id or ""
     if of_any:
         conditions.append("taskId != ''")
     else:
         conditions.append("taskId = {task_id:String}" if tasks is None else AMONG_TASKS)
-    parameters["task_id"] = filters.task_id or ""
     if filters.task_version is not None:
         conditions.append("taskVersion = {task_version:String}")
-    others = [f"(at < {_time('hours_since')} OR at >= {_time(UNTIL)})"]
-    part = f"at >= {_time('hours_since')} AND at < {_time(UNTIL)}"
+    if filters.task_id is not None:
+        others = [f"{rows} AND taskId = {{task_id:String}}" for rows in others]
+    return Hours(_KEYS[by], " AND ".join(conditions), tuple(others), parameters)
+
+
+def _split(filters: CreationFilters, since: int, until: int) -> tuple[list[str], list[str], dict[str, Any]]:
+    """The conditions on closed hours, each one on the rows that are in none, and their parameters.
+
+    Every condition costs planning: nothing is said of a `since` before everything.
+    """
+    parameters = {"hours_since": since, UNTIL: until}
+    conditions, others, part = [f"hour < {_time(UNTIL)}"], [f"at >= {_time(UNTIL)}"], f"at < {_time(UNTIL)}"
+    if since:
+        conditions.append(f"hour >= {_time('hours_since')}")
+        others, part = [f"(at < {_time('hours_since')} OR {others[0]})"], f"{part} AND at >= {_time('hours_since')}"
     if filters.created_from is not None:
         begin = bounded_ms(filters.created_from)
         parameters["first_hour"] = hour_after(begin)
@@ -125,9 +137,7 @@ def hours_of(
         conditions.append(f"createdHour < {_time('last_hour')}")
         if end % HOUR_MS:
             others.append(f"{part} AND createdAt >= {_time('last_hour')}")
-    if filters.task_id is not None:
-        others = [f"{rows} AND taskId = {{task_id:String}}" for rows in others]
-    return Hours(_KEYS[by], " AND ".join(conditions), tuple(others), parameters)
+    return conditions, others, parameters
 
 
 def next_statement(since: int) -> Statement:

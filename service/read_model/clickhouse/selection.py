@@ -74,7 +74,8 @@ class Rows:
     @property
     def where(self) -> str:
         """As SQL."""
-        return " AND ".join([among(self.statuses), *self.conditions])
+        narrowed = [among(self.statuses)] if len(self.statuses) < len(Status) else []
+        return " AND ".join([*narrowed, *self.conditions]) or "TRUE"
 
 
 class Selection:

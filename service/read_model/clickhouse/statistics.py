@@ -21,10 +21,8 @@ _KEYS: Final = {
 }
 """What executions are grouped by; it is made a text when they are counted."""
 
-_COUNTS: Final = ", ".join(
-    f"sumIf(n, status = '{status}') - sumIf(n, previousStatus = '{status}') AS {status}" for status in Status
-)
-"""How many are in each status: those that came into it, less those that left it."""
+_COUNTS: Final = "sumMap([toString(status), toString(previousStatus)], [n, -n]) AS counts"
+"""How many are in each status: those that came into it, less those that left it. So it is planned fastest."""
 
 _WHAT: Final = "if(status = 'RUNNING', 'queue', 'run')"
 
@@ -94,7 +92,7 @@ class Counted:
 
 
 def counts_statement(what: Counted) -> Statement:
-    """How many executions are in each status, by their keys."""
+    """How many executions are in each status, by their keys: names of statuses, and as many numbers."""
     by, hours = what.by, what.hours
     found = [
         f"SELECT {_KEYS[by]} AS k, status, previousStatus, toInt64(count()) AS n FROM {TRANSITIONS} WHERE {where} "  # noqa: S608 - see Statement
@@ -103,7 +101,8 @@ def counts_statement(what: Counted) -> Statement:
     ]
     if hours:
         found.append(
-            f"SELECT {hours.key} AS k, status, previousStatus, toInt64(count) AS n FROM {_HOURS} WHERE {hours.where}"  # noqa: S608 - see Statement
+            f"SELECT {hours.key} AS k, status, previousStatus, toInt64(sum(count)) AS n FROM {_HOURS} "  # noqa: S608 - see Statement
+            f"WHERE {hours.where} GROUP BY k, status, previousStatus"
         )
     sql = f"SELECT {_key(by)} AS key, {_COUNTS} FROM ({' UNION ALL '.join(found)}) GROUP BY k ORDER BY k"  # noqa: S608 - see Statement
     return what.statement(sql)
