@@ -25,6 +25,7 @@ from service.projection.batch import make_batch
 from service.queries import pages, payloads
 from service.queries.executions import TaskExecutionQueries
 from service.read_model.clickhouse.driver import Driver
+from service.read_model.clickhouse.schema import create_schema
 from service.read_model.clickhouse.store import ClickHouseStore
 from tests.queries.conftest import PARTITIONS, Publish
 from tests.queries.lives import asked, execution_id, life, records
@@ -261,6 +262,29 @@ async def test_the_last_pages_are_read_from_the_other_end(
             by_number += page.items
         assert by_number == [*everything]
         assert (await queries.list(asked(status=status, page_number=1000, page_size=7))).items == ()
+
+
+async def test_parts_that_were_written_before_in_another_way_are_read_and_merged(
+    queries: TaskExecutionQueries, publish: Publish, driver: Driver
+) -> None:
+    """Tables of an earlier version, before docs/adr/0048."""
+    columns = {
+        "at": "DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1))",
+        "createdAt": "DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1))",
+        "startedAt": "Nullable(DateTime64(3, 'UTC')) CODEC(ZSTD(1))",
+    }
+    for name, written in columns.items():
+        await driver.command(f"ALTER TABLE task_execution_transitions MODIFY COLUMN {name} {written}")
+    await driver.command("ALTER TABLE task_execution_transitions RESET SETTING text_index_posting_list_codec")
+    known = [life(number, Status.SUCCESS, at=NOW - timedelta(seconds=number), tags=("x",)) for number in range(100)]
+    await publish(event for events in known[::2] for event in events)
+    await create_schema(driver, migrating=True)
+    await publish(event for events in known[1::2] for event in events)
+    for _ in range(2):
+        for given in ({}, {"tag": ["x"], "created_by": "ana"}, {"min_duration": "1s", "sort": "duration"}):
+            page = await queries.list(asked(**given, page_size=1000))
+            assert same(sorted(page.items, key=lambda one: one.metadata.created_at, reverse=True), expected(known))
+        await driver.command("OPTIMIZE TABLE task_execution_transitions FINAL")
 
 
 async def test_the_six_categories_add_up_and_are_right(queries: TaskExecutionQueries, known: list[list[Event]]) -> None:

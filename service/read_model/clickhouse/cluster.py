@@ -32,7 +32,7 @@ _NEW_TABLE: Final = re.compile(r"(CREATE TABLE IF NOT EXISTS\s+)(\w+)(?=\s*\()")
 _OF_BOTH: Final = re.compile(r"(ALTER TABLE\s+)(\w+)(?=\s+(?:ADD COLUMN|MODIFY COMMENT)\b)")
 _OF_LOCAL: Final = re.compile(
     r"((?:CREATE MATERIALIZED VIEW IF NOT EXISTS|DELETE FROM|OPTIMIZE TABLE)\s+|"
-    r"ALTER TABLE\s+(?=\w+\s+(?:ADD INDEX|UPDATE|MODIFY SETTING)\b))(\w+)"
+    r"ALTER TABLE\s+(?=\w+\s+(?:ADD INDEX|UPDATE|MODIFY (?:COLUMN|SETTING))\b))(\w+)"
 )
 _OF_FRONT: Final = re.compile(r"((?:CREATE OR REPLACE VIEW|CREATE VIEW IF NOT EXISTS|DROP VIEW IF EXISTS)\s+)(\w+)")
 _AS_IT_IS: Final = re.compile(r"INSERT INTO\s")

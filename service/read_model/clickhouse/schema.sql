@@ -49,12 +49,12 @@ CREATE TABLE IF NOT EXISTS task_execution_transitions (
         COMMENT 'the status that it came into; PENDING is its creation',
     previousStatus Enum8('NONE' = 0, 'PENDING' = 1, 'RUNNING' = 2, 'SUCCESS' = 3, 'FAILURE' = 4, 'STOPPED' = 5, 'SKIPPED' = 6)
         COMMENT 'the status that it left',
-    at DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)) COMMENT 'when: createdAt, startedAt or completedAt',
+    at DateTime64(3, 'UTC') CODEC(Delta(8), T64('bit'), ZSTD(1)) COMMENT 'when: createdAt, startedAt or completedAt',
     executionId UUID,
     taskId LowCardinality(String),
     taskVersion LowCardinality(String),
-    createdAt DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),
-    startedAt Nullable(DateTime64(3, 'UTC')) CODEC(ZSTD(1)) COMMENT 'of one that ended, where it had started',
+    createdAt DateTime64(3, 'UTC') CODEC(Delta(8), T64('bit'), ZSTD(1)),
+    startedAt Nullable(DateTime64(3, 'UTC')) CODEC(Delta(8), T64('bit'), ZSTD(1)) COMMENT 'of one that ended, where it had started',
     createdBy LowCardinality(String),
     tags Array(LowCardinality(String)),
     message String CODEC(ZSTD(1)) COMMENT 'the error message or the skip reason, its first 4096 characters',
@@ -216,6 +216,12 @@ ALTER TABLE task_execution_transitions ADD COLUMN IF NOT EXISTS fingerprint Stri
     MATERIALIZED if(status != 'FAILURE', '', {fingerprint}) CODEC(ZSTD(1))
     COMMENT 'of one that failed: its message with ids, paths, URLs and numbers masked';
 ALTER TABLE task_execution_transitions ADD INDEX IF NOT EXISTS by_run {run} TYPE minmax;
+
+-- Times that lie close to each other: a seventh smaller so, and read in half the time (docs/adr/0048).
+ALTER TABLE task_execution_transitions MODIFY COLUMN at DateTime64(3, 'UTC') CODEC(Delta(8), T64('bit'), ZSTD(1)),
+    MODIFY COLUMN createdAt DateTime64(3, 'UTC') CODEC(Delta(8), T64('bit'), ZSTD(1)),
+    MODIFY COLUMN startedAt Nullable(DateTime64(3, 'UTC')) CODEC(Delta(8), T64('bit'), ZSTD(1));
+ALTER TABLE task_execution_transitions MODIFY SETTING text_index_posting_list_codec = 'bitpacking';
 
 -- A small part is one file instead of thirteen.
 ALTER TABLE task_execution_events MODIFY SETTING min_bytes_for_full_part_storage = 10485760;

@@ -50,12 +50,12 @@ CREATE TABLE IF NOT EXISTS task_execution_transitions_local ON CLUSTER 'main' (
         COMMENT 'the status that it came into; PENDING is its creation',
     previousStatus Enum8('NONE' = 0, 'PENDING' = 1, 'RUNNING' = 2, 'SUCCESS' = 3, 'FAILURE' = 4, 'STOPPED' = 5, 'SKIPPED' = 6)
         COMMENT 'the status that it left',
-    at DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)) COMMENT 'when: createdAt, startedAt or completedAt',
+    at DateTime64(3, 'UTC') CODEC(Delta(8), T64('bit'), ZSTD(1)) COMMENT 'when: createdAt, startedAt or completedAt',
     executionId UUID,
     taskId LowCardinality(String),
     taskVersion LowCardinality(String),
-    createdAt DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),
-    startedAt Nullable(DateTime64(3, 'UTC')) CODEC(ZSTD(1)) COMMENT 'of one that ended, where it had started',
+    createdAt DateTime64(3, 'UTC') CODEC(Delta(8), T64('bit'), ZSTD(1)),
+    startedAt Nullable(DateTime64(3, 'UTC')) CODEC(Delta(8), T64('bit'), ZSTD(1)) COMMENT 'of one that ended, where it had started',
     createdBy LowCardinality(String),
     tags Array(LowCardinality(String)),
     message String CODEC(ZSTD(1)) COMMENT 'the error message or the skip reason, its first 4096 characters',
@@ -251,6 +251,12 @@ ALTER TABLE task_execution_transitions ON CLUSTER 'main' ADD COLUMN IF NOT EXIST
     COMMENT 'of one that failed: its message with ids, paths, URLs and numbers masked';
 
 ALTER TABLE task_execution_transitions_local ON CLUSTER 'main' ADD INDEX IF NOT EXISTS by_run if(isNull(startedAt), -1, toUnixTimestamp64Milli(at) - toUnixTimestamp64Milli(assumeNotNull(startedAt))) TYPE minmax;
+
+ALTER TABLE task_execution_transitions_local ON CLUSTER 'main' MODIFY COLUMN at DateTime64(3, 'UTC') CODEC(Delta(8), T64('bit'), ZSTD(1)),
+    MODIFY COLUMN createdAt DateTime64(3, 'UTC') CODEC(Delta(8), T64('bit'), ZSTD(1)),
+    MODIFY COLUMN startedAt Nullable(DateTime64(3, 'UTC')) CODEC(Delta(8), T64('bit'), ZSTD(1));
+
+ALTER TABLE task_execution_transitions_local ON CLUSTER 'main' MODIFY SETTING text_index_posting_list_codec = 'bitpacking';
 
 ALTER TABLE task_execution_events_local ON CLUSTER 'main' MODIFY SETTING min_bytes_for_full_part_storage = 10485760;
 
