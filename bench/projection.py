@@ -1,8 +1,9 @@
 """What the projection costs, and how soon an event is listed: `python -m bench.projection [--json]`.
 
 A broker, and the engine in process. First a backlog of events: CPU of this process for each. Then a steady load: how
-long after Kafka has acknowledged an event its execution can be listed, and the cores that this process uses meanwhile,
-which publishes and asks as well. The collector is set as the service sets it.
+long after Kafka has acknowledged an event its execution can be listed, the cores that this process uses meanwhile,
+which publishes and asks as well, and how many parts the tables have (`--rate 2000 --seconds 3600`: for an hour). The
+collector is set as the service sets it.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ import resource
 import statistics
 import tempfile
 import time
+from collections import defaultdict
 from contextlib import suppress
 from datetime import UTC
 from functools import partial
@@ -79,7 +81,10 @@ async def _measured(working: Path, executions: int, rate: int, seconds: int) -> 
             try:
                 backlog = await _drained(queries, executions)
                 began, used = time.perf_counter(), _cpu_seconds()
+                parts: dict[str, list[int]] = defaultdict(list)
+                counting = asyncio.create_task(_count_parts(driver, parts))
                 waits = await _steady(driver, producer, rate, seconds)
+                counting.cancel()
                 cores = (_cpu_seconds() - used) / (time.perf_counter() - began)
             finally:
                 projecting.cancel()
@@ -92,6 +97,8 @@ async def _measured(working: Path, executions: int, rate: int, seconds: int) -> 
         "cores": round(cores, 2),
         "listed_p50_ms": round(statistics.median(waits)),
         "listed_p99_ms": round(waits[int(len(waits) * 0.99)]),
+        "parts_median": {table: statistics.median_high(counts) for table, counts in parts.items()},
+        "parts_most": {table: max(counts) for table, counts in parts.items()},
     }
 
 
@@ -161,6 +168,18 @@ async def _steady(driver: Driver, producer: AIOKafkaProducer, rate: int, seconds
         await asyncio.sleep(0.1)
     looking.cancel()
     return waits
+
+
+async def _count_parts(driver: Driver, parts: dict[str, list[int]]) -> None:
+    """Every second, how many parts each table has."""
+    while True:
+        rows = await driver.query(
+            "SELECT table, count() AS parts FROM system.parts "
+            "WHERE active AND database = currentDatabase() GROUP BY table"
+        )
+        for row in rows:
+            parts[row["table"]].append(row["parts"])
+        await asyncio.sleep(1)
 
 
 def _note(acknowledged: dict[str, float], id_: str, _: object) -> None:

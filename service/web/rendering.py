@@ -29,7 +29,7 @@ SECURITY: Final = {
 """Of every page: whatever a value holds, nothing of it runs, and nothing is asked of another host."""
 
 _AHEAD: Final = {"Speculation-Rules": f'"{url_of("speculation.json")}"'}
-"""A link that is pointed at for 0.2 s, or pressed, is asked for at once: by the click, its page is there."""
+"""A link is asked for when it is pressed: when it is let go of, its page is there (docs/adr/0049)."""
 
 
 def _environment() -> Environment:
