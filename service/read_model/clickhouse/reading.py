@@ -162,7 +162,7 @@ class ClickHouseReadModel:
         """See `ReadModel`."""
         kept_since = self._kept_since()
         rows = await self._hours.read(lambda closed: counts_statement(Counted(filters, by, kept_since, closed, tasks)))
-        counts = {row["key"]: _by_status(zip(*row["counts"], strict=True)) for row in rows}
+        counts = {row["key"]: _of_all_statuses(zip(*row["counts"], strict=True)) for row in rows}
         return counts if by or counts else {"": dict.fromkeys(Status, 0)}
 
     async def _by_status(self, filters: Filters) -> Counts:
@@ -170,7 +170,7 @@ class ClickHouseReadModel:
         if Selection(filters).of_creation:
             return (await self.counts(filters))[""]
         found = await self._rows(statuses_statement(filters, self._kept_since()))
-        return _by_status((row["status"], row["count"]) for row in found)
+        return _of_all_statuses((row["status"], row["count"]) for row in found)
 
     async def times(
         self,
@@ -271,7 +271,7 @@ def _of_order(filters: Filters, order: Order) -> Filters:
     return filters.model_copy(update={"min_duration": timedelta()})
 
 
-def _by_status(counts: Iterable[tuple[str, int]]) -> Counts:
-    """Of all statuses, where some have none; `NONE` is what an execution was in before it was created."""
+def _of_all_statuses(counts: Iterable[tuple[str, int]]) -> Counts:
+    """Where some have none; `NONE` is what an execution was in before it was created."""
     found = dict(counts)
     return {status: int(found.get(status, 0)) for status in Status}
