@@ -275,7 +275,6 @@ async def test_parts_that_were_written_before_in_another_way_are_read_and_merged
     }
     for name, written in columns.items():
         await driver.command(f"ALTER TABLE task_execution_transitions MODIFY COLUMN {name} {written}")
-    await driver.command("ALTER TABLE task_execution_transitions RESET SETTING text_index_posting_list_codec")
     known = [life(number, Status.SUCCESS, at=NOW - timedelta(seconds=number), tags=("x",)) for number in range(100)]
     await publish(event for events in known[::2] for event in events)
     await create_schema(driver, migrating=True)

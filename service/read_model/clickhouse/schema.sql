@@ -221,7 +221,6 @@ ALTER TABLE task_execution_transitions ADD INDEX IF NOT EXISTS by_run {run} TYPE
 ALTER TABLE task_execution_transitions MODIFY COLUMN at DateTime64(3, 'UTC') CODEC(Delta(8), T64('bit'), ZSTD(1)),
     MODIFY COLUMN createdAt DateTime64(3, 'UTC') CODEC(Delta(8), T64('bit'), ZSTD(1)),
     MODIFY COLUMN startedAt Nullable(DateTime64(3, 'UTC')) CODEC(Delta(8), T64('bit'), ZSTD(1));
-ALTER TABLE task_execution_transitions MODIFY SETTING text_index_posting_list_codec = 'bitpacking';
 
 -- A small part is one file instead of thirteen.
 ALTER TABLE task_execution_events MODIFY SETTING min_bytes_for_full_part_storage = 10485760;

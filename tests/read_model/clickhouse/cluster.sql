@@ -256,8 +256,6 @@ ALTER TABLE task_execution_transitions_local ON CLUSTER 'main' MODIFY COLUMN at 
     MODIFY COLUMN createdAt DateTime64(3, 'UTC') CODEC(Delta(8), T64('bit'), ZSTD(1)),
     MODIFY COLUMN startedAt Nullable(DateTime64(3, 'UTC')) CODEC(Delta(8), T64('bit'), ZSTD(1));
 
-ALTER TABLE task_execution_transitions_local ON CLUSTER 'main' MODIFY SETTING text_index_posting_list_codec = 'bitpacking';
-
 ALTER TABLE task_execution_events_local ON CLUSTER 'main' MODIFY SETTING min_bytes_for_full_part_storage = 10485760;
 
 ALTER TABLE task_execution_transitions_local ON CLUSTER 'main' MODIFY SETTING min_bytes_for_full_part_storage = 10485760;
