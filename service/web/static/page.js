@@ -54,7 +54,7 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "/" && search) search.focus();
   else if (event.key === "j") move(1);
   else if (event.key === "k") move(-1);
-  else if (event.key === "Enter" && row && (event.target === document.body || isBox(event.target))) location.assign(`/executions/${row.dataset.row}`);
+  else if (event.key === "Enter" && row && !event.target.closest("a, button, summary")) location.assign(`/executions/${row.dataset.row}`);
   else if (event.key.toLowerCase() === "x" && row) row.querySelector("[name=executionId]").dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true, shiftKey: event.key === "X" }));
   else if (event.key === "n" && document.querySelector("a[rel=next]")) document.querySelector("a[rel=next]").click();
   else if (event.key === "?") help();
