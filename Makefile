@@ -39,7 +39,7 @@ demo: .venv/stamp-run ## Run the whole service with a sample workload until Ctrl
 .PHONY: test
 test: setup lint ## Everything that must pass before a change lands
 	rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest --ignore=tests/chaos --ignore=tests/fuzz -n 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/coverage run -m pytest --ignore=tests/chaos --ignore=tests/fuzz -n 3 --dist loadfile --no-loadscope-reorder
 	$(BIN)/pytest tests/chaos -p no:randomly
 	$(BIN)/pytest tests/fuzz -p no:randomly
 	$(BIN)/coverage combine --quiet

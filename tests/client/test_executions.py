@@ -1,8 +1,6 @@
 """The client of the whole service: whatever it does, it does over Kafka and over HTTP alike."""
 
 import asyncio
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_type_hints
@@ -26,6 +24,7 @@ from service.client.asking import PageQuery, StatsQuery
 from service.contracts.problems import Code, RejectedError
 from service.contracts.status import Status
 from service.queries.requests import GetTaskExecutionStats, ListTaskExecutions
+from tests.client.programs import run_strictly
 from tests.client.service import INPUTS, TASK, TRANSPORTS, VERSION, Service, a_service, forwarded
 from tests.handling.world import a_world, header
 
@@ -284,9 +283,7 @@ async def test_a_program_without_a_loop_that_closes_nothing_ends_well(service: S
         "tasks.stop(made.id)\n"
         "print([event.status.value for event in tasks.watch(made.id)])\n"
     )
-    command = [sys.executable, "-W", "error", "-X", "dev", "-c", program]
-    ran = await asyncio.to_thread(subprocess.run, command, check=False, capture_output=True, text=True, timeout=60)
-    assert (ran.stdout, ran.stderr, ran.returncode) == ("['PENDING', 'STOPPED']\n", "", 0)
+    assert await asyncio.to_thread(run_strictly, program) == ("['PENDING', 'STOPPED']\n", "", 0)
 
 
 async def test_nothing_at_the_address_is_told_with_the_id_to_go_on_with() -> None:

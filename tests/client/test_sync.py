@@ -16,6 +16,7 @@ from service.contracts.problems import Code, problem
 from service.contracts.replies import CommandReply, Outcome
 from tests.api.scripted import ID
 from tests.cli.conftest import Service, serving
+from tests.client.programs import run_strictly
 
 TASK = ("sales:daily_report", "1.2.0", {"day": "2026-03-01"})
 
@@ -108,9 +109,7 @@ def test_a_program_that_does_not_close_it_ends_without_a_word(service: Service) 
         f"client = TaskExecutions.over_http({service.url!r})\n"
         f"print(next(client.list()).id, client.get({ID!r}).id)\n"
     )
-    command = [sys.executable, "-W", "error", "-X", "dev", "-c", program]
-    ran = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
-    assert (ran.stdout, ran.stderr, ran.returncode) == (f"{ID} {ID}\n", "", 0)
+    assert run_strictly(program) == (f"{ID} {ID}\n", "", 0)
 
 
 def test_the_bare_install_is_enough(service: Service) -> None:
