@@ -61,7 +61,6 @@ async def _measured(working: Path, executions: int, only: str, *, peers: bool) -
     driver = connect(f"chdb://{working}/clickhouse", memory_bytes=8 << 30)
     try:
         runs, store = await filled(driver, executions)
-        await driver.command("OPTIMIZE TABLE task_execution_hours FINAL")
         size = await _size(driver, executions)
         asks = {name: ask for name, ask in ((await _asks(store, executions)) | _views(driver)).items() if only in name}
         merged = {name: await _cost(ask) for name, ask in asks.items()}

@@ -130,17 +130,17 @@ class ClickHouseReadModel:
         filters = _of_order(filters, order)
         if Selection(filters).of_none:
             return []
-        kept_since = self._kept_since()
+        kept_since, backwards = self._kept_since(), False
         if order is Order.DURATION:
-            rows = await self._rows(longest_statement(filters, limit, offset, after, kept_since))
-            return [ListedExecution(**row) for row in rows]
-        backwards = False
-        if total is not None and after is None:
-            there = min(limit, total - offset)
-            if backwards := there > 0 and offset > total // 2:
-                limit, offset = there, total - offset - there
-        rows = await self._rows(page_statement(filters, limit, offset, after, kept_since, backwards=backwards))
-        return [ListedExecution(**row) for row in (reversed(rows) if backwards else rows)]
+            statement = longest_statement(filters, limit, offset, after, kept_since)
+        else:
+            if total is not None and after is None:
+                there = min(limit, total - offset)
+                if backwards := there > 0 and offset > total // 2:
+                    limit, offset = there, total - offset - there
+            statement = page_statement(filters, limit, offset, after, kept_since, backwards=backwards)
+        listed = [ListedExecution(**row) for row in await self._rows(statement)]
+        return listed[::-1] if backwards else listed
 
     async def pending(self, task_ids: Sequence[str], limit: int, after: Place | None = None) -> list[PendingExecution]:
         """See `PendingExecutions`. What had to wait has a second event once it can start."""
