@@ -38,31 +38,26 @@ _COLUMNS: Final = (
     "completedAt, createdBy, tags, payload, topic, partition, offset"
 )
 _SAME: Final = "task, version, fromUnixTimestamp64Milli(toInt64(created), 'UTC')"
-_AT_CREATED, _AT_STARTED, _AT_ENDED = (
-    f"concat(replaceOne(toString(fromUnixTimestamp64Milli(toInt64({moment}), 'UTC')), ' ', 'T'), 'Z')"
-    for moment in ("created", "started", "ended")
-)
 _PLACE: Final = "'task-execution.events', n % 8"
 _STEPS: Final = (
     # A created, a started and an ended one: payloads of about 400 bytes in all.
     f"""SELECT id, 1, 'TaskExecutionCreated', 'PENDING', NULL, {_SAME},
-    NULL, NULL, creator, labels, concat('{{"status":"PENDING","taskId":"', task, '","taskVersion":"', version,
-    '","createdBy":"', creator, '","createdAt":"', {_AT_CREATED}, '","tags":', toJSONString(labels), ',"resolvedInputs":{{"date":"2026-11-', leftPad(toString(n % 30), 2, '0'),
+    NULL, NULL, creator, labels, concat('{{"taskId":"', task, '","taskVersion":"', version,
+    '","createdBy":"', creator, '","tags":', toJSONString(labels), ',"resolvedInputs":{{"date":"2026-11-', leftPad(toString(n % 30), 2, '0'),
     '","source":"s3://lake/raw/customer-', toString(h2 % 500), '/part-', toString(h3 % 100000),
     '.parquet","target":"warehouse.facts_daily_', toString(h1 % 40), '","mode":"append","limit":', toString(h2 % 100000),
     ',"options":{{"retries":3,"compression":"zstd","partitions":', toString(h4 % 64), '}}}}}}'), {_PLACE}, n * 3
     FROM ({{run}}) WHERE created <= {{now}}""",
     f"""SELECT id, 2, 'TaskExecutionStarted', 'RUNNING', 'PENDING', {_SAME},
-    fromUnixTimestamp64Milli(toInt64(started), 'UTC'), NULL, creator, labels, concat('{{"status":"RUNNING","previousStatus":"PENDING","startedAt":"',
-    {_AT_STARTED}, '"}}'), {_PLACE}, n * 3 + 1
+    fromUnixTimestamp64Milli(toInt64(started), 'UTC'), NULL, creator, labels, concat('{{"status":"RUNNING","startedAt":', toString(toInt64(started) - toInt64(created)),
+    '}}'), {_PLACE}, n * 3 + 1
     FROM ({{run}}) WHERE started <= {{now}} AND outcome != 'SKIPPED' AND (outcome != '' OR h2 % 2)""",
     f"""SELECT id, if(outcome = 'SKIPPED', 2, 3), transform(outcome, ['SUCCESS', 'FAILURE', 'STOPPED', 'SKIPPED'],
         ['TaskExecutionSucceeded', 'TaskExecutionFailed', 'TaskExecutionStopped', 'TaskExecutionSkipped'], ''), outcome,
     if(outcome = 'SKIPPED', 'PENDING', 'RUNNING'), {_SAME},
     if(outcome = 'SKIPPED', NULL, fromUnixTimestamp64Milli(toInt64(started), 'UTC')),
     fromUnixTimestamp64Milli(toInt64(ended), 'UTC'), creator, labels,
-    concat('{{"status":"', outcome, '","previousStatus":"',
-        if(outcome = 'SKIPPED', 'PENDING', concat('RUNNING","startedAt":"', {_AT_STARTED})), '","completedAt":"', {_AT_ENDED}, '",',
+    concat('{{"status":"', outcome, '","completedAt":', toString(toInt64(ended) - toInt64(created)), ',',
     multiIf(outcome = 'SUCCESS', concat('"outputs":{{"rows":', toString(h1 % 1000000), ',"path":"s3://lake/out/part-',
         toString(h3 % 100000), '","checksum":', toString(h4 % 1000000000), '}}}}'),
         outcome = 'FAILURE', concat('"errorMessage":"worker-', toString(h2 % 50), ' lost its connection to 10.0.',

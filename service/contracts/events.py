@@ -176,17 +176,8 @@ _decoders: Final[dict[type[AnyEvent], msgspec.json.Decoder[AnyEvent]]] = {
 }
 
 
-CONSTANT: Final = frozenset({"taskId", "taskVersion", "createdBy", "createdAt", "tags"})
-"""The fields that are the same in every event of an execution."""
-
-NOT_KEPT: Final = frozenset({"executionId", "sequence", "schemaVersion", "commandId", "commandHash"})
-"""The fields that a store keeps elsewhere, or not at all: only the write side needs them."""
-
 PAYLOADS: Final = ("resolvedInputs", "outputs")
 """The fields that can be large, and are not kept as long as the rest (TASKEXEC_PAYLOAD_RETENTION)."""
-
-DROPPED: Final = "payloadsDropped"
-"""What a store writes into the body of an event where it has dropped them."""
 
 
 def encode_event(event: Event) -> bytes:

@@ -10,8 +10,7 @@ from service.ports.positions import PartitionPosition
 class EventRow(NamedTuple):
     """An event as it is stored: its small fields, and its place in the topic.
 
-    `payload` is its body, a JSON object, without what never changes in an execution, unless it is the first event; and
-    without `commandId`, `commandHash` and `schemaVersion`, which only the write side needs.
+    `payload` is what is kept of its body, a JSON object: `contracts/kept_bodies.py` says what.
     """
 
     execution_id: UUID

@@ -136,7 +136,7 @@ class FailedExecution(NamedTuple):
 
 
 class StoredPayload(NamedTuple):
-    """What is kept of an event's body, as JSON: `EventRow` says what."""
+    """What is kept of an event's body, as JSON: `contracts/kept_bodies.py` says what."""
 
     execution_id: str
     sequence: int
@@ -144,11 +144,12 @@ class StoredPayload(NamedTuple):
 
 
 class StoredEvent(NamedTuple):
-    """An event with its place in the topic."""
+    """An event with its place in the topic; `created_ms` is of its execution, in epoch milliseconds."""
 
     execution_id: str
     sequence: int
     payload: str
+    created_ms: int
     type: str
     partition: int
     offset: int

@@ -11,7 +11,8 @@ from uuid import UUID
 import msgspec
 from msgspec import NODEFAULT, UNSET, Raw, UnsetType
 
-from service.contracts.events import CONSTANT, EVENT_TYPES, NOT_KEPT, PAYLOADS, Event
+from service.contracts.events import EVENT_TYPES, PAYLOADS, Event
+from service.contracts.kept_bodies import Moments, kept_otherwise
 from service.contracts.timestamps import parsed_ms
 from service.contracts.topics import EVENTS_TOPIC
 from service.kafka.records import Record
@@ -29,9 +30,6 @@ _READ_AS: Final[dict[str, Any]] = {
     "outputs": Raw,
 }
 """Of the other fields, the contract says it."""
-
-_ELSEWHERE: Final = {True: tuple(NOT_KEPT), False: (*NOT_KEPT, *CONSTANT)}
-"""By whether it is the first event."""
 
 _values: Final = msgspec.json.Decoder(dict[str, Any])
 _encoder: Final = msgspec.json.Encoder()
@@ -62,15 +60,15 @@ def own_row(type_: str, record: Record) -> EventRow | None:
             if hasattr(event, name):
                 _values.decode(getattr(event, name))  # bytes alone could be what nobody can read
         created, started, completed = parsed_ms(event.createdAt), _ms(event.startedAt), _ms(event.completedAt)
-        if parsed_ms(event.occurredAt) == parsed_ms(event.completedAt or event.startedAt or event.createdAt):
-            event.occurredAt = UNSET
+        status, previous = event.status.value, event.previousStatus.value if event.previousStatus else None
         row = (
-            event.executionId, event.sequence, type_, event.status.value,
-            event.previousStatus.value if event.previousStatus else None, event.taskId, event.taskVersion,
+            event.executionId, event.sequence, type_, status, previous, event.taskId, event.taskVersion,
             created, started, completed, event.createdBy, event.tags,
         )  # fmt: skip
-        for name in _ELSEWHERE[event.sequence == 1]:
-            setattr(event, name, UNSET)
+        moments = Moments(created, started, completed, parsed_ms(event.occurredAt))
+        otherwise = kept_otherwise(event.sequence, status, previous, moments)
+        for name, value in otherwise.items():
+            setattr(event, name, UNSET if value is None else value)
         payload = _encoder.encode(event).decode()
     except ValueError:
         return None

@@ -18,7 +18,8 @@ from pydantic import ValidationError
 
 from service.contracts.codec import MalformedJsonError, decode
 from service.contracts.envelope import CONTENT_TYPE, STRUCTURED
-from service.contracts.events import CONSTANT, NOT_KEPT, AnyEvent, read_event
+from service.contracts.events import AnyEvent, read_event
+from service.contracts.kept_bodies import Moments, kept_otherwise
 from service.contracts.problems import field_errors
 from service.contracts.rejections import REJECTION_TYPE, CommandRejected, OriginalRecord
 from service.contracts.timestamps import epoch_ms
@@ -28,13 +29,6 @@ from service.ports.projection_store import EventRow, RejectionRow
 from service.projection.own_events import own_row
 
 _EVENT_NAME: Final = re.compile(r"TaskExecution[A-Z][A-Za-z]*")
-_ELSEWHERE: Final = {
-    (first, derivable): NOT_KEPT | (frozenset() if first else CONSTANT) | ({"occurredAt"} if derivable else frozenset())
-    for first in (True, False)
-    for derivable in (True, False)
-}
-"""By whether it is the first event, and whether `occurredAt` says no more than the times of the execution."""
-
 _fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _encoder: Final = msgspec.json.Encoder()
 
@@ -66,6 +60,8 @@ def any_event_row(type_: str, record: Record) -> EventRow:
     try:
         body = record.value or b""
         event = read_event(type_, body)
+        started = epoch_ms(event.started_at) if event.started_at else None
+        completed = epoch_ms(event.completed_at) if event.completed_at else None
         return EventRow(
             execution_id=UUID(event.execution_id),
             sequence=event.sequence,
@@ -75,11 +71,11 @@ def any_event_row(type_: str, record: Record) -> EventRow:
             task_id=event.task_id,
             task_version=event.task_version,
             created_at=epoch_ms(event.created_at),
-            started_at=epoch_ms(event.started_at) if event.started_at else None,
-            completed_at=epoch_ms(event.completed_at) if event.completed_at else None,
+            started_at=started,
+            completed_at=completed,
             created_by=event.created_by,
             tags=list(event.tags),
-            payload=_payload(event, body),
+            payload=_payload(event, body, started, completed),
             topic=EVENTS_TOPIC,
             partition=record.partition,
             offset=record.offset,
@@ -88,11 +84,12 @@ def any_event_row(type_: str, record: Record) -> EventRow:
         raise UnreadableRecordError(record, _flaw(error)) from error
 
 
-def _payload(event: AnyEvent, body: bytes) -> str:
-    """The body less what is elsewhere, each field in the bytes that were published: what a later version adds, too."""
-    derivable = event.occurred_at == (event.completed_at or event.started_at or event.created_at)
-    elsewhere = _ELSEWHERE[event.sequence == 1, derivable]
-    return _encoder.encode({name: raw for name, raw in _fields.decode(body).items() if name not in elsewhere}).decode()
+def _payload(event: AnyEvent, body: bytes, started: int | None, completed: int | None) -> str:
+    """The body as it is kept, most fields in the bytes that were published: what a later version adds, too."""
+    moments = Moments(epoch_ms(event.created_at), started, completed, epoch_ms(event.occurred_at))
+    otherwise = kept_otherwise(event.sequence, event.status, event.previous_status, moments)
+    kept = {name: otherwise.get(name, raw) for name, raw in _fields.decode(body).items()}
+    return _encoder.encode({name: value for name, value in kept.items() if value is not None}).decode()
 
 
 def rejection_row(record: Record) -> RejectionRow:

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from service.contracts.codec import decode
-from service.contracts.events import CONSTANT, DROPPED, PAYLOADS, SCHEMA_VERSION
+from service.contracts.events import PAYLOADS
 from service.contracts.executions import Metadata, TaskExecution
+from service.contracts.kept_bodies import DROPPED, put_together, told_again
 from service.contracts.timestamps import Timestamp
 from service.ports.read_model import ListedExecution, ReadModel, StoredEvent, StoredPayload
 
@@ -46,10 +47,10 @@ def _fold_all(
     for event in stored:
         events[event.execution_id].append(event)
     executions: list[TaskExecution] = []
-    for id_ in (one.execution_id for one in piece):
+    for id_, created_ms, _ in piece:
         if not has_begun(events[id_]):
             continue
-        execution = fold(events[id_], kept_since)
+        execution = fold(events[id_], created_ms, kept_since)
         left -= sum(len(event.payload) for event in events[id_])
         if left < 0:
             execution = execution.model_copy(update={"resolved_inputs": None, "outputs": None})
@@ -62,14 +63,14 @@ def has_begun(events: Sequence[StoredPayload | StoredEvent]) -> bool:
     return bool(events) and events[0].sequence == 1
 
 
-def fold(events: Sequence[StoredPayload], kept_since: Timestamp | None = None) -> TaskExecution:
+def fold(
+    events: Sequence[StoredPayload | StoredEvent], created_ms: int, kept_since: Timestamp | None = None
+) -> TaskExecution:
     """The execution that these events make: what is in a later one is newer, the rest is as it was.
 
     It is without payloads if it ended before `kept_since`, or if any of them was dropped: never with half of them.
     """
-    known: dict[str, Any] = {}
-    for event in events:
-        known |= decode(event.payload.encode())
+    known = put_together((decode(event.payload.encode()) for event in events), created_ms)
     if _dropped(known, kept_since):
         known = {name: value for name, value in known.items() if name not in PAYLOADS} | {DROPPED: True}
     return execution_of(events[0].execution_id, known)
@@ -91,7 +92,8 @@ def execution_of(execution_id: str, known: Mapping[str, Any]) -> TaskExecution:
 def _dropped(known: Mapping[str, Any], kept_since: Timestamp | None) -> bool:
     if DROPPED in known or kept_since is None or "completedAt" not in known:
         return DROPPED in known
-    return Timestamp.parse(known["completedAt"]) < kept_since
+    at = known["completedAt"]
+    return (at if isinstance(at, Timestamp) else Timestamp.parse(at)) < kept_since
 
 
 def bodies(events: Sequence[StoredEvent], kept_since: Timestamp | None) -> tuple[list[dict[str, Any]], bool]:
@@ -99,17 +101,8 @@ def bodies(events: Sequence[StoredEvent], kept_since: Timestamp | None) -> tuple
 
     And whether that are the payloads, see `fold`.
     """
-    constant: dict[str, Any] = {}
-    found = []
-    for event in events:
-        kept = decode(event.payload.encode())
-        constant = constant or {name: kept[name] for name in CONSTANT}
-        body = {"schemaVersion": SCHEMA_VERSION, "executionId": event.execution_id, "sequence": event.sequence}
-        body |= constant | kept
-        # The newest of the times, where the event had said no more.
-        times = (body[name] for name in ("completedAt", "startedAt", "createdAt") if name in body)
-        body.setdefault("occurredAt", next(times))
-        found.append(body)
+    kept = ((event.sequence, decode(event.payload.encode())) for event in events)
+    found = [*told_again(kept, events[0].execution_id, events[0].created_ms)]
     if dropped := any(_dropped(body, kept_since) for body in found):
         found = [{name: value for name, value in body.items() if name not in {*PAYLOADS, DROPPED}} for body in found]
     return found, dropped

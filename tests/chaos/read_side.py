@@ -24,8 +24,11 @@ _OPEN: Final = (
 )
 _REJECTIONS: Final = "SELECT partition, offset, code FROM task_command_rejections FINAL"
 
-_LEFT_OUT: Final = {"executionId", "sequence", "schemaVersion", "commandId", "commandHash"}
-_CONSTANT: Final = {"taskId", "taskVersion", "createdBy", "createdAt", "tags"}
+_LEFT_OUT: Final = {"executionId", "sequence", "schemaVersion", "commandId", "commandHash", "createdAt"}
+_CONSTANT: Final = {"taskId", "taskVersion", "createdBy", "tags"}
+_USUALLY_BEFORE: Final = {
+    "RUNNING": "PENDING", "SUCCESS": "RUNNING", "FAILURE": "RUNNING", "STOPPED": "RUNNING", "SKIPPED": "PENDING",
+}  # fmt: skip
 
 Row = tuple[Any, ...]
 
@@ -67,10 +70,17 @@ def _compare(what: str, found: list[Row], wanted: list[Row], verdict: Verdict) -
 
 def _event_row(event: Read) -> Row:
     body = json.loads(event.value or b"{}")
-    elsewhere = _LEFT_OUT | (_CONSTANT if body["sequence"] > 1 else set())
+    elsewhere = _LEFT_OUT | (_CONSTANT if body["sequence"] > 1 else {"status"})
     if body.get("occurredAt") == (body.get("completedAt") or body.get("startedAt") or body["createdAt"]):
         elsewhere |= {"occurredAt"}
+    if body.get("previousStatus") == _USUALLY_BEFORE.get(body["status"]):
+        elsewhere |= {"previousStatus"}
+    if body.get("previousStatus") == "RUNNING":
+        elsewhere |= {"startedAt"}
     kept = {name: value for name, value in body.items() if name not in elsewhere}
+    created = _epoch_ms(body["createdAt"]) or 0
+    times = kept.keys() & {"startedAt", "completedAt", "occurredAt"}
+    kept |= {name: (_epoch_ms(kept[name]) or 0) - created for name in times}
     payload = _same(json.dumps(kept))
     key = (event.key or b"").decode()
     return key, body["sequence"], event.text("ce_type"), payload, event.partition, event.offset

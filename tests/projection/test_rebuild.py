@@ -27,7 +27,7 @@ from service.ports.retentions import Retentions
 from service.ports.second_store import Kind, TooManyDifferencesError
 from service.projection import rebuild
 from service.projection.rebuild import ProjectorBehindError, Rebuilder
-from service.projection.rows import UnreadableRecordError
+from service.projection.rows import UnreadableRecordError, event_row
 from service.queries.executions import TaskExecutionQueries
 from service.read_model.clickhouse import closed_hours, comparing
 from service.read_model.clickhouse.closed_hours import ClosedHours
@@ -37,7 +37,7 @@ from service.read_model.clickhouse.second import TABLES, SecondTables
 from service.read_model.clickhouse.store import ClickHouseStore
 from tests.engines import ENGINES
 from tests.projection.stage import PARTITIONS, Stage, whole
-from tests.queries.lives import T0, asked, execution_id, life
+from tests.queries.lives import T0, asked, execution_id, life, record
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -333,6 +333,21 @@ async def test_when_too_much_differs_it_says_so(stage: Stage, monkeypatch: pytes
     monkeypatch.setattr(comparing, "MOST", 3)
     with pytest.raises(TooManyDifferencesError):
         await rebuilder(stage).verify(nothing, repairing=True)
+
+
+async def test_what_an_earlier_version_stored_is_answered_and_stored_anew_by_a_rebuild(stage: Stage) -> None:
+    lives = await projected_lives(stage, 20)
+    first = [event_row(record(events[0], 0)) for events in lives]
+    older = [
+        row._replace(payload=row.payload.replace("{", '{"createdAt":"2026-03-02T09:30:00.000Z",', 1)) for row in first
+    ]
+    await stage.store.insert_events(older, "")
+    assert await stage.projected() == whole(lives)
+    with pytest.raises(TooManyDifferencesError, match=r"20 executions.*projection rebuild"):
+        await rebuilder(stage).verify(nothing, repairing=True)
+    await rebuilder(stage).rebuild(nothing)
+    assert (await rebuilder(stage).verify(nothing, repairing=True)).comparison.differences == []
+    assert await stage.projected() == whole(lives)
 
 
 async def test_what_is_not_kept_any_more_is_no_difference(stage: Stage) -> None:

@@ -35,15 +35,13 @@ def test_a_row_has_the_small_fields_and_the_rest_of_the_body_as_it_was() -> None
         "status": "FAILURE", "previous_status": "RUNNING",
         "task_id": "etl:load", "task_version": "1.0.0", "created_at": T0_MS,
         "started_at": T0_MS + 1000, "completed_at": T0_MS + 3000, "created_by": "ana", "tags": ["x", "ü"],
-        "payload": '{"status":"FAILURE","previousStatus":"RUNNING",'
-        '"startedAt":"2026-03-02T09:30:01.000Z","completedAt":"2026-03-02T09:30:03.000Z","errorMessage":"disk full"}',
+        "payload": '{"status":"FAILURE","completedAt":3000,"errorMessage":"disk full"}',
         "topic": EVENTS_TOPIC, "partition": 3, "offset": 8,
     }  # fmt: skip
     first = event_row(record(created, 0))._asdict()
     assert (first["started_at"], first["completed_at"], first["previous_status"]) == (None, None, None)
     assert first["payload"] == (
-        '{"status":"PENDING","taskId":"etl:load","taskVersion":"1.0.0",'
-        '"createdBy":"ana","createdAt":"2026-03-02T09:30:00.000Z","tags":["x","ü"],"resolvedInputs":{"a":null}}'
+        '{"taskId":"etl:load","taskVersion":"1.0.0","createdBy":"ana","tags":["x","ü"],"resolvedInputs":{"a":null}}'
     )
 
 

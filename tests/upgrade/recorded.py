@@ -7,7 +7,7 @@ from typing import Any
 
 from service.kafka.records import Record
 
-VERSION_1, VERSION_2 = (Path(__file__).parent / f"version_{number}" for number in (1, 2))
+VERSION_1, VERSION_2, VERSION_3 = (Path(__file__).parent / f"version_{number}" for number in (1, 2, 3))
 
 
 def records(name: str, version: Path = VERSION_1) -> Iterator[Record]:

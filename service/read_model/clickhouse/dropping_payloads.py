@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from service.contracts.events import DROPPED, PAYLOADS
+from service.contracts.events import PAYLOADS
+from service.contracts.kept_bodies import DROPPED
 from service.read_model.clickhouse.statements import ENDED, LIFE
 
 UNDROPPED: Final = "payloads != 'DROPPED'"

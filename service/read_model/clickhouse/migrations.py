@@ -13,7 +13,10 @@ from service.ports.errors import UnavailableError
 from service.ports.projection_store import EventRow
 from service.read_model.clickhouse.driver import Driver, columns_of
 
-UPGRADABLE: Final = frozenset({"task-execution schema 1", "task-execution schema 2"})
+_REMADE: Final = frozenset({"task-execution schema 1", "task-execution schema 2"})
+"""Of these, the tables of executions are made anew."""
+
+UPGRADABLE: Final = _REMADE | {"task-execution schema 3"}
 """The comments on the tables of versions that can be brought to ours."""
 
 EVENTS: Final = "task_execution_events"
@@ -22,7 +25,6 @@ ASIDE: Final = "task_execution_events_1"
 
 _VIEWS: Final = ("task_executions_filler", "task_executions_by_task_filler")
 _FILLED: Final = ("task_executions", "task_executions_by_task")
-_KEPT: Final = ("task_command_rejections", "projector_position", "projector_topics")
 _RACES: Final = frozenset({57, 60})  # TABLE_ALREADY_EXISTS, UNKNOWN_TABLE
 
 log = structlog.get_logger(__name__)
@@ -62,19 +64,20 @@ def next_steps(comments: Mapping[str, str], schema: Sequence[str], version: str)
 
     The key of a table cannot be altered in place, so the events go aside and come back through the views, which fill
     the other two. Events that are copied twice change nothing. Where there are events aside already, those in the
-    place of the new ones are copies that an older version had begun to make.
+    place of the new ones are copies that an older version had begun to make. The tables of schema 3 are ours; versions
+    that know no later one must not read the bodies of events that are written from now on.
     """
-    old = {name for name, comment in comments.items() if comment in UPGRADABLE}
+    remade = {name for name, comment in comments.items() if comment in _REMADE}
     for name in _VIEWS:
-        if name in old:
+        if name in remade:
             return [f"DROP VIEW {name}"]
-    if EVENTS in old:
+    if EVENTS in remade:
         return [f"DROP TABLE {EVENTS}" if ASIDE in comments else f"RENAME TABLE {EVENTS} TO {ASIDE}"]
     for name in _FILLED:
-        if name in old:
+        if name in remade:
             return [f"DROP TABLE {name}"]
-    for name in _KEPT:
-        if name in old:
+    for name in sorted(comments.keys() - {ASIDE}):
+        if comments[name] in UPGRADABLE and not name.endswith("_local"):  # of a cluster: it goes with the one in front
             return [f"ALTER TABLE {name} MODIFY COMMENT '{version}'"]
     if ASIDE in comments:
         return [*schema, _COPY, f"DROP TABLE {ASIDE}"]

@@ -15,7 +15,7 @@ from service.read_model.clickhouse.selection import LABELS, RUN_MS
 
 log = structlog.get_logger(__name__)
 
-SCHEMA_VERSION: Final = "task-execution schema 3"
+SCHEMA_VERSION: Final = "task-execution schema 4"
 """The comment on every table; to be raised with every change in schema.sql that tables or versions of before don't fit.
 
 A table more is none: who does not know it goes on without it.

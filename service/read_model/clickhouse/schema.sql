@@ -29,11 +29,11 @@ CREATE TABLE IF NOT EXISTS task_execution_events (
     sequence UInt32,
     type LowCardinality(String),
     payload String CODEC(ZSTD(1))
-        COMMENT 'its body, a JSON object; what never changes (taskId, createdBy and so on) is in the first event only',
-    createdAt DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)) COMMENT 'of the execution',
+        COMMENT 'its body, a JSON object, less what follows from the rest; times are milliseconds since createdAt (docs/adr/0050)',
+    createdAt DateTime64(3, 'UTC') CODEC(ZSTD(1)) COMMENT 'of the execution',
     topic LowCardinality(String),
-    partition UInt16,
-    offset UInt64 CODEC(Delta(8), ZSTD(1))
+    partition UInt16 CODEC(T64, ZSTD(1)),
+    offset UInt64 CODEC(Delta(8), ZSTD(3))
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (executionId, sequence)
@@ -221,6 +221,10 @@ ALTER TABLE task_execution_transitions ADD INDEX IF NOT EXISTS by_run {run} TYPE
 ALTER TABLE task_execution_transitions MODIFY COLUMN at DateTime64(3, 'UTC') CODEC(Delta(8), T64('bit'), ZSTD(1)),
     MODIFY COLUMN createdAt DateTime64(3, 'UTC') CODEC(Delta(8), T64('bit'), ZSTD(1)),
     MODIFY COLUMN startedAt Nullable(DateTime64(3, 'UTC')) CODEC(Delta(8), T64('bit'), ZSTD(1));
+
+-- By what takes least where executions lie in no order of time (docs/adr/0050).
+ALTER TABLE task_execution_events MODIFY COLUMN createdAt DateTime64(3, 'UTC') CODEC(ZSTD(1)),
+    MODIFY COLUMN partition UInt16 CODEC(T64, ZSTD(1)), MODIFY COLUMN offset UInt64 CODEC(Delta(8), ZSTD(3));
 
 -- A small part is one file instead of thirteen.
 ALTER TABLE task_execution_events MODIFY SETTING min_bytes_for_full_part_storage = 10485760;

@@ -26,8 +26,11 @@ POSITIONS: Final = (
     "max(toUnixTimestamp64Milli(asOf)) AS as_of FROM projector_position AS p GROUP BY topic, partition"
 )
 
-COMPLETED: Final = "parseDateTime64BestEffortOrNull(JSONExtractString(payload, 'completedAt'), 3, 'UTC')"
-"""When an execution ended, of its last event; of the others, NULL."""
+COMPLETED: Final = (
+    "coalesce(addMilliseconds(createdAt, JSONExtract(payload, 'completedAt', 'Nullable(Int64)')), "
+    "parseDateTime64BestEffortOrNull(JSONExtractString(payload, 'completedAt'), 3, 'UTC'))"
+)
+"""When an execution ended, of its last event; of the others, NULL. Before schema 4, it was a text."""
 
 TRANSITIONS: Final = "task_execution_transitions FINAL"
 _CUT: Final = "fromUnixTimestamp64Milli({kept_since:Int64}, 'UTC')"
@@ -36,7 +39,7 @@ CREATED: Final = "fromUnixTimestamp64Milli({created_ms:Int64}, 'UTC')"
 
 
 PAYLOAD_COLUMNS: Final = "toString(executionId) AS execution_id, sequence, payload"
-EVENT_COLUMNS: Final = f"{PAYLOAD_COLUMNS}, type, partition, offset"
+EVENT_COLUMNS: Final = f"{PAYLOAD_COLUMNS}, toUnixTimestamp64Milli(createdAt) AS created_ms, type, partition, offset"
 
 
 def events_statement(execution_ids: Sequence[str], kept_since: int | None, columns: str) -> Statement:
@@ -53,7 +56,7 @@ def nodes_statement(execution_ids: Sequence[str], kept_since: int | None) -> Sta
     sql = (
         "SELECT toString(executionId) AS execution_id, "  # noqa: S608 - see Statement
         "anyIf(JSONExtractString(payload, 'taskId'), sequence = 1) AS task_id, "
-        "argMax(JSONExtractString(payload, 'status'), sequence) AS status, "
+        "ifNull(argMax(JSONExtract(payload, 'status', 'Nullable(String)'), sequence), 'PENDING') AS status, "
         "anyIf(JSONExtractRaw(payload, 'dependsOn'), sequence = 1) AS depends_on, "
         "max(JSONExtractString(payload, 'retriedBy')) AS retried_by "
         f"FROM task_execution_events WHERE {_of_these(kept_since)} GROUP BY executionId HAVING min(sequence) = 1"

@@ -17,33 +17,33 @@ CREATE TABLE IF NOT EXISTS task_execution_events_in_local ON CLUSTER 'main' (
     offset UInt64
 )
 ENGINE = Null
-COMMENT 'task-execution schema 3';
+COMMENT 'task-execution schema 4';
 
 CREATE TABLE IF NOT EXISTS task_execution_events_in ON CLUSTER 'main' AS task_execution_events_in_local
 ENGINE = Distributed('main', 'taskexec', 'task_execution_events_in_local', cityHash64(executionId))
-COMMENT 'task-execution schema 3';
+COMMENT 'task-execution schema 4';
 
 CREATE TABLE IF NOT EXISTS task_execution_events_local ON CLUSTER 'main' (
     executionId UUID,
     sequence UInt32,
     type LowCardinality(String),
     payload String CODEC(ZSTD(1))
-        COMMENT 'its body, a JSON object; what never changes (taskId, createdBy and so on) is in the first event only',
-    createdAt DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)) COMMENT 'of the execution',
+        COMMENT 'its body, a JSON object, less what follows from the rest; times are milliseconds since createdAt (docs/adr/0050)',
+    createdAt DateTime64(3, 'UTC') CODEC(ZSTD(1)) COMMENT 'of the execution',
     topic LowCardinality(String),
-    partition UInt16,
-    offset UInt64 CODEC(Delta(8), ZSTD(1))
+    partition UInt16 CODEC(T64, ZSTD(1)),
+    offset UInt64 CODEC(Delta(8), ZSTD(3))
 )
 ENGINE = ReplicatedReplacingMergeTree
 ORDER BY (executionId, sequence)
 SETTINGS index_granularity = 128, min_compress_block_size = 16384, non_replicated_deduplication_window = 1000,
     fsync_after_insert = 1, fsync_part_directory = 1,
     min_age_to_force_merge_seconds = 600, min_age_to_force_merge_on_partition_only = 1
-COMMENT 'task-execution schema 3';
+COMMENT 'task-execution schema 4';
 
 CREATE TABLE IF NOT EXISTS task_execution_events ON CLUSTER 'main' AS task_execution_events_local
 ENGINE = Distributed('main', 'taskexec', 'task_execution_events_local', cityHash64(executionId))
-COMMENT 'task-execution schema 3';
+COMMENT 'task-execution schema 4';
 
 CREATE TABLE IF NOT EXISTS task_execution_transitions_local ON CLUSTER 'main' (
     status Enum8('PENDING' = 1, 'RUNNING' = 2, 'SUCCESS' = 3, 'FAILURE' = 4, 'STOPPED' = 5, 'SKIPPED' = 6)
@@ -70,11 +70,11 @@ ORDER BY (at, executionId, status)
 SETTINGS non_replicated_deduplication_window = 1000,
     fsync_after_insert = 1, fsync_part_directory = 1,
     min_age_to_force_merge_seconds = 600, min_age_to_force_merge_on_partition_only = 1
-COMMENT 'task-execution schema 3';
+COMMENT 'task-execution schema 4';
 
 CREATE TABLE IF NOT EXISTS task_execution_transitions ON CLUSTER 'main' AS task_execution_transitions_local
 ENGINE = Distributed('main', 'taskexec', 'task_execution_transitions_local', cityHash64(executionId))
-COMMENT 'task-execution schema 3';
+COMMENT 'task-execution schema 4';
 
 CREATE TABLE IF NOT EXISTS task_executions_open_local ON CLUSTER 'main' (
     createdAt DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),
@@ -92,11 +92,11 @@ ENGINE = ReplicatedReplacingMergeTree(sequence, ended)
 ORDER BY (createdAt, executionId)
 SETTINGS index_granularity = 1024, non_replicated_deduplication_window = 1000,
     fsync_after_insert = 1, fsync_part_directory = 1, allow_experimental_replacing_merge_with_cleanup = 1
-COMMENT 'task-execution schema 3';
+COMMENT 'task-execution schema 4';
 
 CREATE TABLE IF NOT EXISTS task_executions_open ON CLUSTER 'main' AS task_executions_open_local
 ENGINE = Distributed('main', 'taskexec', 'task_executions_open_local', cityHash64(executionId))
-COMMENT 'task-execution schema 3';
+COMMENT 'task-execution schema 4';
 
 CREATE TABLE IF NOT EXISTS task_execution_dependencies_local ON CLUSTER 'main' (
     upstream UUID COMMENT 'the execution that is waited for',
@@ -108,11 +108,11 @@ ORDER BY (upstream, executionId, createdAt)
 SETTINGS index_granularity = 1024, non_replicated_deduplication_window = 1000,
     fsync_after_insert = 1, fsync_part_directory = 1,
     min_age_to_force_merge_seconds = 600, min_age_to_force_merge_on_partition_only = 1
-COMMENT 'task-execution schema 3';
+COMMENT 'task-execution schema 4';
 
 CREATE TABLE IF NOT EXISTS task_execution_dependencies ON CLUSTER 'main' AS task_execution_dependencies_local
 ENGINE = Distributed('main', 'taskexec', 'task_execution_dependencies_local', cityHash64(executionId))
-COMMENT 'task-execution schema 3';
+COMMENT 'task-execution schema 4';
 
 CREATE TABLE IF NOT EXISTS task_execution_hours_local ON CLUSTER 'main' (
     hour DateTime('UTC') CODEC(Delta(4), ZSTD(1)) COMMENT 'the hour in which they came into the status',
@@ -130,11 +130,11 @@ ENGINE = ReplicatedReplacingMergeTree
 PARTITION BY toMonday(hour)
 ORDER BY (taskId, hour, taskVersion, createdHour, status, previousStatus)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
-COMMENT 'task-execution schema 3';
+COMMENT 'task-execution schema 4';
 
 CREATE TABLE IF NOT EXISTS task_execution_hours ON CLUSTER 'main' AS task_execution_hours_local
 ENGINE = Distributed('main', 'taskexec', 'task_execution_hours_local', cityHash64(taskId))
-COMMENT 'task-execution schema 3';
+COMMENT 'task-execution schema 4';
 
 CREATE TABLE IF NOT EXISTS task_execution_hours_closed_local ON CLUSTER 'main' (
     edge Enum8('SINCE' = 1, 'UNTIL' = 2, 'OPENED' = 3),
@@ -144,11 +144,11 @@ CREATE TABLE IF NOT EXISTS task_execution_hours_closed_local ON CLUSTER 'main' (
 ENGINE = ReplicatedReplacingMergeTree(moment)
 ORDER BY (edge, reopened)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
-COMMENT 'task-execution schema 3';
+COMMENT 'task-execution schema 4';
 
 CREATE TABLE IF NOT EXISTS task_execution_hours_closed ON CLUSTER 'main' AS task_execution_hours_closed_local
 ENGINE = Distributed('main', 'taskexec', 'task_execution_hours_closed_local', cityHash64(edge))
-COMMENT 'task-execution schema 3';
+COMMENT 'task-execution schema 4';
 
 CREATE TABLE IF NOT EXISTS task_command_rejections_local ON CLUSTER 'main' (
     topic LowCardinality(String),
@@ -166,11 +166,11 @@ CREATE TABLE IF NOT EXISTS task_command_rejections_local ON CLUSTER 'main' (
 ENGINE = ReplicatedReplacingMergeTree
 ORDER BY (topic, partition, offset)
 SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1
-COMMENT 'task-execution schema 3';
+COMMENT 'task-execution schema 4';
 
 CREATE TABLE IF NOT EXISTS task_command_rejections ON CLUSTER 'main' AS task_command_rejections_local
 ENGINE = Distributed('main', 'taskexec', 'task_command_rejections_local', cityHash64(partition, offset))
-COMMENT 'task-execution schema 3';
+COMMENT 'task-execution schema 4';
 
 CREATE TABLE IF NOT EXISTS projector_position_local ON CLUSTER 'main' (
     topic LowCardinality(String),
@@ -181,11 +181,11 @@ CREATE TABLE IF NOT EXISTS projector_position_local ON CLUSTER 'main' (
 )
 ENGINE = ReplicatedReplacingMergeTree(offset)
 ORDER BY (topic, partition)
-COMMENT 'task-execution schema 3';
+COMMENT 'task-execution schema 4';
 
 CREATE TABLE IF NOT EXISTS projector_position ON CLUSTER 'main' AS projector_position_local
 ENGINE = Distributed('main', 'taskexec', 'projector_position_local', cityHash64(topic, partition))
-COMMENT 'task-execution schema 3';
+COMMENT 'task-execution schema 4';
 
 CREATE TABLE IF NOT EXISTS projector_topics_local ON CLUSTER 'main' (
     topic LowCardinality(String),
@@ -193,16 +193,16 @@ CREATE TABLE IF NOT EXISTS projector_topics_local ON CLUSTER 'main' (
 )
 ENGINE = ReplicatedReplacingMergeTree
 ORDER BY topic
-COMMENT 'task-execution schema 3';
+COMMENT 'task-execution schema 4';
 
 CREATE TABLE IF NOT EXISTS projector_topics ON CLUSTER 'main' AS projector_topics_local
 ENGINE = Distributed('main', 'taskexec', 'projector_topics_local', cityHash64(topic))
-COMMENT 'task-execution schema 3';
+COMMENT 'task-execution schema 4';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS task_execution_events_filler ON CLUSTER 'main' TO task_execution_events_local AS
 SELECT executionId, sequence, type, payload, createdAt, topic, partition, offset
 FROM task_execution_events_in_local
-COMMENT 'task-execution schema 3';
+COMMENT 'task-execution schema 4';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS task_execution_transitions_filler ON CLUSTER 'main' TO task_execution_transitions_local AS
 SELECT status, ifNull(toString(previousStatus), 'NONE') AS previousStatus,
@@ -213,20 +213,20 @@ SELECT status, ifNull(toString(previousStatus), 'NONE') AS previousStatus,
         leftUTF8(JSONExtractString(payload, if(status = 'FAILURE', 'errorMessage', 'skipReason')), 4096)) AS message
 FROM task_execution_events_in_local
 WHERE task_execution_events_in_local.previousStatus IS NULL OR task_execution_events_in_local.previousStatus != status
-COMMENT 'task-execution schema 3';
+COMMENT 'task-execution schema 4';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS task_executions_open_filler ON CLUSTER 'main' TO task_executions_open_local AS
 SELECT createdAt, executionId, sequence, status NOT IN ('PENDING', 'RUNNING') AS ended, status, startedAt, taskId,
     taskVersion, createdBy, tags
 FROM task_execution_events_in_local
-COMMENT 'task-execution schema 3';
+COMMENT 'task-execution schema 4';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS task_execution_dependencies_filler ON CLUSTER 'main' TO task_execution_dependencies_local AS
 SELECT toUUIDOrZero(JSONExtractString(arrayJoin(JSONExtractArrayRaw(payload, 'dependsOn')), 'executionId')) AS upstream,
     executionId, createdAt
 FROM task_execution_events_in_local
 WHERE type = 'TaskExecutionCreated' AND position(payload, '"dependsOn"') > 0
-COMMENT 'task-execution schema 3';
+COMMENT 'task-execution schema 4';
 
 ALTER TABLE task_command_rejections_local ON CLUSTER 'main' ADD COLUMN IF NOT EXISTS record String CODEC(ZSTD(1))
     COMMENT 'the refused record with its bytes in base64, a JSON object; empty before schema 3';
@@ -255,6 +255,9 @@ ALTER TABLE task_execution_transitions_local ON CLUSTER 'main' ADD INDEX IF NOT 
 ALTER TABLE task_execution_transitions_local ON CLUSTER 'main' MODIFY COLUMN at DateTime64(3, 'UTC') CODEC(Delta(8), T64('bit'), ZSTD(1)),
     MODIFY COLUMN createdAt DateTime64(3, 'UTC') CODEC(Delta(8), T64('bit'), ZSTD(1)),
     MODIFY COLUMN startedAt Nullable(DateTime64(3, 'UTC')) CODEC(Delta(8), T64('bit'), ZSTD(1));
+
+ALTER TABLE task_execution_events_local ON CLUSTER 'main' MODIFY COLUMN createdAt DateTime64(3, 'UTC') CODEC(ZSTD(1)),
+    MODIFY COLUMN partition UInt16 CODEC(T64, ZSTD(1)), MODIFY COLUMN offset UInt64 CODEC(Delta(8), ZSTD(3));
 
 ALTER TABLE task_execution_events_local ON CLUSTER 'main' MODIFY SETTING min_bytes_for_full_part_storage = 10485760;
 
@@ -301,7 +304,7 @@ DELETE FROM task_executions_open_local ON CLUSTER 'main' WHERE NOT ended AND (ex
 
 DELETE FROM task_executions_open_local ON CLUSTER 'main' WHERE ended AND (executionId, createdAt) IN (SELECT (executionId, createdAt) FROM task_execution_transitions_local WHERE status IN ('SUCCESS', 'FAILURE', 'STOPPED', 'SKIPPED') AND at <= fromUnixTimestamp64Milli(2, 'UTC'));
 
-DELETE FROM task_execution_events_local ON CLUSTER 'main' WHERE (executionId, createdAt) IN (SELECT (executionId, createdAt) FROM task_execution_transitions_local WHERE status IN ('SUCCESS', 'FAILURE', 'STOPPED', 'SKIPPED') AND at <= fromUnixTimestamp64Milli(2, 'UTC')) AND parseDateTime64BestEffortOrNull(JSONExtractString(payload, 'completedAt'), 3, 'UTC') IS NULL;
+DELETE FROM task_execution_events_local ON CLUSTER 'main' WHERE (executionId, createdAt) IN (SELECT (executionId, createdAt) FROM task_execution_transitions_local WHERE status IN ('SUCCESS', 'FAILURE', 'STOPPED', 'SKIPPED') AND at <= fromUnixTimestamp64Milli(2, 'UTC')) AND coalesce(parseDateTime64BestEffortOrNull(JSONExtractString(payload, 'completedAt'), 3, 'UTC'), addMilliseconds(createdAt, JSONExtract(payload, 'completedAt', 'Nullable(Int64)'))) IS NULL;
 
 DELETE FROM task_execution_events_local ON CLUSTER 'main' WHERE (executionId, createdAt) IN (SELECT (executionId, createdAt) FROM task_execution_transitions_local WHERE status IN ('SUCCESS', 'FAILURE', 'STOPPED', 'SKIPPED') AND at <= fromUnixTimestamp64Milli(2, 'UTC'));
 

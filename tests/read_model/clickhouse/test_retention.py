@@ -82,7 +82,10 @@ async def shows_exactly_the_kept(store: ClickHouseStore) -> None:
 async def rows(driver: Driver) -> dict[str, set[tuple[str, str]]]:
     """What is there, hidden or not, merged or not."""
     found: dict[str, set[tuple[str, str]]] = {}
-    statuses = {"task_execution_events": "JSONExtractString(payload, 'status')", DEPENDENCIES: "'PENDING'"}
+    statuses = {
+        "task_execution_events": "ifNull(JSONExtract(payload, 'status', 'Nullable(String)'), 'PENDING')",
+        DEPENDENCIES: "'PENDING'",
+    }
     for table in (*TABLES, DEPENDENCIES):
         status = statuses.get(table, "toString(status)")
         sql = f"SELECT toString(executionId) AS id, {status} AS status FROM {table}"  # noqa: S608 - our own names
