@@ -191,7 +191,7 @@ async def _look(driver: Driver, acknowledged: dict[str, float], waits: list[floa
     clock = asyncio.get_running_loop().time
     sql = (
         "SELECT toString(executionId) AS id FROM task_execution_transitions "
-        "WHERE status = 'PENDING' AND at > now64(3) - 5 AND createdBy = 'probe'"
+        "WHERE status = 'PENDING' AND at > now64(3) - 60 AND createdBy = 'probe'"
     )
     while True:
         found = [row["id"] for row in await driver.query(sql)]

@@ -252,7 +252,7 @@ async def test_an_hour_that_is_opened_while_it_is_counted_stays_open(
     await store.close_hours()
     monkeypatch.undo()
     assert (await reader.stats()).total == 2
-    clock.advance(QUIET)
+    clock.advance(QUIET + SECOND)
     assert await close(store)
     assert (await reader.stats()).total == 2
 
@@ -266,7 +266,43 @@ async def test_two_that_open_hours_at_the_same_moment_open_both(
     before = await hours._closed()
     await hours.open_for(int((T0 + 2 * HOUR).timestamp() * 1000))
     await hours._open(before, int((T0 + 5 * HOUR).timestamp() * 1000))
+    await driver.command("OPTIMIZE TABLE task_execution_hours_closed FINAL")  # nor does a merge
     assert (await hours._closed()).until == int((T0 + 2 * HOUR).timestamp() * 1000) // 3_600_000 * 3_600_000
+
+
+async def test_late_rows_are_counted_whenever_their_hour_is_closed(
+    store: ClickHouseStore, reader: TaskExecutionQueries, driver: Driver, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was open when they came, and is counted while they are on their way: of each of two batches."""
+    await publish(store, life("one"))
+    clock.advance(DAY)
+    insert = driver.insert
+
+    async def closed_first(table: str, *given: Any) -> None:
+        if table == "task_execution_events_in":
+            await close(ClickHouseStore(driver, clock=clock))
+        await insert(table, *given)
+
+    monkeypatch.setattr(driver, "insert", closed_first)
+    for late in range(2):
+        await publish(store, life(("late", late)))
+        clock.advance(QUIET / 2)
+    monkeypatch.undo()
+    assert (await reader.stats()).total == 3
+    assert await store.check_hours() is None
+    clock.advance(QUIET)
+    assert await close(store)
+    assert (await reader.stats()).total == 3
+
+
+async def test_rows_that_are_always_a_little_late_keep_no_hour_open(store: ClickHouseStore, clock: Clock) -> None:
+    """As those of a handler whose clock is behind."""
+    closed = 0
+    for number in range(40):
+        clock.advance(10 * MINUTE)
+        await publish(store, life(number, at=Timestamp.of(clock.now - LATE - MINUTE)))
+        closed += await close(store)
+    assert closed == 6
 
 
 @pytest.mark.parametrize("steps", range(5))
@@ -345,6 +381,7 @@ async def test_what_is_dropped_is_counted_no_more(driver: Driver, clock: Clock) 
     assert await store.check_hours() is None
     clock.advance(DAY)
     await publish(store, life("next", at=Timestamp.of(clock.now - 3 * HOUR)))
+    clock.advance(QUIET)
     assert await close(store)
     assert await store.drop_finished(int((clock.now - DAY).timestamp() * 1000)) == left
     assert ((await others.stats()).total, (await kept.stats()).total) == (1, 1)

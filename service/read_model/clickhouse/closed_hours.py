@@ -1,7 +1,9 @@
 """Keeps count of the hours that have ended, and reads answers so that each row is in them once (docs/adr/0033)."""
 
+import math
 from collections.abc import Callable
 from datetime import timedelta
+from secrets import randbits
 from typing import Final
 
 import structlog
@@ -18,6 +20,7 @@ from service.read_model.clickhouse.hours import (
     counted_statement,
     hour_after,
     hour_of,
+    lately_opened_statement,
     miscounted_statement,
     next_statement,
     uncount_statement,
@@ -34,7 +37,8 @@ GRACE: Final = timedelta(minutes=45)
 difference is more than an insert may take."""
 
 QUIET: Final = timedelta(minutes=10)
-"""After hours were opened again: the insert for which they were has ended by then, and more of the kind may come."""
+"""For so long, nothing is counted from an hour on that was opened: the inserts for which it was have ended by then.
+Half of it is for late rows that come after the first ones, the rest for the last of these inserts."""
 
 _DAY_MS: Final = 24 * HOUR_MS
 
@@ -57,6 +61,7 @@ class ClosedHours:
         self._driver = driver
         self._clock = clock
         self._known = (float("-inf"), Closed())
+        self._opened = (0, 0)  # when, and from which hour on
 
     async def read(self, statement: Callable[[Closed], Statement]) -> list[Row]:
         """The rows of a statement about the hours that are closed and the rows of the others.
@@ -73,11 +78,14 @@ class ClosedHours:
             closed = await self._closed()
 
     async def open_for(self, oldest: int) -> None:
-        """Call this before rows are stored of which the oldest came into its status at this moment (epoch ms)."""
-        if oldest < self._now() - LATE // _MS:
-            closed = await self._closed()
-            if hour_of(oldest) < closed.until:
-                await self._open(closed, hour_of(oldest))
+        """Call this before rows are stored of which the oldest came into its status at this moment (epoch ms).
+
+        Their hour is opened also if it is not closed: it may be counted just now.
+        """
+        at, hour = self._opened
+        covered = hour <= oldest and self._now() < at + QUIET // 2 // _MS
+        if oldest < self._now() - LATE // _MS and not covered:
+            await self._open(await self._closed(), hour_of(oldest))
 
     async def open_all(self) -> None:
         """Call this before rows are changed by other means."""
@@ -94,12 +102,12 @@ class ClosedHours:
     async def close_next(self) -> int:
         """Count the next hours that have ended, at most a day; returns how many: 0, none is left for now."""
         closed = await self._closed()
-        if self._now() < closed.reopened + QUIET // _MS:
-            return 0
+        (opened,) = await self._rows(lately_opened_statement(self._now() - QUIET // _MS))
+        end = min(self._now() - GRACE // _MS, math.inf if opened["hour"] is None else opened["hour"])
         hours = []
         rows = 0
         for row in await self._rows(next_statement(closed.until)):
-            if rows < _AT_ONCE and row["hour"] + HOUR_MS <= self._now() - GRACE // _MS:
+            if rows < _AT_ONCE and row["hour"] + HOUR_MS <= end:
                 hours.append(row["hour"])
                 rows += row["count"]
         if hours:
@@ -125,12 +133,15 @@ class ClosedHours:
         return bool(row["counted"])
 
     async def _open(self, closed: Closed, hour: int) -> None:
-        log.info("hours_opened_again", since=str(from_epoch_ms(hour)))
-        await self._mark("OPENED", max(closed.reopened + 1, self._now()), hour)
+        if hour < closed.until:
+            log.info("hours_opened_again", since=str(from_epoch_ms(hour)))
+        at = max(closed.reopened + 1, self._now())
+        await self._mark("OPENED", at, hour, randbits(64))
+        self._opened = at, hour
 
-    async def _mark(self, edge: str, reopened: int, moment: int) -> None:
+    async def _mark(self, edge: str, reopened: int, moment: int, mark: int = 0) -> None:
         await self._driver.insert(
-            "task_execution_hours_closed", ["edge", "reopened", "moment"], [(edge, reopened, moment)]
+            "task_execution_hours_closed", ["edge", "reopened", "moment", "mark"], [(edge, reopened, moment, mark)]
         )
 
     async def _rows(self, statement: Statement) -> list[Row]:

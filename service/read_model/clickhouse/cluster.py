@@ -30,6 +30,7 @@ _COMMENT: Final = re.compile(r"COMMENT '[^']*'\s*\Z")
 
 _NEW_TABLE: Final = re.compile(r"(CREATE TABLE IF NOT EXISTS\s+)(\w+)(?=\s*\()")
 _OF_BOTH: Final = re.compile(r"(ALTER TABLE\s+)(\w+)(?=\s+(?:ADD COLUMN|MODIFY COMMENT)\b)")
+_KEY: Final = re.compile(r",\s+MODIFY ORDER BY [^;]*\Z")
 _OF_LOCAL: Final = re.compile(
     r"((?:CREATE MATERIALIZED VIEW IF NOT EXISTS|DELETE FROM|OPTIMIZE TABLE)\s+|"
     r"ALTER TABLE\s+(?=\w+\s+(?:ADD INDEX|UPDATE|MODIFY (?:COLUMN|SETTING))\b))(\w+)"
@@ -69,7 +70,7 @@ class Cluster:
         if found := _NEW_TABLE.match(sql):
             return [*self._local(_ENGINE.sub(r"ENGINE = Replicated\1", sql), found), self._distributed(sql, found[2])]
         if found := _OF_BOTH.match(sql):
-            return [*self._local(sql, found), *self._front(sql, found)]
+            return [*self._local(sql, found), *self._front(_KEY.sub("", sql), found)]
         if found := _OF_LOCAL.match(sql):
             return self._local(sql, found)
         if found := _OF_FRONT.match(sql):

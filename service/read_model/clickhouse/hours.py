@@ -150,6 +150,15 @@ def next_statement(since: int) -> Statement:
     return Statement(sql, {"since": since})
 
 
+def lately_opened_statement(since: int) -> Statement:
+    """From which hour on any was opened after this moment (epoch ms); NULL: none was."""
+    sql = (
+        "SELECT toUnixTimestamp64Milli(minOrNull(moment)) AS hour FROM task_execution_hours_closed "  # noqa: S608 - our own words
+        f"WHERE edge = 'OPENED' AND reopened > {_time('since')}"
+    )
+    return Statement(sql, {"since": since})
+
+
 def counted_statement(since: int, until: int) -> Statement:
     """Whether any of these hours was counted before."""
     sql = f"SELECT count() > 0 AS counted FROM task_execution_hours WHERE {_between('hour')}"  # noqa: S608 - our own words

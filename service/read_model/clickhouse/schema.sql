@@ -128,10 +128,11 @@ COMMENT '{version}';
 CREATE TABLE IF NOT EXISTS task_execution_hours_closed (
     edge Enum8('SINCE' = 1, 'UNTIL' = 2, 'OPENED' = 3),
     reopened DateTime64(3, 'UTC'),
-    moment DateTime64(3, 'UTC')
+    moment DateTime64(3, 'UTC'),
+    mark UInt64 COMMENT 'of OPENED, any number: two that are of one moment are two'
 )
 ENGINE = ReplacingMergeTree(moment)
-ORDER BY (edge, reopened)
+ORDER BY (edge, reopened, mark)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT '{version}';
 
@@ -216,6 +217,9 @@ ALTER TABLE task_execution_transitions ADD COLUMN IF NOT EXISTS fingerprint Stri
     MATERIALIZED if(status != 'FAILURE', '', {fingerprint}) CODEC(ZSTD(1))
     COMMENT 'of one that failed: its message with ids, paths, URLs and numbers masked';
 ALTER TABLE task_execution_transitions ADD INDEX IF NOT EXISTS by_run {run} TYPE minmax;
+
+ALTER TABLE task_execution_hours_closed ADD COLUMN IF NOT EXISTS mark UInt64
+    COMMENT 'of OPENED, any number: two that are of one moment are two', MODIFY ORDER BY (edge, reopened, mark);
 
 -- Times that lie close to each other: a seventh smaller so, and read in half the time (docs/adr/0048).
 ALTER TABLE task_execution_transitions MODIFY COLUMN at DateTime64(3, 'UTC') CODEC(Delta(8), T64('bit'), ZSTD(1)),

@@ -139,10 +139,11 @@ COMMENT 'task-execution schema 4';
 CREATE TABLE IF NOT EXISTS task_execution_hours_closed_local ON CLUSTER 'main' (
     edge Enum8('SINCE' = 1, 'UNTIL' = 2, 'OPENED' = 3),
     reopened DateTime64(3, 'UTC'),
-    moment DateTime64(3, 'UTC')
+    moment DateTime64(3, 'UTC'),
+    mark UInt64 COMMENT 'of OPENED, any number: two that are of one moment are two'
 )
 ENGINE = ReplicatedReplacingMergeTree(moment)
-ORDER BY (edge, reopened)
+ORDER BY (edge, reopened, mark)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'task-execution schema 4';
 
@@ -252,6 +253,12 @@ ALTER TABLE task_execution_transitions ON CLUSTER 'main' ADD COLUMN IF NOT EXIST
 
 ALTER TABLE task_execution_transitions_local ON CLUSTER 'main' ADD INDEX IF NOT EXISTS by_run if(isNull(startedAt), -1, toUnixTimestamp64Milli(at) - toUnixTimestamp64Milli(assumeNotNull(startedAt))) TYPE minmax;
 
+ALTER TABLE task_execution_hours_closed_local ON CLUSTER 'main' ADD COLUMN IF NOT EXISTS mark UInt64
+    COMMENT 'of OPENED, any number: two that are of one moment are two', MODIFY ORDER BY (edge, reopened, mark);
+
+ALTER TABLE task_execution_hours_closed ON CLUSTER 'main' ADD COLUMN IF NOT EXISTS mark UInt64
+    COMMENT 'of OPENED, any number: two that are of one moment are two';
+
 ALTER TABLE task_execution_transitions_local ON CLUSTER 'main' MODIFY COLUMN at DateTime64(3, 'UTC') CODEC(Delta(8), T64('bit'), ZSTD(1)),
     MODIFY COLUMN createdAt DateTime64(3, 'UTC') CODEC(Delta(8), T64('bit'), ZSTD(1)),
     MODIFY COLUMN startedAt Nullable(DateTime64(3, 'UTC')) CODEC(Delta(8), T64('bit'), ZSTD(1));
@@ -304,7 +311,7 @@ DELETE FROM task_executions_open_local ON CLUSTER 'main' WHERE NOT ended AND (ex
 
 DELETE FROM task_executions_open_local ON CLUSTER 'main' WHERE ended AND (executionId, createdAt) IN (SELECT (executionId, createdAt) FROM task_execution_transitions_local WHERE status IN ('SUCCESS', 'FAILURE', 'STOPPED', 'SKIPPED') AND at <= fromUnixTimestamp64Milli(2, 'UTC'));
 
-DELETE FROM task_execution_events_local ON CLUSTER 'main' WHERE (executionId, createdAt) IN (SELECT (executionId, createdAt) FROM task_execution_transitions_local WHERE status IN ('SUCCESS', 'FAILURE', 'STOPPED', 'SKIPPED') AND at <= fromUnixTimestamp64Milli(2, 'UTC')) AND coalesce(parseDateTime64BestEffortOrNull(JSONExtractString(payload, 'completedAt'), 3, 'UTC'), addMilliseconds(createdAt, JSONExtract(payload, 'completedAt', 'Nullable(Int64)'))) IS NULL;
+DELETE FROM task_execution_events_local ON CLUSTER 'main' WHERE (executionId, createdAt) IN (SELECT (executionId, createdAt) FROM task_execution_transitions_local WHERE status IN ('SUCCESS', 'FAILURE', 'STOPPED', 'SKIPPED') AND at <= fromUnixTimestamp64Milli(2, 'UTC')) AND coalesce(addMilliseconds(createdAt, JSONExtract(payload, 'completedAt', 'Nullable(Int64)')), parseDateTime64BestEffortOrNull(JSONExtractString(payload, 'completedAt'), 3, 'UTC')) IS NULL;
 
 DELETE FROM task_execution_events_local ON CLUSTER 'main' WHERE (executionId, createdAt) IN (SELECT (executionId, createdAt) FROM task_execution_transitions_local WHERE status IN ('SUCCESS', 'FAILURE', 'STOPPED', 'SKIPPED') AND at <= fromUnixTimestamp64Milli(2, 'UTC'));
 
