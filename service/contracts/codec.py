@@ -12,6 +12,8 @@ import msgspec
 from pydantic import JsonValue
 from pydantic_core import to_json
 
+from service.contracts.plain_text import LONG, encode_hook, tell_plain_texts
+
 __all__ = ["MAX_DEPTH", "MalformedJsonError", "decode", "decode_slowly", "encode", "pointer", "read", "sorted_json"]
 
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
@@ -26,11 +28,10 @@ _SUSPICIOUS = re.compile(rb"[0-9](?:[0-9]{18}|[eE]\+?[0-9]{3,}(?![\w\"-]))")
 _OUTLINE: Final = bytes.maketrans(b"0123456789{", b"0000000000[")
 _LONG_NUMBER: Final = b"0" * 19
 
-_LARGE: Final = 1_000
 _MANY: Final = 100
 
 _decoder: Final = msgspec.json.Decoder()
-_encoder: Final = msgspec.json.Encoder(order="deterministic")
+_encoder: Final = msgspec.json.Encoder(order="deterministic", enc_hook=encode_hook)
 
 _QUOTED: Final = re.compile(r' ".*" (?=at line )', re.DOTALL)
 """The key that is there twice: where it stands says enough, and keys of an object are part of a value."""
@@ -55,19 +56,29 @@ def decode(raw: bytes, max_depth: int = MAX_DEPTH) -> Any:  # noqa: ANN401 - JSO
         MalformedJsonError: not JSON, duplicate keys, NaN or infinities, integers over 64 bits, NUL characters,
             lone surrogates, or nested deeper than `max_depth`.
     """
-    return read(raw, max_depth)[0]
+    if len(raw) >= LONG and (bare := _without_strings(raw)) is not None:
+        return _decode_strictly(raw, bare, max_depth)
+    return _read(raw, max_depth)[0]
 
 
 def read(raw: bytes, max_depth: int = MAX_DEPTH) -> tuple[Any, bytes]:
-    r"""The same, with the value as `sorted_json` writes it.
+    """The same, with the value as `sorted_json` writes it; long texts in it are PlainTexts, where that is known.
 
-    It is what `decode_slowly` says, at a third of the cost. msgspec lets pass: NULs, which only `\u` can write; long
-    integers; and duplicate keys, which sorted JSON has lost, and their colons with them. Of a large document that is
-    mostly text, the parser costs less than to look at that text.
+    It is what `decode_slowly` says, at a third of the cost. Of a large document that is mostly text, the parser costs
+    less than to look at that text.
     """
-    if len(raw) >= _LARGE and (bare := _without_strings(raw)) is not None:
+    if len(raw) >= LONG and (bare := _without_strings(raw)) is not None:
         value = _decode_strictly(raw, bare, max_depth)
+        tell_plain_texts(value)
         return value, sorted_json(value)
+    return _read(raw, max_depth)
+
+
+def _read(raw: bytes, max_depth: int) -> tuple[Any, bytes]:
+    r"""By msgspec, which lets pass: NULs, which only `\u` can write; long integers; and duplicate keys.
+
+    Those sorted JSON has lost, and their colons with them.
+    """
     outline = raw.translate(_OUTLINE)
     if (
         not (b"\\" in raw and b"\\u" in raw)  # few have any, and one byte is found far faster than two
@@ -97,6 +108,10 @@ def _without_strings(raw: bytes) -> bytes | None:
     """Valid JSON without what its strings hold; None if they are many, or one has a backslash."""
     if b"\\" in raw:
         return None
+    middle = len(raw) // 2
+    begin, end = raw.rfind(b'"', 0, middle), raw.find(b'"', middle)
+    if raw.count(b'"', 0, begin + 1) % 2:  # in a long text, most likely: to leap over it is quicker than to split it
+        raw = raw[: begin + 1] + raw[end:]
     parts = raw.split(b'"', _MANY)
     return b'"'.join(parts[::2]) if len(parts) <= _MANY else None
 

@@ -17,14 +17,15 @@ from msgspec import Meta, Struct
 from pydantic import JsonValue
 
 from service.contracts.codec import decode
+from service.contracts.plain_text import encode_hook
 from service.contracts.sensitive import Sensitive
 from service.contracts.status import Status
-from service.contracts.timestamps import Timestamp, decode_hook, rfc3339
+from service.contracts.timestamps import Timestamp, decode_hook
 
 SCHEMA_VERSION: Final = 2
 """What is written. Version 1 had neither `schemaVersion` nor `occurredAt`."""
 
-_encoder: Final = msgspec.json.Encoder(enc_hook=rfc3339)
+_encoder: Final = msgspec.json.Encoder(enc_hook=encode_hook)
 
 
 class TaskExecutionEvent(

@@ -10,12 +10,13 @@ import msgspec
 from msgspec import Struct
 
 from service.contracts.events import Dependency, TaskExecutionEvent
+from service.contracts.plain_text import encode_hook
 from service.contracts.replies import Outcome, Position
 from service.contracts.status import Status
-from service.contracts.timestamps import Timestamp, rfc3339
+from service.contracts.timestamps import Timestamp
 from service.domain.view import payloads_of
 
-_encoder: Final = msgspec.json.Encoder(enc_hook=rfc3339)
+_encoder: Final = msgspec.json.Encoder(enc_hook=encode_hook)
 
 
 class _Metadata(Struct, kw_only=True, rename="camel", omit_defaults=True, gc=False):

@@ -7,12 +7,15 @@ from typing import Any, Final
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, NodeNotReadyError, ProducerClosed
 from aiokafka.producer.message_accumulator import MessageBatch
+from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.protocol.transaction import (
     AddOffsetsToTxnRequest,
     AddPartitionsToTxnRequest,
     EndTxnRequest,
     TxnOffsetCommitRequest,
 )
+
+from service.kafka.internals.whole_requests import WholeProduceRequest
 
 ONCE: Final = (EndTxnRequest, TxnOffsetCommitRequest, AddOffsetsToTxnRequest, AddPartitionsToTxnRequest)
 """The requests of a transaction that have no sequence number: the broker cannot tell a second one from the first."""
@@ -52,6 +55,8 @@ def send_once(producer: AIOKafkaProducer) -> None:
     send = client.send
 
     async def guarded(node: int, request: Any, **options: Any) -> Any:  # noqa: ANN401 - aiokafka's own signature
+        if isinstance(request, ProduceRequest):
+            request.__class__ = WholeProduceRequest
         try:
             return await send(node, request, **options)
         except NodeNotReadyError:  # it never left this machine

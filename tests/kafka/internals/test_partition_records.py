@@ -2,10 +2,14 @@
 
 from collections.abc import Sequence
 
+import pytest
 from aiokafka import TopicPartition
 from aiokafka.consumer.fetcher import READ_COMMITTED
+from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import _MemoryRecordsPy
+from hypothesis import given
+from hypothesis import strategies as st
 
 from service.contracts.topics import COMMANDS_TOPIC
 from service.kafka.internals.partition_records import MAX_AT_ONCE_BYTES, BoundedRecords
@@ -16,16 +20,24 @@ KEY, HEADERS = b"key", [("name", b"value"), ("none", None)]
 PLAIN = len(KEY) + sum(len(name) + len(value or b"") for name, value in HEADERS) + HEADER_COST * len(HEADERS)
 """What a record takes beside its value."""
 _GZIP = 1
+_CHECKSUM_AT = 17
 
 
-def fetched(values: Sequence[bytes], codec: int = 0) -> list[Record]:
+def packed(values: Sequence[bytes], codec: int = 0) -> bytes:
     builder = DefaultRecordBatchBuilder(2, codec, 0, -1, -1, 0, 16 << 20)
     for number, value in enumerate(values):
         builder.append(number, 7, KEY, value, HEADERS)
-    records = _MemoryRecordsPy(bytes(builder.build()))
+    return bytes(builder.build())
+
+
+def read(batch: bytes) -> list[Record]:
     tp = TopicPartition(COMMANDS_TOPIC, 3)
-    found = BoundedRecords(tp, records, [], 0, None, None, True, READ_COMMITTED)  # noqa: FBT003 - aiokafka's
+    found = BoundedRecords(tp, _MemoryRecordsPy(batch), [], 0, None, None, True, READ_COMMITTED)  # noqa: FBT003 - aiokafka's
     return [record for record in found if record is not None]
+
+
+def fetched(values: Sequence[bytes], codec: int = 0) -> list[Record]:
+    return read(packed(values, codec))
 
 
 def test_a_record_has_its_place_and_what_its_client_wrote() -> None:
@@ -45,3 +57,16 @@ def test_the_sizes_of_a_batch_are_shares_of_what_its_records_take() -> None:
 def test_a_record_of_a_batch_that_is_read_patiently_has_its_own_size() -> None:
     values = [b"x" * 10, b"y" * MAX_AT_ONCE_BYTES]
     assert [record.size for record in fetched(values, _GZIP)] == [len(value) + PLAIN for value in values]
+
+
+@given(st.lists(st.binary(max_size=300), min_size=1, max_size=5), st.integers(min_value=0), st.integers(0, 255))
+def test_a_batch_is_whole_where_aiokafka_says_so(values: Sequence[bytes], place: int, byte: int) -> None:
+    spoilt = bytearray(packed(values))
+    spoilt[_CHECKSUM_AT + place % (len(spoilt) - _CHECKSUM_AT)] = byte
+    batch = _MemoryRecordsPy(bytes(spoilt)).next_batch()
+    assert batch is not None
+    if batch.validate_crc():
+        assert [record.value for record in read(bytes(spoilt))] == list(values)
+    else:
+        with pytest.raises(CorruptRecordException):
+            read(bytes(spoilt))

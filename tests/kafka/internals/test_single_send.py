@@ -20,6 +20,7 @@ from aiokafka.protocol.transaction import (
 
 from service.contracts.topics import COMMANDS_TOPIC, REPLIES_TOPIC
 from service.kafka.internals.single_send import UnknownOutcomeError, end_by_force, send_once
+from service.kafka.internals.whole_requests import WholeProduceRequest
 
 ONCE = [EndTxnRequest, TxnOffsetCommitRequest, AddOffsetsToTxnRequest, AddPartitionsToTxnRequest]
 
@@ -39,7 +40,7 @@ async def test_all_requests_of_a_transaction_go_through_the_clients_send(kafka: 
         async with producer.transaction():
             await producer.send_offsets_to_transaction({TopicPartition(COMMANDS_TOPIC, 0): 0}, "internals")
             await producer.send_and_wait(REPLIES_TOPIC, b"{}", partition=0)
-    assert {*ONCE, ProduceRequest} <= {*sent}
+    assert {*ONCE, WholeProduceRequest} <= {*sent}
 
 
 @pytest.mark.parametrize("kind", ONCE)
