@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any, Final, Self
 
 from pydantic import GetCoreSchemaHandler
@@ -12,6 +12,13 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]")
 _NO_ZONE: Final = "the time has no zone; write it as RFC 3339 does, in UTC with a Z"
+
+
+@lru_cache(maxsize=4096)  # all events of a batch have one time, and few others are repeated in them
+def rfc3339(at: datetime) -> str:
+    """An aware time as RFC 3339 in UTC, in milliseconds."""
+    utc = at if at.tzinfo is UTC else at.astimezone(UTC)
+    return utc.isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"
 
 
 class Timestamp(datetime):
@@ -51,10 +58,7 @@ class Timestamp(datetime):
     def __str__(self) -> str:
         return rfc3339(self)
 
-    @cached_property
-    def json(self) -> str:
-        """Its text, as `encode_hook` wants it."""
-        return rfc3339(self)
+    json = property(rfc3339, doc="Its text, as `encode_hook` wants it.")
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -74,13 +78,6 @@ def _no_number(value: object) -> object:
     if isinstance(value, datetime) or (isinstance(value, str) and _DATE.match(value)):
         return value
     raise ValueError("must be a time as RFC 3339 has it, such as 2026-03-01T04:00:00Z")
-
-
-@lru_cache(maxsize=4096)  # all events of a batch have one time, and few others are repeated in them
-def rfc3339(at: datetime) -> str:
-    """An aware time as RFC 3339 in UTC, in milliseconds."""
-    utc = at if at.tzinfo is UTC else at.astimezone(UTC)
-    return utc.isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"
 
 
 @lru_cache(maxsize=4096)  # likewise
