@@ -52,7 +52,8 @@ async def make_tables(driver: Driver, version: Path) -> None:
         await driver.command(statement)
     store = ClickHouseStore(driver)
     if version is VERSION_3:
-        await store.insert_events([of_version_3(record) for record in records("events")], "")
+        rows_3 = [of_version_3(record) for record in records("events")]
+        await driver.insert("task_execution_events_in", INSERTED_COLUMNS, rows_3)
     else:  # they had one column less, and kept the whole body
         columns = [name for name in INSERTED_COLUMNS if name != "previousStatus"]
         rows = []
