@@ -26,3 +26,13 @@ def answers(version: Path = VERSION_1) -> dict[str, Any]:
     """What Get said of each execution, by a name."""
     told: dict[str, Any] = json.loads((version / "answers.json").read_text(encoding="utf-8"))
     return told
+
+
+def kept_by_version_3(body: dict[str, Any]) -> dict[str, Any]:
+    """What it kept of the body of an event: all times as texts, and every status."""
+    left_out = {"executionId", "sequence", "schemaVersion", "commandId", "commandHash"}
+    if body["sequence"] > 1:
+        left_out |= {"taskId", "taskVersion", "createdBy", "createdAt", "tags"}
+    if body.get("occurredAt") == (body.get("completedAt") or body.get("startedAt") or body["createdAt"]):
+        left_out |= {"occurredAt"}
+    return {name: value for name, value in body.items() if name not in left_out}
