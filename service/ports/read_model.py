@@ -143,6 +143,15 @@ class StoredPayload(NamedTuple):
     payload: str
 
 
+class StoredBody(NamedTuple):
+    """The same, with when its execution was created, in epoch milliseconds: all that the record is made of."""
+
+    execution_id: str
+    sequence: int
+    payload: str
+    created_ms: int
+
+
 class StoredEvent(NamedTuple):
     """An event with its place in the topic; `created_ms` is of its execution, in epoch milliseconds."""
 
@@ -208,6 +217,10 @@ class ReadModel(Protocol):
 
     def payloads_kept_since(self) -> Timestamp | None:
         """Executions that ended before this moment must be shown without inputs and outputs; None: none must."""
+        ...
+
+    async def bodies(self, execution_id: str) -> Sequence[StoredBody]:
+        """What `events` has of it, and less to read."""
         ...
 
     async def events(self, execution_id: str) -> Sequence[StoredEvent]:

@@ -1,11 +1,11 @@
 """The queries on task executions (spec, Queries). All exact; each says how fresh it is."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import structlog
 
@@ -15,7 +15,7 @@ from service.contracts.timestamps import Timestamp
 from service.ports.errors import UnavailableError
 from service.ports.filters import CreationFilters
 from service.ports.log_ends import LogEnds
-from service.ports.read_model import Grouping, ReadModel, StoredEvent
+from service.ports.read_model import Grouping, ReadModel, StoredBody, StoredEvent
 from service.queries.answers import (
     RecordedEvent,
     TaskCommandRejection,
@@ -50,6 +50,8 @@ from service.queries.statistics import FailingTasks, failing_tasks, stats_of, st
 
 log = structlog.get_logger(__name__)
 
+AnyStored = TypeVar("AnyStored", StoredBody, StoredEvent)
+
 PATIENCE_SECONDS: Final = 10.0
 """How long a query waits for its `min_position`."""
 
@@ -77,7 +79,7 @@ class TaskExecutionQueries:
     async def get(self, execution_id: str, min_position: Position | str | None = None) -> TaskExecutionAnswer:
         """The whole record (spec, GetTaskExecution)."""
         request = check(GetTaskExecution, execution_id=execution_id, min_position=min_position)
-        events, fresh = await self._found(request)
+        events, fresh = await self._found(request, self._read_model.bodies)
         kept_since = self._read_model.payloads_kept_since()
         folded = await asyncio.to_thread(fold, events, events[0].created_ms, kept_since)
         return TaskExecutionAnswer(**dict(folded), **asdict(fresh))
@@ -85,7 +87,7 @@ class TaskExecutionQueries:
     async def history(self, execution_id: str, min_position: Position | str | None = None) -> TaskExecutionHistory:
         """Everything that happened to it, in order."""
         request = check(GetTaskExecution, execution_id=execution_id, min_position=min_position)
-        events, fresh = await self._found(request)
+        events, fresh = await self._found(request, self._read_model.events)
         kept, dropped = bodies(events, self._read_model.payloads_kept_since())
         items = tuple(
             RecordedEvent(
@@ -200,10 +202,12 @@ class TaskExecutionQueries:
             self._outage = False
             log.info("read_model_available")
 
-    async def _found(self, request: GetTaskExecution) -> tuple[Sequence[StoredEvent], Freshness]:
+    async def _found(
+        self, request: GetTaskExecution, read: Callable[[str], Awaitable[Sequence[AnyStored]]]
+    ) -> tuple[Sequence[AnyStored], Freshness]:
         fresh = await self._fresh(request.min_position)
         with self._refusing_outages():
-            events = await self._read_model.events(request.execution_id)
+            events = await read(request.execution_id)
         if not has_begun(events):
             raise _not_found(request, fresh)
         return events, fresh

@@ -10,7 +10,7 @@ from service.contracts.events import PAYLOADS
 from service.contracts.executions import Metadata, TaskExecution
 from service.contracts.kept_bodies import DROPPED, put_together, told_again
 from service.contracts.timestamps import Timestamp
-from service.ports.read_model import ListedExecution, ReadModel, StoredEvent, StoredPayload
+from service.ports.read_model import ListedExecution, ReadModel, StoredBody, StoredEvent, StoredPayload
 
 MAX_PAGE_BYTES: Final = 16 << 20
 """So much of payloads, as text, is in one page; the executions after that are listed without."""
@@ -58,13 +58,13 @@ def _fold_all(
     return executions
 
 
-def has_begun(events: Sequence[StoredPayload | StoredEvent]) -> bool:
+def has_begun(events: Sequence[StoredPayload | StoredBody | StoredEvent]) -> bool:
     """Whether the first event is there: without it, nobody knows what the others are about."""
     return bool(events) and events[0].sequence == 1
 
 
 def fold(
-    events: Sequence[StoredPayload | StoredEvent], created_ms: int, kept_since: Timestamp | None = None
+    events: Sequence[StoredPayload | StoredBody], created_ms: int, kept_since: Timestamp | None = None
 ) -> TaskExecution:
     """The execution that these events make: what is in a later one is newer, the rest is as it was.
 

@@ -103,11 +103,11 @@ class ClosedHours:
         """Count the next hours that have ended, at most a day; returns how many: 0, none is left for now."""
         closed = await self._closed()
         (opened,) = await self._rows(lately_opened_statement(self._now() - QUIET // _MS))
-        end = min(self._now() - GRACE // _MS, math.inf if opened["hour"] is None else opened["hour"])
+        ended = min(self._now() - GRACE // _MS, math.inf if opened["hour"] is None else opened["hour"])
         hours = []
         rows = 0
         for row in await self._rows(next_statement(closed.until)):
-            if rows < _AT_ONCE and row["hour"] + HOUR_MS <= end:
+            if rows < _AT_ONCE and row["hour"] + HOUR_MS <= ended:
                 hours.append(row["hour"])
                 rows += row["count"]
         if hours:

@@ -22,6 +22,7 @@ from service.ports.read_model import (
     Percentiles,
     Place,
     RejectionPlace,
+    StoredBody,
     StoredEvent,
     StoredNode,
     StoredPayload,
@@ -44,6 +45,7 @@ from service.read_model.clickhouse.rejections import (
 )
 from service.read_model.clickhouse.selection import Selection
 from service.read_model.clickhouse.statements import (
+    BODY_COLUMNS,
     EVENT_COLUMNS,
     PAYLOAD_COLUMNS,
     POSITIONS,
@@ -87,6 +89,11 @@ class ClickHouseReadModel:
         """See `ReadModel`."""
         kept_since = self._ago(self._retentions.payloads)
         return None if kept_since is None else from_epoch_ms(kept_since)
+
+    async def bodies(self, execution_id: str) -> list[StoredBody]:
+        """See `ReadModel`."""
+        rows = await self._rows(events_statement([execution_id], self._kept_since(), BODY_COLUMNS))
+        return [StoredBody(**row) for row in rows]
 
     async def events(self, execution_id: str) -> list[StoredEvent]:
         """See `ReadModel`."""

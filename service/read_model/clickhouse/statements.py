@@ -39,7 +39,8 @@ CREATED: Final = "fromUnixTimestamp64Milli({created_ms:Int64}, 'UTC')"
 
 
 PAYLOAD_COLUMNS: Final = "toString(executionId) AS execution_id, sequence, payload"
-EVENT_COLUMNS: Final = f"{PAYLOAD_COLUMNS}, toUnixTimestamp64Milli(createdAt) AS created_ms, type, partition, offset"
+BODY_COLUMNS: Final = f"{PAYLOAD_COLUMNS}, toUnixTimestamp64Milli(createdAt) AS created_ms"
+EVENT_COLUMNS: Final = f"{BODY_COLUMNS}, type, partition, offset"
 
 
 def events_statement(execution_ids: Sequence[str], kept_since: int | None, columns: str) -> Statement:
