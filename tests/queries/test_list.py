@@ -5,6 +5,7 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, timedelta
+from itertools import product
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from service.ports.read_model import ListedExecution
 from service.projection.batch import make_batch
 from service.queries import pages, payloads
 from service.queries.executions import TaskExecutionQueries
+from service.read_model.clickhouse import reading, statements
 from service.read_model.clickhouse.driver import Driver
 from service.read_model.clickhouse.schema import create_schema
 from service.read_model.clickhouse.store import ClickHouseStore
@@ -143,6 +145,35 @@ async def test_pages_by_number_and_by_cursor_give_every_execution_once(
     assert same(by_number, wanted)
     beyond = await queries.list(asked(**filters, page_number=10**9, page_size=1000))
     assert (beyond.items, beyond.total) == ((), len(wanted))
+
+
+@pytest.mark.parametrize("driver", ["chdb"], indirect=True)  # hundreds of queries, which are the same over HTTP
+@pytest.mark.parametrize(("beside", "again"), [(0, True), (1000, False)])
+async def test_pages_of_what_ended_are_the_same_whether_the_last_that_ended_are_enough_or_not(
+    store: ClickHouseStore, publish: Publish, monkeypatch: pytest.MonkeyPatch, beside: int, again: bool
+) -> None:
+    rng = random.Random(3)  # noqa: S311 - a seeded model
+    took = [timedelta(seconds=seconds) for seconds in (0, 1, 50, 5_000)]
+    known = [
+        life(n, rng.choice(list(Status)), at=NOW - timedelta(milliseconds=ago), took=rng.choice(took))
+        for n, ago in enumerate(rng.sample(range(100_000), 200))
+    ]
+    await publish(event for events in known for event in events)
+    asked_again = []
+
+    def counted(*args: Any, **given: Any) -> Any:
+        asked_again.append(args)
+        return statements.page_statement(*args, **given)
+
+    monkeypatch.setattr(statements, "_BESIDE", beside)
+    monkeypatch.setattr(reading, "page_statement", counted)
+    queries = TaskExecutionQueries(store, PARTITIONS)
+    for statuses, size in product(([Status.FAILURE], [Status.FAILURE, Status.SUCCESS], [*Status][2:]), (1, 7, 30)):
+        wanted = expected([events for events in known if view(events).status in statuses])
+        for number in range(1, -(-len(wanted) // size) + 2):
+            page = await queries.list(asked(status=statuses, page_size=size, page_number=number))
+            assert [*page.items] == wanted[(number - 1) * size : number * size]
+    assert bool(asked_again) is again
 
 
 @pytest.mark.parametrize("older", [1, 40])

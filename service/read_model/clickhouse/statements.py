@@ -38,6 +38,9 @@ ENDED: Final = among(FINAL)
 CREATED: Final = "fromUnixTimestamp64Milli({created_ms:Int64}, 'UTC')"
 
 
+_BESIDE: Final = 1000
+"""So many more of those that ended last are looked at than twice the page."""
+
 PAYLOAD_COLUMNS: Final = "toString(executionId) AS execution_id, sequence, payload"
 BODY_COLUMNS: Final = f"{PAYLOAD_COLUMNS}, toUnixTimestamp64Milli(createdAt) AS created_ms"
 EVENT_COLUMNS: Final = f"{BODY_COLUMNS}, type, partition, offset"
@@ -104,6 +107,22 @@ def page_statement(  # noqa: PLR0913 - a page has these
     return Statement(sql, selection.parameters | place | since(kept_since))
 
 
+def last_ended_statement(filters: Filters, limit: int, offset: int, kept_since: int | None) -> Statement | None:
+    """The page, newest first, if those that ended last are all that can be on it; None: others can.
+
+    They are, if each row was created after its `unseen_ms`: all others ended by then, none before it was created.
+    """
+    selection = Selection(filters)
+    if selection.of_all or selection.open:
+        return None
+    found = _Page(selection, offset + limit, None, kept_since, "DESC").last_ended()
+    sql = (
+        "SELECT toString(id) AS execution_id, toUnixTimestamp64Milli(created) AS created_ms, "  # noqa: S608 - see Statement
+        f"toUnixTimestamp64Milli(unseen) AS unseen_ms FROM ({found} LIMIT {limit} OFFSET {offset})"
+    )
+    return Statement(sql, selection.parameters | since(kept_since))
+
+
 @dataclass(frozen=True, slots=True)
 class _Page:
     """Of each kind of row, the first `reach` that may be on the page."""
@@ -121,6 +140,15 @@ class _Page:
         where = f"{self.selection.open_conditions}{self._beyond('createdAt')}"
         return self._first(f"task_executions_open FINAL WHERE {where}", "createdAt")
 
+    def last_ended(self) -> str:
+        """The first of those that ended last, each with `unseen`: what was created since then is on no other row."""
+        (where,) = kept(self.selection.ended, self.kept_since)
+        unseen = f"if(count() OVER () < {self._sample}, fromUnixTimestamp64Milli(0, 'UTC'), min(at) OVER ())"
+        return (
+            f"SELECT executionId AS id, createdAt AS created, {unseen} AS unseen FROM "  # noqa: S608 - see Statement
+            f"({self._last('executionId, createdAt, at', where)}) ORDER BY created DESC, id DESC"
+        )
+
     def ended(self) -> str:
         """Those that ended: stored by when they did, wanted by when they were created.
 
@@ -133,14 +161,21 @@ class _Page:
         if self.after is not None and self.order == "DESC":
             sample += f" AND at <= {CREATED}"
         order = self.order
-        last = f"SELECT createdAt FROM {TRANSITIONS} WHERE {sample} ORDER BY at {order}, executionId {order} LIMIT {2 * self.reach + 1000}"  # noqa: S608, E501 - see Statement
         least, none = ("min", 0) if order == "DESC" else ("max", 2**42)
         bound = (
             f"(SELECT if(count() < {self.reach}, fromUnixTimestamp64Milli({none}, 'UTC'), {least}(createdAt)) FROM "  # noqa: S608 - see Statement
-            f"(SELECT createdAt FROM ({last}) ORDER BY createdAt {order} LIMIT {self.reach}))"
+            f"(SELECT createdAt FROM ({self._last('createdAt', sample)}) ORDER BY createdAt {order} LIMIT {self.reach}))"
         )
         where += f" AND createdAt >= {bound} AND at >= {bound}" if order == "DESC" else f" AND createdAt <= {bound}"
         return self._first(f"{TRANSITIONS} WHERE {where}", "createdAt")
+
+    @property
+    def _sample(self) -> int:
+        return 2 * self.reach + _BESIDE
+
+    def _last(self, columns: str, where: str) -> str:
+        order = f"ORDER BY at {self.order}, executionId {self.order} LIMIT {self._sample}"
+        return f"SELECT {columns} FROM {TRANSITIONS} WHERE {where} {order}"  # noqa: S608 - see Statement
 
     def _first(self, rows: str, created: str) -> str:
         return (
