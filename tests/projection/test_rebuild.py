@@ -29,9 +29,9 @@ from service.projection import rebuild
 from service.projection.rebuild import ProjectorBehindError, Rebuilder
 from service.projection.rows import UnreadableRecordError, event_row
 from service.queries.executions import TaskExecutionQueries
-from service.read_model.clickhouse import closed_hours, comparing
-from service.read_model.clickhouse.closed_hours import ClosedHours
+from service.read_model.clickhouse import comparing, hour_keeper
 from service.read_model.clickhouse.driver import Driver
+from service.read_model.clickhouse.hour_keeper import HourKeeper
 from service.read_model.clickhouse.schema import create_schema
 from service.read_model.clickhouse.second import TABLES, SecondTables
 from service.read_model.clickhouse.store import ClickHouseStore
@@ -61,7 +61,7 @@ async def stage(broker: EmbeddedBroker, driver: Driver) -> AsyncIterator[Stage]:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rebuild, "_UNDER_WAY_SECONDS", 0.1)
-    monkeypatch.setattr(closed_hours, "QUIET", timedelta())
+    monkeypatch.setattr(hour_keeper, "QUIET", timedelta())
 
 
 def rebuilder(stage: Stage, **more: Any) -> Rebuilder:
@@ -111,7 +111,7 @@ async def projected_lives(stage: Stage, number: int = 60) -> list[list[Event]]:
 
 async def close_hours(stage: Stage) -> int:
     """Count all that have ended."""
-    hours = ClosedHours(stage.driver, time.time)
+    hours = HourKeeper(stage.driver, time.time)
     count = 0
     while more := await hours.close_next():
         count += more
@@ -126,7 +126,7 @@ async def statistics_are_of(stage: Stage, lives: Sequence[Sequence[Event]]) -> N
         stats = await queries.stats(group_by="hour")
         assert {status: getattr(stats, status.lower()) for status in Status} == {s: statuses[s] for s in Status}
         assert await close_hours(stage) or stats.groups
-        assert await ClosedHours(stage.driver, time.time).check() is None
+        assert await HourKeeper(stage.driver, time.time).check() is None
 
 
 async def left_over(driver: Driver) -> list[str]:

@@ -4,7 +4,7 @@ import asyncio
 import math
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -16,12 +16,17 @@ from service.contracts.executions import TaskExecution
 from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp
 from service.domain.view import view
+from service.ports.read_model import Grouping
 from service.ports.retentions import Retentions
 from service.projection.rows import event_row
 from service.queries.answers import Percentiles, StatusCounts
 from service.queries.executions import TaskExecutionQueries
-from service.read_model.clickhouse.closed_hours import GRACE, LATE, QUIET, ClosedHours
+from service.read_model.clickhouse import closed_hours
+from service.read_model.clickhouse.closed_hours import ClosedHours
 from service.read_model.clickhouse.driver import Driver
+from service.read_model.clickhouse.hour_keeper import GRACE, LATE, QUIET, HourKeeper
+from service.read_model.clickhouse.hours import CHANGED
+from service.read_model.clickhouse.second import SecondTables
 from service.read_model.clickhouse.store import ClickHouseStore
 from tests.queries.lives import SECOND, T0, asked, life, records
 from tests.queries.test_filters import MINUTE
@@ -40,6 +45,12 @@ class Clock:
 
     def advance(self, by: timedelta) -> None:
         self.now = Timestamp.of(self.now + by)
+
+
+@pytest.fixture(autouse=True)
+def _short_lease(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who opens hours, waits for it."""
+    monkeypatch.setattr(closed_hours, "LEASE", timedelta(seconds=0.05))
 
 
 @pytest.fixture
@@ -107,12 +118,16 @@ def lives(rng: random.Random, count: int, hours: int) -> list[list[Event]]:
 async def test_statistics_are_right_at_every_moment(
     store: ClickHouseStore, reader: TaskExecutionQueries, clock: Clock, driver: Driver, seed: int
 ) -> None:
-    """Of a model that knows what was published: events come in time, late, or again; hours are closed in between."""
+    """Of a model that knows what was published: events come in time, late, or again; hours are closed in between.
+
+    Some questions are asked again and again: what is remembered of their hours must still be right.
+    """
     rng = random.Random(seed)  # noqa: S311 - a seeded model
     known = lives(rng, 150, 30)
     late = {number for number in range(len(known)) if rng.random() < 0.1}
     published = [0] * len(known)
     closed = 0
+    asked_before: list[tuple[dict[str, Any], str | None]] = [({}, None)]
     while clock.now < T0 + 40 * HOUR:
         clock.advance(timedelta(minutes=rng.randrange(20, 200)))
         batch: list[Event] = []
@@ -129,6 +144,9 @@ async def test_statistics_are_right_at_every_moment(
         everything = [view(events[:n]) for events, n in zip(known, published, strict=True) if n]
         given = {name: CASES[name](rng) for name in rng.sample(sorted(CASES), rng.randrange(4))}
         await check(reader, everything, given, rng.choice([None, *KEYS]), exact=rng.random() < 0.3)
+        for question in rng.sample(asked_before, min(len(asked_before), 2)):
+            await check(reader, everything, *question, exact=False)
+        asked_before.append((given, rng.choice([None, *KEYS])))
     assert closed > 20
     (row,) = await driver.query("SELECT sum(count) AS count FROM task_execution_hours FINAL WHERE taskId = ''")
     assert row["count"] > 200
@@ -184,6 +202,8 @@ async def check(
         same(group, [one for one in wanted if one.task_id == group.key], exact=exact)
     page = await queries.list(asked(**given, status=["FAILURE", "PENDING"], counts=True, page_size=1))
     statuses = Counter(one.status for one in wanted)
+    running = await queries.list(asked(**given, status=["RUNNING"], page_size=1))
+    assert running.total == statuses[Status.RUNNING]
     assert page.total == statuses[Status.FAILURE] + statuses[Status.PENDING]
     assert page.counts
     assert {status: getattr(page.counts, status.lower()) for status in Status} == {s: statuses[s] for s in Status}
@@ -212,17 +232,18 @@ async def test_a_late_event_opens_its_hour_until_it_is_quiet(
     assert (await reader.stats()).running == 1
 
 
+@pytest.mark.parametrize("asked_before", [True, False])
 async def test_who_reads_while_an_hour_is_opened_reads_again(
-    store: ClickHouseStore, driver: Driver, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    store: ClickHouseStore, driver: Driver, clock: Clock, monkeypatch: pytest.MonkeyPatch, *, asked_before: bool
 ) -> None:
     """The late row is stored after it was asked which hours are closed, and before the rows are read."""
     await some_closed(store, clock)
     reading = ClickHouseStore(driver, clock=clock)
-    await reading.counts(asked())
+    await reading.counts(asked(task_id=None if asked_before else "no:task"))
     query, asked_for = driver.query, []
 
     async def query_after_late_row(sql: str, parameters: Any = None) -> Any:
-        if "task_execution_hours FINAL" in sql:
+        if "task_execution_transitions FINAL" in sql:
             asked_for.append(sql)
             if len(asked_for) == 1:
                 late = life("late", Status.RUNNING, at=Timestamp.of(T0 + 3 * HOUR))
@@ -231,9 +252,90 @@ async def test_who_reads_while_an_hour_is_opened_reads_again(
         return await query(sql, parameters)
 
     monkeypatch.setattr(driver, "query", query_after_late_row)
-    counts = (await reading.counts(asked()))[""]
-    assert (counts[Status.PENDING], counts[Status.RUNNING]) == (0, 1)
-    assert len(asked_for) == 2
+    for _ in range(2):
+        counts = (await reading.counts(asked()))[""]
+        assert (counts[Status.PENDING], counts[Status.RUNNING]) == (0, 1)
+    assert len(asked_for) == 3
+
+
+async def test_what_closed_hours_add_up_to_is_asked_for_once(
+    store: ClickHouseStore, driver: Driver, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also of a time that moves on with the clock, and of executions that are kept for so long; until hours open."""
+    await some_closed(store, clock)
+    reading = ClickHouseStore(driver, Retentions(executions=60 * HOUR), clock=clock)
+    query, asked_for = driver.query, []
+
+    async def noted(sql: str, parameters: Any = None) -> Any:
+        asked_for.append("task_execution_hours FINAL" in sql)
+        return await query(sql, parameters)
+
+    async def found() -> tuple[int, int, int, int, bool]:
+        asked_for.clear()
+        lately = {"created_from": Timestamp.of(clock.now - 45 * HOUR)}
+        successes, _ = await reading.total(asked(status=["SUCCESS", "RUNNING"]))
+        total, _ = await reading.total(asked())
+        since, _ = await reading.total(asked(**lately))
+        assert (await reading.counts(asked(**lately)))[""][Status.SUCCESS] == since
+        by_hour = await reading.counts(asked(), Grouping.HOUR)
+        return successes, total, since, sum(counts[Status.SUCCESS] for counts in by_hour.values()), any(asked_for)
+
+    monkeypatch.setattr(driver, "query", noted)
+    assert await found() == (60, 60, 42, 60, True)
+    clock.advance(29 * SECOND)
+    await publish(store, life("now", at=clock.now))
+    assert await found() == (61, 61, 42, 61, False)
+    clock.advance(29 * SECOND)
+    await publish(store, life("late", at=Timestamp.of(T0 + 5 * HOUR)))
+    assert await found() == (62, 62, 43, 62, True)
+    assert await found() == (62, 62, 43, 62, False)
+    clock.advance(QUIET)
+    assert await close(store)
+    assert await found() == (62, 62, 42, 62, True)
+    assert await found() == (62, 62, 42, 62, False)
+
+
+async def _late(store: ClickHouseStore, clock: Clock) -> int:
+    for hour in (5, 3):  # the second one opens hours again
+        await publish(store, life(("late", hour), at=Timestamp.of(T0 + hour * HOUR)))
+    return 62
+
+
+async def _dropped(store: ClickHouseStore, clock: Clock) -> int:
+    return 60 - await store.drop_finished(int((T0 + 5 * HOUR).timestamp() * 1000))
+
+
+async def _made_anew(store: ClickHouseStore, clock: Clock) -> int:
+    second = SecondTables(store._driver)
+    await second.make()
+    await second.insert_events([event_row(record) for record in records(life("alone"))], "")
+    await second.put_in_place()
+    return 1
+
+
+@pytest.mark.parametrize("change", [_late, _dropped, _made_anew])
+async def test_who_asks_often_is_right_as_soon_as_rows_have_changed(
+    store: ClickHouseStore,
+    reader: TaskExecutionQueries,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[ClickHouseStore, Clock], Awaitable[int]],
+) -> None:
+    """Though it does not ask each time whether the hours are still closed."""
+    monkeypatch.setattr(closed_hours, "LEASE", timedelta(seconds=0.5))
+    await some_closed(store, clock)
+    query, asked_for = store._driver.query, Counter[bool]()
+
+    async def noted(sql: str, parameters: Any = None) -> Any:
+        asked_for[sql == CHANGED] += 1
+        return await query(sql, parameters)
+
+    monkeypatch.setattr(store._driver, "query", noted)
+    changing = asyncio.ensure_future(change(store, clock))
+    while not changing.done():
+        await reader.stats()
+    assert (await reader.stats()).total == await changing
+    assert 0 < asked_for[True] < asked_for[False] / 3
 
 
 async def test_an_hour_that_is_opened_while_it_is_counted_stays_open(
@@ -245,7 +347,7 @@ async def test_an_hour_that_is_opened_while_it_is_counted_stays_open(
 
     async def late_after(sql: str, parameters: Any = None) -> None:
         await maintain(sql, parameters)
-        await ClosedHours(driver, clock).open_all()  # as before rows are stored
+        await HourKeeper(driver, clock).open_all()  # as before rows are stored
         await publish(store, life("late"))
 
     monkeypatch.setattr(driver, "maintain", late_after)
@@ -262,12 +364,12 @@ async def test_two_that_open_hours_at_the_same_moment_open_both(
 ) -> None:
     """Whoever is second knows nothing of the first."""
     await some_closed(store, clock)
-    hours = ClosedHours(driver, clock)
-    before = await hours._closed()
-    await hours.open_for(int((T0 + 2 * HOUR).timestamp() * 1000))
-    await hours._open(before, int((T0 + 5 * HOUR).timestamp() * 1000))
+    keeper, hours = HourKeeper(driver, clock), ClosedHours(driver, clock)
+    before = await hours.now()
+    await keeper.open_for(int((T0 + 2 * HOUR).timestamp() * 1000))
+    await keeper._open(before, int((T0 + 5 * HOUR).timestamp() * 1000))
     await driver.command("OPTIMIZE TABLE task_execution_hours_closed FINAL")  # nor does a merge
-    assert (await hours._closed()).until == int((T0 + 2 * HOUR).timestamp() * 1000) // 3_600_000 * 3_600_000
+    assert (await hours.now()).until == int((T0 + 2 * HOUR).timestamp() * 1000) // 3_600_000 * 3_600_000
 
 
 async def test_late_rows_are_counted_whenever_their_hour_is_closed(

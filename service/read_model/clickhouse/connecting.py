@@ -24,6 +24,7 @@ _CACHES: Final = {
     "primary_index_cache_size": 16 << 20,
     "query_condition_cache_size": 16 << 20,
     "compiled_expression_cache_size": 16 << 20,
+    "uncompressed_cache_size": 128 << 20,  # a page of a thousand executions takes half of it
 }
 """Of the engine in process, in bytes. Its own limits are gigabytes, made for a machine that runs nothing else."""
 

@@ -16,7 +16,7 @@ _SHORT_MS: Final = 49 * HOUR_MS
 
 
 UNTIL: Final = "hours_until"
-"""The parameter that every statement has which reads closed hours."""
+"""The parameter that every statement has which is about closed hours, or about the rows that are in none."""
 
 _BASE: Final = 1 + 2 * TIMES_ERROR
 """The times of a class lie within so much of each other: its middle is within half of it."""
@@ -32,7 +32,8 @@ TOOK: Final = (
 )
 """That time, in milliseconds."""
 
-_CLASS: Final = f"if({TIMED}, toUInt16(round(log(1 + greatest({TOOK}, 0)) / log({_BASE}))), 0)"
+CLASS: Final = f"if({TIMED}, toUInt16(round(log(1 + greatest({TOOK}, 0)) / log({_BASE}))), 0)"
+"""In which class that time is."""
 
 AMONG_TASKS: Final = "taskId IN {tasks:Array(String)}"
 """Of some tasks: those that the parameter names."""
@@ -50,6 +51,11 @@ CHANGED: Final = (
 )
 """What of `CLOSED` changes when closed hours are closed no more."""
 
+FURTHEST: Final = (
+    "SELECT toUnixTimestamp64Milli(maxIf(moment, edge = 'UNTIL')) AS until FROM task_execution_hours_closed"
+)
+"""Until when anybody can have known hours to be closed."""
+
 _KEYS: Final = {
     None: "0",
     Grouping.TASK_ID: "taskId",
@@ -65,6 +71,16 @@ class Closed(NamedTuple):
     reopened: int = 0
     since: int = 0
     until: int = 0
+
+
+class Parts(NamedTuple):
+    """What adds up to an answer: what is counted of `rows`, and of closed `hours`, if any are in it.
+
+    Of the hours, the answer is the same until they are opened again.
+    """
+
+    rows: Statement
+    hours: Statement | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +124,9 @@ def hours_of(
         conditions.append("taskId = {task_id:String}" if tasks is None else AMONG_TASKS)
     if filters.task_version is not None:
         conditions.append("taskVersion = {task_version:String}")
+        parameters["task_version"] = filters.task_version
+    if tasks is not None:
+        parameters["tasks"] = [*tasks]
     if filters.task_id is not None:
         others = [f"{rows} AND taskId = {{task_id:String}}" for rows in others]
     return Hours(_KEYS[by], " AND ".join(conditions), tuple(others), parameters)
@@ -176,7 +195,7 @@ def count_statement(since: int, until: int, *, again: bool) -> Statement:
     by = "hour, createdHour, status, previousStatus"
     each = (
         "SELECT toStartOfHour(at) AS hour, taskId, taskVersion, toStartOfHour(createdAt) AS createdHour, status, "  # noqa: S608 - our own words
-        f"previousStatus, {_CLASS} AS class, count() AS n FROM task_execution_transitions FINAL "
+        f"previousStatus, {CLASS} AS class, count() AS n FROM task_execution_transitions FINAL "
         f"WHERE {_between('at')} GROUP BY GROUPING SETS (({by}, taskId, taskVersion, class), ({by}, class))"
     )
     before = (

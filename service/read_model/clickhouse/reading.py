@@ -1,8 +1,9 @@
 """What queries ask of ClickHouse."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from itertools import chain
 from typing import Final
 
 from service.contracts.status import Status
@@ -19,7 +20,6 @@ from service.ports.read_model import (
     GroupOrder,
     ListedExecution,
     Order,
-    Percentiles,
     Place,
     RejectionPlace,
     StoredBody,
@@ -30,6 +30,7 @@ from service.ports.read_model import (
     Times,
 )
 from service.ports.retentions import Retentions
+from service.read_model.clickhouse.adding import counts_of, of_all_statuses, times_of
 from service.read_model.clickhouse.closed_hours import ClosedHours
 from service.read_model.clickhouse.driver import Driver, Row
 from service.read_model.clickhouse.failures import failures_statement
@@ -58,10 +59,11 @@ from service.read_model.clickhouse.statements import (
 )
 from service.read_model.clickhouse.statistics import (
     Counted,
-    counts_statement,
+    counts_parts,
     statuses_statement,
+    times_parts,
     times_statement,
-    total_statement,
+    total_parts,
 )
 
 KEPT_FOR_EVER: Final = Retentions()
@@ -121,8 +123,10 @@ class ClickHouseReadModel:
         if Selection(filters).of_none:
             return 0, None
         kept_since = self._kept_since()
-        (row,) = await self._hours.read(lambda closed: total_statement(filters, kept_since, closed))
-        return int(row["total"]), None
+        rows, sums = await self._hours.read(lambda closed: total_parts(filters, kept_since, closed))
+        in_hours = counts_of(sums).get("", {})
+        wanted = filters.status or Status
+        return sum(row["total"] for row in rows) + sum(in_hours.get(status, 0) for status in wanted), None
 
     async def page(  # noqa: PLR0913 - a page has these
         self,
@@ -183,8 +187,8 @@ class ClickHouseReadModel:
     ) -> Mapping[str, Counts]:
         """See `ReadModel`."""
         kept_since = self._kept_since()
-        rows = await self._hours.read(lambda closed: counts_statement(Counted(filters, by, kept_since, closed, tasks)))
-        counts = {row["key"]: _of_all_statuses(zip(*row["counts"], strict=True)) for row in rows}
+        read = await self._hours.read(lambda closed: counts_parts(Counted(filters, by, kept_since, closed, tasks)))
+        counts = counts_of(chain(*read))
         return counts if by or counts else {"": dict.fromkeys(Status, 0)}
 
     async def _by_status(self, filters: Filters) -> Counts:
@@ -192,7 +196,7 @@ class ClickHouseReadModel:
         if Selection(filters).of_creation:
             return (await self.counts(filters))[""]
         found = await self._rows(statuses_statement(filters, self._kept_since()))
-        return _of_all_statuses((row["status"], row["count"]) for row in found)
+        return of_all_statuses((row["status"], row["count"]) for row in found)
 
     async def times(
         self,
@@ -205,16 +209,9 @@ class ClickHouseReadModel:
         """See `ReadModel`."""
         kept_since = self._kept_since()
         if exact:
-            rows = await self._rows(times_statement(Counted(filters, by, kept_since, Closed(), tasks)))
-        else:
-            rows = await self._hours.read(
-                lambda closed: times_statement(Counted(filters, by, kept_since, closed, tasks))
-            )
-        found: dict[str, dict[str, Percentiles]] = {}
-        for row in rows:
-            key = "" if row["of_all"] else row["key"]
-            found.setdefault(key, {})[row["what"]] = Percentiles(*row["percentiles"])
-        return {key: Times(of_key.get("queue"), of_key.get("run")) for key, of_key in found.items()}
+            return times_of(await self._rows(times_statement(Counted(filters, by, kept_since, Closed(), tasks))))
+        read = await self._hours.read(lambda closed: times_parts(Counted(filters, by, kept_since, closed, tasks)))
+        return times_of(chain(*read))
 
     async def failures(self, filters: EndFilters, limit: int) -> Failures:
         """See `ReadModel`."""
@@ -291,9 +288,3 @@ def _of_order(filters: Filters, order: Order) -> Filters:
     if order is Order.CREATED or filters.min_duration is not None:
         return filters
     return filters.model_copy(update={"min_duration": timedelta()})
-
-
-def _of_all_statuses(counts: Iterable[tuple[str, int]]) -> Counts:
-    """Where some have none; `NONE` is what an execution was in before it was created."""
-    found = dict(counts)
-    return {status: int(found.get(status, 0)) for status in Status}

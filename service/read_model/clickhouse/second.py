@@ -7,9 +7,9 @@ from typing import Final
 
 from service.ports.errors import StoreSetupError
 from service.ports.second_store import Comparison, Difference
-from service.read_model.clickhouse.closed_hours import ClosedHours
 from service.read_model.clickhouse.comparing import compare, repair
 from service.read_model.clickhouse.driver import Driver
+from service.read_model.clickhouse.hour_keeper import HourKeeper
 from service.read_model.clickhouse.schema import schema_statements
 from service.read_model.clickhouse.store import ClickHouseStore
 
@@ -85,8 +85,9 @@ class SecondTables:
             )
 
     async def put_in_place(self) -> None:
-        """See `SecondStore`; what is counted of the old ones is used no more."""
-        await ClosedHours(self._driver.rewriting(renamed), time.time).open_all()
+        """See `SecondStore`; what is counted of either is used no more, by nobody."""
+        for driver in (self._driver.rewriting(renamed), self._driver):
+            await HourKeeper(driver, time.time).open_all()
         for table in (*_HOURS, *TABLES):
             await self._driver.command(f"EXCHANGE TABLES {table} AND {table}_new")
 
@@ -96,7 +97,7 @@ class SecondTables:
 
     async def repair(self, differences: Sequence[Difference]) -> None:
         """See `SecondStore`."""
-        await ClosedHours(self._driver, time.time).open_all()
+        await HourKeeper(self._driver, time.time).open_all()
         await repair(self._driver, differences)
 
     async def remove(self) -> None:

@@ -46,11 +46,15 @@ BODY_COLUMNS: Final = f"{PAYLOAD_COLUMNS}, toUnixTimestamp64Milli(createdAt) AS 
 EVENT_COLUMNS: Final = f"{BODY_COLUMNS}, type, partition, offset"
 
 
+_LATELY_READ: Final = "SETTINGS use_uncompressed_cache = 1"
+"""What was shown is often shown again. Executions lie in no order: of each, a block is unpacked in which it is."""
+
+
 def events_statement(execution_ids: Sequence[str], kept_since: int | None, columns: str) -> Statement:
     """Of all events of these executions that are kept, these columns: each of them costs time."""
     sql = (
         f"SELECT {columns} FROM task_execution_events "  # noqa: S608 - see Statement
-        f"WHERE {_of_these(kept_since)} ORDER BY executionId, sequence LIMIT 1 BY executionId, sequence"
+        f"WHERE {_of_these(kept_since)} ORDER BY executionId, sequence LIMIT 1 BY executionId, sequence {_LATELY_READ}"
     )
     return Statement(sql, {"ids": list(execution_ids)} | since(kept_since))
 
@@ -164,7 +168,8 @@ class _Page:
         least, none = ("min", 0) if order == "DESC" else ("max", 2**42)
         bound = (
             f"(SELECT if(count() < {self.reach}, fromUnixTimestamp64Milli({none}, 'UTC'), {least}(createdAt)) FROM "  # noqa: S608 - see Statement
-            f"(SELECT createdAt FROM ({self._last('createdAt', sample)}) ORDER BY createdAt {order} LIMIT {self.reach}))"
+            f"(SELECT createdAt FROM ({self._last('createdAt', sample)}) ORDER BY createdAt {order} "
+            f"LIMIT {self.reach}))"
         )
         where += f" AND createdAt >= {bound} AND at >= {bound}" if order == "DESC" else f" AND createdAt <= {bound}"
         return self._first(f"{TRANSITIONS} WHERE {where}", "createdAt")

@@ -6,7 +6,8 @@ from typing import Final
 from service.contracts.status import Status
 from service.ports.filters import CreationFilters, Filters
 from service.ports.read_model import Grouping
-from service.read_model.clickhouse.hours import AMONG_TASKS, TIME, TIMED, TOOK, Closed, Hours, hours_of
+from service.read_model.clickhouse.adding import PERCENTS
+from service.read_model.clickhouse.hours import AMONG_TASKS, CLASS, TIME, TIMED, TOOK, Closed, Hours, Parts, hours_of
 from service.read_model.clickhouse.selection import FINAL, Rows, Selection
 from service.read_model.clickhouse.statements import TRANSITIONS, Statement, kept, since
 
@@ -21,12 +22,12 @@ _KEYS: Final = {
 }
 """What executions are grouped by; it is made a text when they are counted."""
 
-_COUNTS: Final = "sumMap([toString(status), toString(previousStatus)], [n, -n]) AS counts"
-"""How many are in each status: those that came into it, less those that left it. So it is planned fastest."""
+_COUNTS: Final = "([toString(status), toString(previousStatus)], [n, -n])"
+"""How many came into which status, and left which: to be added up."""
 
 _WHAT: Final = "if(status = 'RUNNING', 'queue', 'run')"
 
-_LEVELS: Final = (0.5, 0.9, 0.95, 0.99)
+_LEVELS: Final = [percent / 100 for percent in PERCENTS]
 _EXACT: Final = f"quantilesExact({', '.join(map(str, _LEVELS))})(ms)"
 _OF_CLASSES: Final = f"quantilesExactWeighted({', '.join(f'{level + 1e-9:.9f}' for level in _LEVELS)})(ms, n)"
 """The same of classes: where a rank is a whole number, the exact ones are the next higher, these would be the lower."""
@@ -34,20 +35,19 @@ _OF_CLASSES: Final = f"quantilesExactWeighted({', '.join(f'{level + 1e-9:.9f}' f
 _HOURS: Final = "task_execution_hours FINAL"
 
 
-def total_statement(filters: Filters, kept_since: int | None, closed: Closed) -> Statement:
-    """How many executions fit the filters."""
+def total_parts(filters: Filters, kept_since: int | None, closed: Closed) -> Parts:
+    """How many executions fit the filters: numbers of rows, to be added up, and counts by status of the hours."""
     selection, hours = Selection(filters), None
-    if selection.of_all and (hours := hours_of(filters, None, kept_since, closed)):
+    begun = selection.of_all or selection.open  # what has ended has one row, which no hours are needed for
+    if selection.of_creation and begun and (hours := hours_of(filters, None, kept_since, closed)):
         selection = _without_task(filters)
     counts = [
-        f"SELECT {rows.sign} * toInt64(count()) AS n FROM {TRANSITIONS} WHERE {where}"  # noqa: S608 - see Statement
+        f"SELECT {rows.sign} * toInt64(count()) AS total FROM {TRANSITIONS} WHERE {where}"  # noqa: S608 - see Statement
         for rows in selection.counted
         for where in _wheres(rows, kept_since, hours)
     ]
-    if hours:
-        counts.append(f"SELECT toInt64(sum(count)) AS n FROM {_HOURS} WHERE {hours.where} AND status = 'PENDING'")  # noqa: S608 - see Statement
-    sql = f"SELECT sum(n) AS total FROM ({' UNION ALL '.join(counts)})"  # noqa: S608 - see Statement
-    return _statement(sql, selection, kept_since, hours)
+    sql = " UNION ALL ".join(counts)
+    return Parts(_statement(sql, selection, kept_since, hours), _counts_of(hours, None) if hours else None)
 
 
 def statuses_statement(filters: Filters, kept_since: int | None) -> Statement:
@@ -91,21 +91,49 @@ class Counted:
         return made if self._tasks is None else Statement(sql, made.parameters | {"tasks": [*self._tasks]})
 
 
-def counts_statement(what: Counted) -> Statement:
-    """How many executions are in each status, by their keys: names of statuses, and as many numbers."""
+def counts_parts(what: Counted) -> Parts:
+    """How many executions are in each status, by their keys: names of statuses, and as many numbers, to be added up."""
     by, hours = what.by, what.hours
     found = [
         f"SELECT {_KEYS[by]} AS k, status, previousStatus, toInt64(count()) AS n FROM {TRANSITIONS} WHERE {where} "  # noqa: S608 - see Statement
         "GROUP BY k, status, previousStatus"
         for where in what.wheres(tuple(Status))
     ]
-    if hours:
-        found.append(
-            f"SELECT {hours.key} AS k, status, previousStatus, toInt64(sum(count)) AS n FROM {_HOURS} "  # noqa: S608 - see Statement
-            f"WHERE {hours.where} GROUP BY k, status, previousStatus"
-        )
-    sql = f"SELECT {_key(by)} AS key, {_COUNTS} FROM ({' UNION ALL '.join(found)}) GROUP BY k ORDER BY k"  # noqa: S608 - see Statement
-    return what.statement(sql)
+    return Parts(what.statement(_counts(found, by)), _counts_of(hours, by) if hours else None)
+
+
+def _counts_of(hours: Hours, by: Grouping | None) -> Statement:
+    counted = (
+        f"SELECT {hours.key} AS k, status, previousStatus, toInt64(sum(count)) AS n FROM {_HOURS} "  # noqa: S608 - see Statement
+        f"WHERE {hours.where} GROUP BY k, status, previousStatus"
+    )
+    return Statement(_counts([counted], by), hours.parameters)
+
+
+def _counts(found: Sequence[str], by: Grouping | None) -> str:
+    """Of few groups, adding up costs more than its result: it is left to who reads them."""
+    if by is None:
+        return f"SELECT '' AS key, {_COUNTS} AS counts FROM ({' UNION ALL '.join(found)})"  # noqa: S608 - see Statement
+    return f"SELECT {_key(by)} AS key, sumMap({_COUNTS}) AS counts FROM ({' UNION ALL '.join(found)}) GROUP BY k"  # noqa: S608 - see Statement
+
+
+def times_parts(what: Counted) -> Parts:
+    """Of all that fit, how many took so long, nearly, where hours are closed; else see `times_statement`.
+
+    Of groups, there would be too much to add up.
+    """
+    if what.hours is None or what.by is not None:
+        return Parts(times_statement(what))
+    found = [
+        f"SELECT {_WHAT} AS what, {CLASS} AS class, count() AS n FROM {TRANSITIONS} WHERE {where} GROUP BY what, class"  # noqa: S608 - see Statement
+        for where in what.wheres((Status.RUNNING, *FINAL), TIMED)
+    ]
+    classes = (
+        f"SELECT {_WHAT} AS what, class, sum(of_class) AS n FROM {_HOURS} "  # noqa: S608 - see Statement
+        f"ARRAY JOIN timeClasses AS class, timeCounts AS of_class WHERE {what.hours.where} GROUP BY what, class"
+    )
+    rows, hours = (f"SELECT what, {TIME} AS ms, n FROM ({sql})" for sql in (" UNION ALL ".join(found), classes))  # noqa: S608 - see Statement
+    return Parts(what.statement(rows), Statement(hours, what.hours.parameters))
 
 
 def times_statement(what: Counted) -> Statement:

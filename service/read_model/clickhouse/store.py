@@ -1,15 +1,18 @@
 """What the projector writes into ClickHouse, and what housekeeping does there."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
 from service.ports.positions import PartitionPosition
 from service.ports.projection_store import EventRow, RejectionRow
-from service.read_model.clickhouse.driver import columns_of
+from service.ports.retentions import Retentions
+from service.read_model.clickhouse.driver import Driver, columns_of
 from service.read_model.clickhouse.dropping import AT_ONCE, drop_statements, oldest_statement
 from service.read_model.clickhouse.dropping_payloads import UNDROPPED, drop_payloads_statements
-from service.read_model.clickhouse.reading import ClickHouseReadModel
+from service.read_model.clickhouse.hour_keeper import HourKeeper
+from service.read_model.clickhouse.reading import KEPT_FOR_EVER, ClickHouseReadModel
 from service.read_model.clickhouse.rejections import drop_rejections_statement, old_rejections_statement
 from service.read_model.clickhouse.statements import TOPIC_IDS
 
@@ -20,6 +23,12 @@ POSITION_COLUMNS: Final = columns_of(PartitionPosition)
 
 class ClickHouseStore(ClickHouseReadModel):
     """`ProjectionStore` and `HousekeepingStore`, and `ReadModel`, over the same tables."""
+
+    def __init__(
+        self, driver: Driver, retentions: Retentions = KEPT_FOR_EVER, clock: Callable[[], float] = time.time
+    ) -> None:
+        super().__init__(driver, retentions, clock)
+        self._keeper = HourKeeper(driver, clock)
 
     async def topic_ids(self) -> dict[str, UUID]:
         """See `ProjectionStore`."""
@@ -32,7 +41,7 @@ class ClickHouseStore(ClickHouseReadModel):
     async def insert_events(self, rows: Sequence[EventRow], token: str) -> None:
         """See `ProjectionStore`."""
         if rows:
-            await self._hours.open_for(min(row.completed_at or row.started_at or row.created_at for row in rows))
+            await self._keeper.open_for(min(row.completed_at or row.started_at or row.created_at for row in rows))
         await self._driver.insert("task_execution_events_in", INSERTED_COLUMNS, rows, token)
 
     async def insert_rejections(self, rows: Sequence[RejectionRow], token: str) -> None:
@@ -47,7 +56,7 @@ class ClickHouseStore(ClickHouseReadModel):
         """See `ProjectionStore`."""
         (oldest,) = await self._rows(oldest_statement(before, AT_ONCE))
         if oldest["count"]:
-            await self._hours.forget(oldest["last"])
+            await self._keeper.forget(oldest["last"])
             for statement in drop_statements(oldest["last"]):
                 await self._driver.maintain(statement)
         return int(oldest["count"])
@@ -73,8 +82,8 @@ class ClickHouseStore(ClickHouseReadModel):
 
     async def close_hours(self) -> int:
         """See `ProjectionStore`."""
-        return await self._hours.close_next()
+        return await self._keeper.close_next()
 
     async def check_hours(self) -> int | None:
         """See `ProjectionStore`."""
-        return await self._hours.check()
+        return await self._keeper.check()

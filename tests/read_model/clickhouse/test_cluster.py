@@ -28,12 +28,12 @@ from service.ports.retentions import Retentions
 from service.projection.rows import event_row
 from service.queries.executions import TaskExecutionQueries
 from service.queries.requests import GetTaskExecutionFailureInbox, ListTaskCommandRejections, check
-from service.read_model.clickhouse.closed_hours import QUIET
 from service.read_model.clickhouse.cluster import SHARDED_BY, Cluster
 from service.read_model.clickhouse.connecting import connect
 from service.read_model.clickhouse.driver import Driver
 from service.read_model.clickhouse.dropping import drop_statements
 from service.read_model.clickhouse.dropping_payloads import drop_payloads_statements
+from service.read_model.clickhouse.hour_keeper import QUIET
 from service.read_model.clickhouse.hours import count_statement, uncount_statement
 from service.read_model.clickhouse.rejections import drop_rejections_statement
 from service.read_model.clickhouse.schema import TABLES, create_schema, schema_statements
