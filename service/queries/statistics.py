@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from service.contracts.status import Status
 from service.ports.filters import CreationFilters
@@ -11,6 +11,8 @@ from service.ports.read_model import TIMES_ERROR, Counts, Grouping, GroupOrder, 
 from service.queries.answers import Percentiles, TaskExecutionGroup, TaskExecutionStats
 from service.queries.freshness import Freshness
 from service.queries.requests import GetTaskExecutionStats
+
+_NAMES: Final = [(status, status.lower()) for status in Status]
 
 
 class FailingTasks(NamedTuple):
@@ -115,7 +117,7 @@ def _told(groups: Mapping[str, Counts], took: Mapping[str, Times]) -> tuple[Task
 def status_counts(counts: Counts, took: Times | None = None) -> dict[str, Any]:
     """The fields of `StatusCounts`."""
     ended = counts[Status.SUCCESS] + counts[Status.FAILURE]
-    fields: dict[str, Any] = {status.lower(): counts[status] for status in Status}
+    fields: dict[str, Any] = {name: counts[status] for status, name in _NAMES}
     fields["total"] = sum(counts.values())
     fields["success_rate"] = counts[Status.SUCCESS] / ended if ended else None
     if took is not None:

@@ -11,20 +11,23 @@ from service.read_model.clickhouse.driver import Row
 PERCENTS: Final = (50, 90, 95, 99)
 """Those of `Percentiles`, in order."""
 
+_STATUSES: Final = tuple(Status)
+
 
 def counts_of(rows: Iterable[Row]) -> dict[str, Counts]:
     """The counts of each key, in the order of the keys."""
-    found: dict[str, Counter[str]] = defaultdict(Counter)
+    found: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for row in rows:
+        of_key = found[row["key"]]
         for status, count in zip(*row["counts"], strict=True):
-            found[row["key"]][status] += count
+            of_key[status] += count
     return {key: of_all_statuses(found[key].items()) for key in sorted(found)}
 
 
 def of_all_statuses(counts: Iterable[tuple[str, int]]) -> Counts:
     """Where some have none; `NONE` is what an execution was in before it was created."""
     found = dict(counts)
-    return {status: int(found.get(status, 0)) for status in Status}
+    return {status: int(found.get(status, 0)) for status in _STATUSES}
 
 
 def times_of(rows: Iterable[Row]) -> dict[str, Times]:
