@@ -46,11 +46,13 @@ class ClosedHours:
         closed = await self._lately_closed()
         while True:
             parts = question(closed)
-            rows, sums = await asyncio.gather(self._rows(parts.rows), self._of_hours(closed, parts.hours))
+            asked = repr((closed, parts.hours))
+            rows, sums = await asyncio.gather(self._rows(parts.rows), self._of_hours(asked, parts.hours))
             if UNTIL not in parts.rows.parameters:
                 return rows, []
             if self._is_sure(closed) or await self._is_still(closed):
-                self._remember(closed, parts.hours, sums)
+                if asked not in self._sums and _size(sums) <= _REMEMBERED:
+                    self._sums[asked] = sums
                 return rows, sums
             closed = await self.now()
 
@@ -68,16 +70,11 @@ class ClosedHours:
         if furthest["until"] > hour:
             await asyncio.sleep(LEASE.total_seconds())
 
-    async def _of_hours(self, closed: Closed, statement: Statement | None) -> list[Row]:
+    async def _of_hours(self, asked: str, statement: Statement | None) -> list[Row]:
         if statement is None:
             return []
-        known = self._sums.get(repr((closed, statement)))
+        known = self._sums.get(asked)
         return await self._rows(statement) if known is None else known
-
-    def _remember(self, closed: Closed, statement: Statement | None, sums: list[Row]) -> None:
-        """Call this when it is known that these hours were still closed when they were read."""
-        if statement is not None and _size(sums) <= _REMEMBERED:
-            self._sums[repr((closed, statement))] = sums
 
     async def _rows(self, statement: Statement) -> list[Row]:
         return await self._driver.query(statement.sql, statement.parameters)

@@ -150,7 +150,7 @@ class ClickHouseReadModel:
                 there = min(limit, total - offset)
                 if backwards := there > 0 and offset > total // 2:
                     limit, offset = there, total - offset - there
-            if after is None and not backwards:
+            if after is None and total is None:  # far from the newest, it would look at very many
                 last = await self._of_last_ended(filters, limit, offset, kept_since)
                 if last is not None:
                     return last

@@ -38,6 +38,8 @@ ENDED: Final = among(FINAL)
 CREATED: Final = "fromUnixTimestamp64Milli({created_ms:Int64}, 'UTC')"
 
 
+_LISTED: Final = "toString(id) AS execution_id, toUnixTimestamp64Milli(created) AS created_ms"
+
 _BESIDE: Final = 1000
 """So many more of those that ended last are looked at than twice the page."""
 
@@ -106,7 +108,7 @@ def page_statement(  # noqa: PLR0913 - a page has these
         found = [f"{one} LIMIT {offset + limit}" for one in found]
         order = f"ORDER BY created {page.order}, id {page.order} LIMIT 1 BY id LIMIT {limit} OFFSET {offset}"
         rows = f"({' UNION ALL '.join(found)}) {order}"
-    sql = f"SELECT toString(id) AS execution_id, toUnixTimestamp64Milli(created) AS created_ms FROM {rows}"  # noqa: S608 - see Statement
+    sql = f"SELECT {_LISTED} FROM {rows}"  # noqa: S608 - see Statement
     place = {} if after is None else {"created_ms": after.created_ms, "execution_id": after.execution_id}
     return Statement(sql, selection.parameters | place | since(kept_since))
 
@@ -121,8 +123,8 @@ def last_ended_statement(filters: Filters, limit: int, offset: int, kept_since: 
         return None
     found = _Page(selection, offset + limit, None, kept_since, "DESC").last_ended()
     sql = (
-        "SELECT toString(id) AS execution_id, toUnixTimestamp64Milli(created) AS created_ms, "  # noqa: S608 - see Statement
-        f"toUnixTimestamp64Milli(unseen) AS unseen_ms FROM ({found} LIMIT {limit} OFFSET {offset})"
+        f"SELECT {_LISTED}, toUnixTimestamp64Milli(unseen) AS unseen_ms "  # noqa: S608 - see Statement
+        f"FROM ({found} LIMIT {limit} OFFSET {offset})"
     )
     return Statement(sql, selection.parameters | since(kept_since))
 

@@ -128,12 +128,8 @@ def times_parts(what: Counted) -> Parts:
         f"SELECT {_WHAT} AS what, {CLASS} AS class, count() AS n FROM {TRANSITIONS} WHERE {where} GROUP BY what, class"  # noqa: S608 - see Statement
         for where in what.wheres((Status.RUNNING, *FINAL), TIMED)
     ]
-    classes = (
-        f"SELECT {_WHAT} AS what, class, sum(of_class) AS n FROM {_HOURS} "  # noqa: S608 - see Statement
-        f"ARRAY JOIN timeClasses AS class, timeCounts AS of_class WHERE {what.hours.where} GROUP BY what, class"
-    )
-    rows, hours = (f"SELECT what, {TIME} AS ms, n FROM ({sql})" for sql in (" UNION ALL ".join(found), classes))  # noqa: S608 - see Statement
-    return Parts(what.statement(rows), Statement(hours, what.hours.parameters))
+    rows = f"SELECT what, {TIME} AS ms, n FROM ({' UNION ALL '.join(found)})"  # noqa: S608 - see Statement
+    return Parts(what.statement(rows), Statement(_took(what.hours), what.hours.parameters))
 
 
 def times_statement(what: Counted) -> Statement:
@@ -147,17 +143,22 @@ def times_statement(what: Counted) -> Statement:
         for where in what.wheres((Status.RUNNING, *FINAL), TIMED)
     ]
     if hours:
-        classes = (
-            f"SELECT {hours.key} AS k, {_WHAT} AS what, class, sum(of_class) AS n FROM {_HOURS} "  # noqa: S608 - see Statement
-            f"ARRAY JOIN timeClasses AS class, timeCounts AS of_class WHERE {hours.where} GROUP BY k, what, class"
-        )
-        found.append(f"SELECT k, what, {TIME} AS ms, n FROM ({classes})")  # noqa: S608 - see Statement
+        found.append(_took(hours))
     groups = "(k, what)" if by is None else "(k, what), (what)"
     sql = (
         f"SELECT {_key(by)} AS key, grouping(k) AS of_all, what, {_OF_CLASSES if hours else _EXACT} AS percentiles "  # noqa: S608 - see Statement
         f"FROM ({' UNION ALL '.join(found)}) GROUP BY GROUPING SETS ({groups})"
     )
     return what.statement(sql)
+
+
+def _took(hours: Hours) -> str:
+    """How many took so long, nearly, by their keys."""
+    classes = (
+        f"SELECT {hours.key} AS k, {_WHAT} AS what, class, sum(of_class) AS n FROM {_HOURS} "  # noqa: S608 - see Statement
+        f"ARRAY JOIN timeClasses AS class, timeCounts AS of_class WHERE {hours.where} GROUP BY k, what, class"
+    )
+    return f"SELECT k, what, {TIME} AS ms, n FROM ({classes})"  # noqa: S608 - see Statement
 
 
 def _without_task(filters: CreationFilters) -> Selection:
