@@ -27,7 +27,7 @@ def a_record(
     delta: int, time: int = 0, key: bytes | None = b"k", value: bytes | None = b"v", headers: HeaderPairs = ()
 ) -> bytes:
     """One record, `delta` behind the first one of its batch."""
-    body = b"\x00" + varint(time) + varint(delta) + field(key) + field(value) + varint(len(headers))
+    body = bytearray(b"\x00") + varint(time) + varint(delta) + field(key) + field(value) + varint(len(headers))
     for name, content in headers:
         body += field(name.encode() if isinstance(name, str) else name) + field(content)
     return varint(len(body)) + body

@@ -29,7 +29,7 @@ from service.projection import rebuild
 from service.projection.rebuild import ProjectorBehindError, Rebuilder
 from service.projection.rows import UnreadableRecordError, event_row
 from service.queries.executions import TaskExecutionQueries
-from service.read_model.clickhouse import comparing, hour_keeper
+from service.read_model.clickhouse import closed_hours, comparing, hour_keeper
 from service.read_model.clickhouse.driver import Driver
 from service.read_model.clickhouse.hour_keeper import HourKeeper
 from service.read_model.clickhouse.schema import create_schema
@@ -271,7 +271,10 @@ class DyingDriver:
         return getattr(self.real, name)
 
 
-async def test_killed_before_any_statement_nothing_is_lost_and_the_next_one_cleans_up(stage: Stage) -> None:
+async def test_killed_before_any_statement_nothing_is_lost_and_the_next_one_cleans_up(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(closed_hours, "LEASE", timedelta(seconds=0.05))  # nobody reads meanwhile
     lives = await projected_lives(stage, 20)
     for after in count():
         dying: Any = DyingDriver(stage.driver, after)
