@@ -47,7 +47,7 @@ class ClosedHours:
         while True:
             parts = question(closed)
             asked = repr((closed, parts.hours))
-            rows, sums = await asyncio.gather(self._rows(parts.rows), self._of_hours(asked, parts.hours))
+            rows, sums = await asyncio.gather(self._driver.query(*parts.rows), self._of_hours(asked, parts.hours))
             if UNTIL not in parts.rows.parameters:
                 return rows, []
             if self._is_sure(closed) or await self._is_still(closed):
@@ -74,10 +74,7 @@ class ClosedHours:
         if statement is None:
             return []
         known = self._sums.get(asked)
-        return await self._rows(statement) if known is None else known
-
-    async def _rows(self, statement: Statement) -> list[Row]:
-        return await self._driver.query(statement.sql, statement.parameters)
+        return await self._driver.query(*statement) if known is None else known
 
     def _is_sure(self, closed: Closed) -> bool:
         asked, known = self._sure

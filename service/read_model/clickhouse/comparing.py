@@ -116,7 +116,7 @@ async def repair(driver: Driver, differences: Sequence[Difference]) -> None:
     for row in found:
         columns[row["table"]].append(row["name"])
     for statement in _repairs(differences, columns):
-        await driver.maintain(statement.sql, statement.parameters)
+        await driver.maintain(*statement)
 
 
 def _repairs(differences: Sequence[Difference], columns: Mapping[str, Sequence[str]]) -> Iterator[Statement]:

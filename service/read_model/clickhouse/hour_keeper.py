@@ -10,7 +10,7 @@ import structlog
 
 from service.contracts.timestamps import from_epoch_ms
 from service.read_model.clickhouse.closed_hours import ClosedHours
-from service.read_model.clickhouse.driver import Driver, Row
+from service.read_model.clickhouse.driver import Driver
 from service.read_model.clickhouse.hours import (
     HOUR_MS,
     Closed,
@@ -23,7 +23,6 @@ from service.read_model.clickhouse.hours import (
     next_statement,
     uncount_statement,
 )
-from service.read_model.clickhouse.statements import Statement
 
 log = structlog.get_logger(__name__)
 
@@ -76,7 +75,7 @@ class HourKeeper:
     async def check(self) -> int | None:
         """Open the hours again from the first that is not counted as its rows are; returns which (epoch ms)."""
         closed = await self._closed.now()
-        for row in await self._rows(miscounted_statement(closed)):
+        for row in await self._driver.query(*miscounted_statement(closed)):
             await self._open(closed, row["hour"])
             return int(row["hour"])
         return None
@@ -84,11 +83,11 @@ class HourKeeper:
     async def close_next(self) -> int:
         """Count the next hours that have ended, at most a day; returns how many: 0, none is left for now."""
         closed = await self._closed.now()
-        (opened,) = await self._rows(lately_opened_statement(self._now() - QUIET // _MS))
+        (opened,) = await self._driver.query(*lately_opened_statement(self._now() - QUIET // _MS))
         ended = min(self._now() - GRACE // _MS, math.inf if opened["hour"] is None else opened["hour"])
         hours = []
         rows = 0
-        for row in await self._rows(next_statement(closed.until)):
+        for row in await self._driver.query(*next_statement(closed.until)):
             if rows < _AT_ONCE and row["hour"] + HOUR_MS <= ended:
                 hours.append(row["hour"])
                 rows += row["count"]
@@ -105,14 +104,14 @@ class HourKeeper:
         await self._closed.outlast(0)
         end = since - since % _DAY_MS  # not each hour: it costs the same
         if await self._are_counted(0, end):
-            await self._driver.maintain(uncount_statement(0, end).sql)
+            await self._driver.maintain(*uncount_statement(0, end))
 
     async def _count(self, begin: int, end: int) -> None:
         counting = count_statement(begin, end, again=await self._are_counted(begin, end))
-        await self._driver.maintain(counting.sql, counting.parameters)
+        await self._driver.maintain(*counting)
 
     async def _are_counted(self, begin: int, end: int) -> bool:
-        (row,) = await self._rows(counted_statement(begin, end))
+        (row,) = await self._driver.query(*counted_statement(begin, end))
         return bool(row["counted"])
 
     async def _open(self, closed: Closed, hour: int) -> None:
@@ -127,9 +126,6 @@ class HourKeeper:
         await self._driver.insert(
             "task_execution_hours_closed", ["edge", "reopened", "moment", "mark"], [(edge, reopened, moment, mark)]
         )
-
-    async def _rows(self, statement: Statement) -> list[Row]:
-        return await self._driver.query(statement.sql, statement.parameters)
 
     def _now(self) -> int:
         return int(self._clock() * 1000)

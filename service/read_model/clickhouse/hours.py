@@ -187,7 +187,7 @@ def counted_statement(since: int, until: int) -> Statement:
 def uncount_statement(since: int, until: int) -> Statement:
     """Take away the counts of these hours."""
     begin, end = (f"fromUnixTimestamp64Milli({edge:d}, 'UTC')" for edge in (since, until))
-    return Statement(f"DELETE FROM task_execution_hours WHERE hour >= {begin} AND hour < {end}")  # noqa: S608 - numbers
+    return Statement(f"DELETE FROM task_execution_hours WHERE hour >= {begin} AND hour < {end}", {})  # noqa: S608 - numbers
 
 
 def count_statement(since: int, until: int, *, again: bool) -> Statement:

@@ -32,7 +32,7 @@ from service.ports.read_model import (
 from service.ports.retentions import Retentions
 from service.read_model.clickhouse.adding import counts_of, of_all_statuses, times_of
 from service.read_model.clickhouse.closed_hours import ClosedHours
-from service.read_model.clickhouse.driver import Driver, Row
+from service.read_model.clickhouse.driver import Driver
 from service.read_model.clickhouse.failures import failures_statement
 from service.read_model.clickhouse.hours import Closed
 from service.read_model.clickhouse.inbox import failed_statement, later_statement
@@ -50,7 +50,6 @@ from service.read_model.clickhouse.statements import (
     EVENT_COLUMNS,
     PAYLOAD_COLUMNS,
     POSITIONS,
-    Statement,
     downstream_statement,
     events_statement,
     last_ended_statement,
@@ -85,7 +84,7 @@ class ClickHouseReadModel:
 
     async def payloads(self, execution_ids: Sequence[str]) -> list[StoredPayload]:
         """See `ReadModel`."""
-        rows = await self._rows(events_statement(execution_ids, self._kept_since(), PAYLOAD_COLUMNS))
+        rows = await self._driver.query(*events_statement(execution_ids, self._kept_since(), PAYLOAD_COLUMNS))
         return [StoredPayload(**row) for row in rows]
 
     def payloads_kept_since(self) -> Timestamp | None:
@@ -95,22 +94,22 @@ class ClickHouseReadModel:
 
     async def bodies(self, execution_id: str) -> list[StoredBody]:
         """See `ReadModel`."""
-        rows = await self._rows(events_statement([execution_id], self._kept_since(), BODY_COLUMNS))
+        rows = await self._driver.query(*events_statement([execution_id], self._kept_since(), BODY_COLUMNS))
         return [StoredBody(**row) for row in rows]
 
     async def events(self, execution_id: str) -> list[StoredEvent]:
         """See `ReadModel`."""
-        rows = await self._rows(events_statement([execution_id], self._kept_since(), EVENT_COLUMNS))
+        rows = await self._driver.query(*events_statement([execution_id], self._kept_since(), EVENT_COLUMNS))
         return [StoredEvent(**row) for row in rows]
 
     async def nodes(self, execution_ids: Sequence[str]) -> list[StoredNode]:
         """See `ReadModel`."""
-        rows = await self._rows(nodes_statement(execution_ids, self._kept_since()))
+        rows = await self._driver.query(*nodes_statement(execution_ids, self._kept_since()))
         return [StoredNode(**row) for row in rows]
 
     async def waiting(self, execution_ids: Sequence[str], limit: int) -> list[str]:
         """See `ReadModel`."""
-        return [row["execution_id"] for row in await self._rows(downstream_statement(execution_ids, limit))]
+        return [row["execution_id"] for row in await self._driver.query(*downstream_statement(execution_ids, limit))]
 
     async def total(
         self, filters: Filters, order: Order = Order.CREATED, *, counting: bool = False
@@ -155,7 +154,7 @@ class ClickHouseReadModel:
                 if last is not None:
                     return last
             statement = page_statement(filters, limit, offset, after, kept_since, backwards=backwards)
-        listed = [ListedExecution(**row) for row in await self._rows(statement)]
+        listed = [ListedExecution(**row) for row in await self._driver.query(*statement)]
         return listed[::-1] if backwards else listed
 
     async def _of_last_ended(
@@ -163,23 +162,23 @@ class ClickHouseReadModel:
     ) -> list[ListedExecution] | None:
         """The page by one look at what ended last, which mostly is enough; None: it is not."""
         statement = last_ended_statement(filters, limit, offset, kept_since)
-        rows = [] if statement is None else await self._rows(statement)
+        rows = [] if statement is None else await self._driver.query(*statement)
         if statement is None or any(row["created_ms"] <= row.pop("unseen_ms") for row in rows):
             return None
         return [ListedExecution(**row) for row in rows]
 
     async def pending(self, task_ids: Sequence[str], limit: int, after: Place | None = None) -> list[PendingExecution]:
         """See `PendingExecutions`. What had to wait has a second event once it can start."""
-        rows = await self._rows(pending_statement(task_ids, limit, after))
+        rows = await self._driver.query(*pending_statement(task_ids, limit, after))
         new = [row["execution_id"] for row in rows if row.pop("sequence") == 1]
-        waiting = {row["execution_id"] for row in await self._rows(waiting_statement(new))} if new else set()
+        waiting = {row["execution_id"] for row in await self._driver.query(*waiting_statement(new))} if new else set()
         return [PendingExecution(**row, waits=row["execution_id"] in waiting) for row in rows]
 
     async def first_tasks(
         self, filters: CreationFilters, order: GroupOrder, limit: int, text: str = ""
     ) -> tuple[int, list[str]]:
         """See `ReadModel`."""
-        rows = await self._rows(ranking_statement(filters, order, limit, text, self._kept_since()))
+        rows = await self._driver.query(*ranking_statement(filters, order, limit, text, self._kept_since()))
         return int(rows[0]["tasks"]) if rows else 0, [row["task"] for row in rows]
 
     async def counts(
@@ -195,7 +194,7 @@ class ClickHouseReadModel:
         """Of those that fit but for their status, how many are in each."""
         if Selection(filters).of_creation:
             return (await self.counts(filters))[""]
-        found = await self._rows(statuses_statement(filters, self._kept_since()))
+        found = await self._driver.query(*statuses_statement(filters, self._kept_since()))
         return of_all_statuses((row["status"], row["count"]) for row in found)
 
     async def times(
@@ -209,13 +208,14 @@ class ClickHouseReadModel:
         """See `ReadModel`."""
         kept_since = self._kept_since()
         if exact:
-            return times_of(await self._rows(times_statement(Counted(filters, by, kept_since, Closed(), tasks))))
+            asked = times_statement(Counted(filters, by, kept_since, Closed(), tasks))
+            return times_of(await self._driver.query(*asked))
         read = await self._hours.read(lambda closed: times_parts(Counted(filters, by, kept_since, closed, tasks)))
         return times_of(chain(*read))
 
     async def failures(self, filters: EndFilters, limit: int) -> Failures:
         """See `ReadModel`."""
-        rows = await self._rows(failures_statement(filters, limit, self._kept_since()))
+        rows = await self._driver.query(*failures_statement(filters, limit, self._kept_since()))
         total, groups = (rows[0]["total"], rows[0]["groups"]) if rows else (0, 0)
         largest = [
             FailureGroup(
@@ -233,18 +233,18 @@ class ClickHouseReadModel:
 
     async def failed(self, filters: EndFilters, limit: int) -> tuple[int, list[FailedExecution]]:
         """See `ReadModel`."""
-        rows = await self._rows(failed_statement(filters, limit, self._kept_since()))
+        rows = await self._driver.query(*failed_statement(filters, limit, self._kept_since()))
         total = int(rows[0]["total"]) if rows else 0
         return total, [FailedExecution(**{name: row[name] for name in FailedExecution._fields}) for row in rows]
 
     async def later_successes(self, failed: Sequence[FailedExecution]) -> Mapping[str, ListedExecution]:
         """See `ReadModel`."""
-        rows = await self._rows(later_statement(failed, self._kept_since()))
+        rows = await self._driver.query(*later_statement(failed, self._kept_since()))
         return {row["failure"]: ListedExecution(row["execution_id"], row["created_ms"]) for row in rows}
 
     async def rejections_total(self) -> int:
         """See `ReadModel`."""
-        (row,) = await self._rows(rejections_total_statement(RejectionFilters(), self._rejections_since()))
+        (row,) = await self._driver.query(*rejections_total_statement(RejectionFilters(), self._rejections_since()))
         return int(row["total"])
 
     async def rejections(
@@ -252,13 +252,13 @@ class ClickHouseReadModel:
     ) -> tuple[int, list[StoredRejection]]:
         """See `ReadModel`."""
         kept_since = self._rejections_since()
-        (row,) = await self._rows(rejections_total_statement(filters, kept_since))
-        found = await self._rows(rejections_statement(filters, limit, after, kept_since))
+        (row,) = await self._driver.query(*rejections_total_statement(filters, kept_since))
+        found = await self._driver.query(*rejections_statement(filters, limit, after, kept_since))
         return int(row["total"]), [StoredRejection(**each) for each in found]
 
     async def rejection(self, partition: int, offset: int) -> StoredRejection | None:
         """See `ReadModel`."""
-        found = await self._rows(rejection_statement(partition, offset, self._rejections_since()))
+        found = await self._driver.query(*rejection_statement(partition, offset, self._rejections_since()))
         return StoredRejection(**found[0]) if found else None
 
     async def positions(self) -> list[PartitionPosition]:
@@ -278,9 +278,6 @@ class ClickHouseReadModel:
     def _ago(self, retention: timedelta | None) -> int | None:
         """In epoch milliseconds."""
         return None if retention is None else int((self._clock() - retention.total_seconds()) * 1000)
-
-    async def _rows(self, statement: Statement) -> list[Row]:
-        return await self._driver.query(statement.sql, statement.parameters)
 
 
 def _of_order(filters: Filters, order: Order) -> Filters:

@@ -65,7 +65,7 @@ def rejection_statement(partition: int, offset: int, kept_since: int | None) -> 
 def old_rejections_statement(before: int) -> Statement:
     """How many commands were refused before this moment."""
     sql = f"SELECT count() AS total FROM task_command_rejections FINAL WHERE {_BEFORE.format(before)}"  # noqa: S608 - see Statement
-    return Statement(sql)
+    return Statement(sql, {})
 
 
 def drop_rejections_statement(before: int) -> str:

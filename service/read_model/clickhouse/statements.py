@@ -1,20 +1,19 @@
 """The SQL of the read model: our own words, and the values from outside that it binds."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
 
 from service.ports.filters import Filters
 from service.ports.read_model import Place
 from service.read_model.clickhouse.selection import FINAL, Rows, Selection, among
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(NamedTuple):
     """What to run; `parameters` are bound, never pasted."""
 
     sql: str
-    parameters: dict[str, Any] = field(default_factory=dict)
+    parameters: dict[str, Any]
 
 
 LIFE: Final = "(executionId, createdAt)"

@@ -54,7 +54,7 @@ class ClickHouseStore(ClickHouseReadModel):
 
     async def drop_finished(self, before: int) -> int:
         """See `ProjectionStore`."""
-        (oldest,) = await self._rows(oldest_statement(before, AT_ONCE))
+        (oldest,) = await self._driver.query(*oldest_statement(before, AT_ONCE))
         if oldest["count"]:
             await self._keeper.forget(oldest["last"])
             for statement in drop_statements(oldest["last"]):
@@ -63,7 +63,7 @@ class ClickHouseStore(ClickHouseReadModel):
 
     async def drop_payloads(self, since: int, before: int) -> int:
         """See `ProjectionStore`."""
-        (oldest,) = await self._rows(oldest_statement(before, AT_ONCE, since, UNDROPPED))
+        (oldest,) = await self._driver.query(*oldest_statement(before, AT_ONCE, since, UNDROPPED))
         if oldest["count"]:
             for statement in drop_payloads_statements(since, oldest["last"]):
                 await self._driver.maintain(statement)
@@ -71,7 +71,7 @@ class ClickHouseStore(ClickHouseReadModel):
 
     async def drop_rejections(self, before: int) -> int:
         """See `ProjectionStore`."""
-        (old,) = await self._rows(old_rejections_statement(before))
+        (old,) = await self._driver.query(*old_rejections_statement(before))
         if old["total"]:
             await self._driver.maintain(drop_rejections_statement(before))
         return int(old["total"])
