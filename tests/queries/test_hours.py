@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from service.contracts.events import Event
+from service.contracts.events import Event, TaskExecutionProgressed
 from service.contracts.executions import TaskExecution
 from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp
@@ -506,3 +506,123 @@ async def test_two_close_hours_at_the_same_time(
     found = await reader.stats(group_by="taskId")
     assert (found.success, found.total) == (60, 60)
     assert await store.check_hours() is None
+
+
+async def test_a_mark_that_is_overtaken_by_a_newer_one_counts(
+    store: ClickHouseStore, reader: TaskExecutionQueries, driver: Driver, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two projectors, one opens a later hour while the mark of the other is on its way; then hours are counted."""
+    known = [life(number, at=Timestamp.of(T0 + number * 10 * MINUTE)) for number in range(24)]
+    await publish(store, (event for events in known for event in events))
+    clock.advance(10 * HOUR)
+    assert await close(store)
+    clock.advance(5 * HOUR)
+    other = ClickHouseStore(driver, clock=clock)
+    await publish(other, life("more", at=Timestamp.of(clock.now - 2 * HOUR)))
+    clock.advance(QUIET + SECOND)
+    insert = driver.insert
+    overtaken: list[str] = []
+
+    async def held_up(table: str, *given: Any) -> None:
+        if table == "task_execution_hours_closed" and not overtaken:
+            overtaken.append(table)
+            clock.advance(timedelta(milliseconds=5))
+            await publish(other, life("other", at=Timestamp.of(clock.now - HOUR)))
+            assert await close(other)
+            assert (await reader.stats()).total == 26
+        await insert(table, *given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(driver, "insert", held_up)
+        await publish(store, life("late", at=Timestamp.of(T0 + HOUR)))
+    assert overtaken
+    assert (await reader.stats()).total == 27
+    clock.advance(QUIET + HOUR)
+    assert await close(store)
+    assert (await reader.stats()).total == 27
+
+
+async def test_a_mark_serves_no_longer_because_another_clock_is_fast(
+    store: ClickHouseStore, reader: TaskExecutionQueries, driver: Driver, clock: Clock
+) -> None:
+    """By eight minutes: its mark is of a moment that has yet to come, and so is the next one."""
+    await some_closed(store, clock)
+    fast = Clock(Timestamp.of(clock.now + 8 * MINUTE))
+    other = ClickHouseStore(driver, clock=fast)
+    await publish(other, life("one", at=Timestamp.of(T0 + 5 * HOUR)))
+    await publish(store, life("two", at=Timestamp.of(T0 + 3 * HOUR)))
+    fast.advance(QUIET + SECOND)
+    clock.advance(QUIET + SECOND)
+    assert await close(other)
+    await publish(store, life("three", at=Timestamp.of(T0 + 4 * HOUR)))
+    assert (await reader.stats()).total == 63
+
+
+async def test_what_changes_no_status_opens_no_hour(store: ClickHouseStore, driver: Driver, clock: Clock) -> None:
+    """Else each worker that tells how far it is would keep the hour open in which it began, and all after it."""
+    await some_closed(store, clock)
+    *_, started = running = life("long", Status.RUNNING, at=Timestamp.of(T0 + 3 * HOUR))
+    await publish(store, running)
+    clock.advance(QUIET + SECOND)
+    await close(store)
+    before = await ClosedHours(driver, clock).now()
+    names = set(TaskExecutionProgressed.__struct_fields__)
+    told = {name: getattr(started, name) for name in started.__struct_fields__ if name in names}
+    told |= {"sequence": 3, "occurred_at": clock.now, "previous_status": Status.RUNNING, "progress": 0.5}
+    await publish(store, [TaskExecutionProgressed(**told)])
+    assert await ClosedHours(driver, clock).now() == before
+
+
+async def second_of(driver: Driver, clock: Clock, lives: Iterable[Iterable[Event]]) -> SecondTables:
+    """Full of these."""
+    second = SecondTables(driver, clock)
+    await second.make()
+    await second.insert_events([event_row(record) for events in lives for record in records(events)], "")
+    return second
+
+
+async def test_an_hour_that_a_repair_leaves_without_rows_counts_nothing(
+    store: ClickHouseStore, reader: TaskExecutionQueries, driver: Driver, clock: Clock
+) -> None:
+    """Between others that have some, days apart."""
+    known = [life(number, Status.PENDING, at=Timestamp.of(T0 + 3 * number * DAY)) for number in range(3)]
+    await publish(store, (event for events in known for event in events))
+    clock.advance(8 * DAY)
+    await close(store)
+    second = await second_of(driver, clock, [known[0], known[2]])
+    await second.repair((await second.compare()).differences)
+    await second.remove()
+    assert (await reader.stats()).total == 2
+    clock.advance(QUIET + SECOND)
+    assert await close(store)
+    assert (await reader.stats()).total == 2
+    assert await store.check_hours() is None
+
+
+async def test_hours_that_are_counted_during_a_long_repair_are_opened_again(
+    store: ClickHouseStore, reader: TaskExecutionQueries, driver: Driver, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = life("one", Status.PENDING), life("two", Status.PENDING, at=Timestamp.of(T0 + 2 * HOUR))
+    await publish(store, [*one, *two])
+    clock.advance(DAY)
+    await close(store)
+    second = await second_of(driver, clock, [one, two, life("missing", Status.PENDING)])
+    differences = (await second.compare()).differences
+    maintain = driver.maintain
+    counted: list[int] = []
+
+    async def slow(sql: str, parameters: Any = None) -> None:
+        await maintain(sql, parameters)
+        if "task_execution_events " in sql and not counted:
+            clock.advance(QUIET + SECOND)
+            counted.append(await close(store))
+
+    monkeypatch.setattr(driver, "maintain", slow)
+    await second.repair(differences)
+    monkeypatch.undo()
+    await second.remove()
+    assert counted == [2]
+    assert (await reader.stats()).total == 3
+    clock.advance(QUIET + SECOND)
+    assert await close(store)
+    assert (await reader.stats()).total == 3

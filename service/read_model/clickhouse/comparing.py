@@ -107,16 +107,15 @@ def _kind(stored: int, made: int) -> Kind:
     return Kind.DIFFERENT if made else Kind.SURPLUS
 
 
-async def repair(driver: Driver, differences: Sequence[Difference]) -> None:
-    """See `SecondStore`."""
+async def repairs(driver: Driver, differences: Sequence[Difference]) -> Iterator[Statement]:
+    """What is to be run, in this order, so that nothing differs any more."""
     found = await driver.query(
         "SELECT table, name FROM system.columns WHERE database = currentDatabase() AND default_kind != 'MATERIALIZED'"
     )
     columns: dict[str, list[str]] = defaultdict(list)
     for row in found:
         columns[row["table"]].append(row["name"])
-    for statement in _repairs(differences, columns):
-        await driver.maintain(*statement)
+    return _repairs(differences, columns)
 
 
 def _repairs(differences: Sequence[Difference], columns: Mapping[str, Sequence[str]]) -> Iterator[Statement]:

@@ -20,6 +20,7 @@ from service.read_model.clickhouse.hours import (
     hour_of,
     lately_opened_statement,
     miscounted_statement,
+    newest_other_statement,
     next_statement,
     uncount_statement,
 )
@@ -92,8 +93,8 @@ class HourKeeper:
                 hours.append(row["hour"])
                 rows += row["count"]
         if hours:
-            begin, end = hours[0], hours[-1] + HOUR_MS
-            await self._count(begin, end)
+            end = hours[-1] + HOUR_MS
+            await self._count(closed.until, end)  # hours between may have had rows
             await self._mark("UNTIL", closed.reopened, end)
         return len(hours)
 
@@ -117,10 +118,16 @@ class HourKeeper:
     async def _open(self, closed: Closed, hour: int) -> None:
         if hour < closed.until:
             log.info("hours_opened_again", since=str(from_epoch_ms(hour)))
-        at = max(closed.reopened + 1, self._now())
-        await self._mark("OPENED", at, hour, randbits(64))
+        begun, newest = self._now(), closed.reopened
+        while True:  # a mark that was overtaken on its way by a newer one would not be noticed
+            at, mark = max(newest + 1, self._now()), randbits(64)
+            await self._mark("OPENED", at, hour, mark)
+            (other,) = await self._driver.query(*newest_other_statement(mark))
+            newest = other["reopened"]
+            if newest < at:
+                break
         await self._closed.outlast(hour)
-        self._opened = at, hour
+        self._opened = begun, hour
 
     async def _mark(self, edge: str, reopened: int, moment: int, mark: int = 0) -> None:
         await self._driver.insert(

@@ -178,6 +178,15 @@ def lately_opened_statement(since: int) -> Statement:
     return Statement(sql, {"since": since})
 
 
+def newest_other_statement(mark: int) -> Statement:
+    """When hours were last opened (epoch ms), but for this mark."""
+    sql = (
+        "SELECT toUnixTimestamp64Milli(max(h.reopened)) AS reopened FROM task_execution_hours_closed AS h "
+        "WHERE mark != {mark:UInt64}"
+    )
+    return Statement(sql, {"mark": mark})
+
+
 def counted_statement(since: int, until: int) -> Statement:
     """Whether any of these hours was counted before."""
     sql = f"SELECT count() > 0 AS counted FROM task_execution_hours WHERE {_between('hour')}"  # noqa: S608 - our own words

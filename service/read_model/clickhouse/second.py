@@ -2,12 +2,12 @@
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from service.ports.errors import StoreSetupError
 from service.ports.second_store import Comparison, Difference
-from service.read_model.clickhouse.comparing import compare, repair
+from service.read_model.clickhouse.comparing import compare, repairs
 from service.read_model.clickhouse.driver import Driver
 from service.read_model.clickhouse.hour_keeper import HourKeeper
 from service.read_model.clickhouse.schema import schema_statements
@@ -39,8 +39,9 @@ def renamed(sql: str) -> str:
 class SecondTables:
     """`SecondStore` in the database of the tables in use."""
 
-    def __init__(self, driver: Driver) -> None:
+    def __init__(self, driver: Driver, clock: Callable[[], float] = time.time) -> None:
         self._driver = driver
+        self._clock = clock
         self._second = ClickHouseStore(driver.rewriting(renamed))
         self.insert_events = self._second.insert_events
         self.insert_rejections = self._second.insert_rejections
@@ -87,7 +88,7 @@ class SecondTables:
     async def put_in_place(self) -> None:
         """See `SecondStore`; what is counted of either is used no more, by nobody."""
         for driver in (self._driver.rewriting(renamed), self._driver):
-            await HourKeeper(driver, time.time).open_all()
+            await HourKeeper(driver, self._clock).open_all()
         for table in (*_HOURS, *TABLES):
             await self._driver.command(f"EXCHANGE TABLES {table} AND {table}_new")
 
@@ -97,8 +98,10 @@ class SecondTables:
 
     async def repair(self, differences: Sequence[Difference]) -> None:
         """See `SecondStore`."""
-        await HourKeeper(self._driver, time.time).open_all()
-        await repair(self._driver, differences)
+        keeper = HourKeeper(self._driver, self._clock)
+        for statement in await repairs(self._driver, differences):
+            await keeper.open_for(0)  # anew where it takes long: hours that are quiet are counted
+            await self._driver.maintain(*statement)
 
     async def remove(self) -> None:
         """See `SecondStore`; first what else writes to it."""

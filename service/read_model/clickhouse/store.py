@@ -40,8 +40,9 @@ class ClickHouseStore(ClickHouseReadModel):
 
     async def insert_events(self, rows: Sequence[EventRow], token: str) -> None:
         """See `ProjectionStore`."""
-        if rows:
-            await self._keeper.open_for(min(row.completed_at or row.started_at or row.created_at for row in rows))
+        moved = [row for row in rows if row.previous_status != row.status]  # of the others, no hour counts anything
+        if moved:
+            await self._keeper.open_for(min(row.completed_at or row.started_at or row.created_at for row in moved))
         await self._driver.insert("task_execution_events_in", INSERTED_COLUMNS, rows, token)
 
     async def insert_rejections(self, rows: Sequence[RejectionRow], token: str) -> None:
