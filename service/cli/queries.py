@@ -86,7 +86,7 @@ def stats(*, remote: Remote, out: Output, **given: object) -> None:
     if (listed := len(answer.get("groups", ()))) < (there := answer.get("groupCount", 0)):
         write_note(f"{listed} of {there} groups; others: --sort, --group-text, --limit")
     if error := answer.get("timesError"):
-        write_note(f"times within {error:.0%} or a millisecond; exactly: --exact")
+        write_note(f"times within {error:.0%} and a millisecond; exactly: --exact")
 
 
 @asking

@@ -291,7 +291,7 @@ class ReadModel(Protocol):
         """How long the executions that fit took, by the same keys, and all of them, under an empty key.
 
         `tasks`: only of these. Of a group where none has started: nothing.
-        Unless it must be `exact`, each is within `TIMES_ERROR`, or a millisecond.
+        Unless it must be `exact`, each is within `TIMES_ERROR` and a millisecond.
         """
         ...
 

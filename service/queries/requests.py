@@ -110,7 +110,7 @@ class GetTaskExecutionStats(CreationFilters, Fresh):
         default=None, max_length=200, description="Only groups with this in their key, whatever the case."
     )
     times: bool = Field(
-        default=False, description="With the percentiles of queue and run times, each within 1 % or a millisecond."
+        default=False, description="With the percentiles of queue and run times, each within 1 % and a millisecond."
     )
     exact: bool = Field(default=False, description="With exact percentiles: each execution that fits is looked at.")
 

@@ -79,7 +79,7 @@ def test_stats_show_groups_with_rates_and_times(service: Service) -> None:
     assert header.split()[-5:] == ["RATE", "QUEUE_P50", "QUEUE_P95", "RUN_P50", "RUN_P95"]
     assert group.split()[:2] + group.split()[-5:] == ["1.0.0", "2", "50.0%", "1.5", "s", "61.0", "s"]
     assert every.split()[:2] + every.split()[-5:] == ["a:b", "21", "42.9%", "1.5", "s", "61.0", "s"]
-    assert result.stderr == "times within 1% or a millisecond; exactly: --exact\n"
+    assert result.stderr == "times within 1% and a millisecond; exactly: --exact\n"
     (asked,) = service.queries.asked
     assert (asked["task_id"], asked["group_by"], asked["times"], asked["tag"]) == ("a:b", "taskVersion", True, ("x",))
 

@@ -69,9 +69,11 @@ class HourKeeper:
         if oldest < self._now() - LATE // _MS and not covered:
             await self._open(await self._closed.now(), hour_of(oldest))
 
-    async def open_all(self) -> None:
-        """Call this before rows are changed by other means."""
-        await self._open(await self._closed.now(), 0)
+    async def open_all(self, after: int = 0) -> int:
+        """Call this before rows are changed by other means; returns when it was (epoch ms), later than `after`."""
+        closed = await self._closed.now()
+        await self._open(closed._replace(reopened=max(closed.reopened, after)), 0)
+        return (await self._closed.now()).reopened
 
     async def check(self) -> int | None:
         """Open the hours again from the first that is not counted as its rows are; returns which (epoch ms)."""

@@ -42,7 +42,7 @@ class SecondTables:
     def __init__(self, driver: Driver, clock: Callable[[], float] = time.time) -> None:
         self._driver = driver
         self._clock = clock
-        self._second = ClickHouseStore(driver.rewriting(renamed))
+        self._second = ClickHouseStore(driver.rewriting(renamed), clock=clock)
         self.insert_events = self._second.insert_events
         self.insert_rejections = self._second.insert_rejections
         self.drop_finished = self._second.drop_finished
@@ -87,8 +87,9 @@ class SecondTables:
 
     async def put_in_place(self) -> None:
         """See `SecondStore`; what is counted of either is used no more, by nobody."""
-        for driver in (self._driver.rewriting(renamed), self._driver):
-            await HourKeeper(driver, self._clock).open_all()
+        # Hours that are being counted now may be marked in the others: as counted before these were opened.
+        opened = await HourKeeper(self._driver, self._clock).open_all()
+        await HourKeeper(self._driver.rewriting(renamed), self._clock).open_all(opened)
         for table in (*_HOURS, *TABLES):
             await self._driver.command(f"EXCHANGE TABLES {table} AND {table}_new")
 
