@@ -72,8 +72,7 @@ class HourKeeper:
     async def open_all(self, after: int = 0) -> int:
         """Call this before rows are changed by other means; returns when it was (epoch ms), later than `after`."""
         closed = await self._closed.now()
-        await self._open(closed._replace(reopened=max(closed.reopened, after)), 0)
-        return (await self._closed.now()).reopened
+        return await self._open(closed._replace(reopened=max(closed.reopened, after)), 0)
 
     async def check(self) -> int | None:
         """Open the hours again from the first that is not counted as its rows are; returns which (epoch ms)."""
@@ -117,19 +116,18 @@ class HourKeeper:
         (row,) = await self._driver.query(*counted_statement(begin, end))
         return bool(row["counted"])
 
-    async def _open(self, closed: Closed, hour: int) -> None:
+    async def _open(self, closed: Closed, hour: int) -> int:
         if hour < closed.until:
             log.info("hours_opened_again", since=str(from_epoch_ms(hour)))
-        begun, newest = self._now(), closed.reopened
-        while True:  # a mark that was overtaken on its way by a newer one would not be noticed
+        begun, at, newest = self._now(), 0, closed.reopened
+        while at <= newest:  # a mark that was overtaken on its way by a newer one would not be noticed
             at, mark = max(newest + 1, self._now()), randbits(64)
             await self._mark("OPENED", at, hour, mark)
             (other,) = await self._driver.query(*newest_other_statement(mark))
             newest = other["reopened"]
-            if newest < at:
-                break
         await self._closed.outlast(hour)
         self._opened = begun, hour
+        return at
 
     async def _mark(self, edge: str, reopened: int, moment: int, mark: int = 0) -> None:
         await self._driver.insert(
