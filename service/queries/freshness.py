@@ -20,6 +20,9 @@ _RECENT_SECONDS: Final = 0.2
 _ANSWER_SECONDS: Final = 2.5
 """Positions are few and small: a read model that does not tell them by then will not answer the query either."""
 
+_GLANCE_SECONDS: Final = 0.1
+"""It is waited for in such parts: a machine that stood still for seconds has not waited for longer than one."""
+
 _NEAR: Final = 1_000
 """So many offsets are soon read over again."""
 
@@ -124,11 +127,14 @@ class Progress:
         return positions
 
     async def _positions(self) -> Positions:
+        asking = asyncio.ensure_future(self._read_model.positions())
         try:
-            async with asyncio.timeout(_ANSWER_SECONDS):
-                return [*await self._read_model.positions()]
-        except TimeoutError:
-            raise UnavailableError(f"no answer within {_ANSWER_SECONDS:g} s") from None
+            for _ in range(round(_ANSWER_SECONDS / _GLANCE_SECONDS)):
+                if (await asyncio.wait([asking], timeout=_GLANCE_SECONDS))[0]:
+                    return [*asking.result()]
+            raise UnavailableError(f"no answer within {_ANSWER_SECONDS:g} s")
+        finally:
+            asking.cancel()
 
     async def _read(self) -> Positions:
         return _of_events(await self._positions())

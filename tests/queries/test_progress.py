@@ -1,6 +1,7 @@
 """Waiting for `min_position`: cheap for all, and nobody's trouble is another's."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from datetime import UTC
 from typing import Any
@@ -127,8 +128,9 @@ async def test_one_that_goes_away_harms_nobody(
 )  # fmt: skip
 async def test_where_the_events_go_on_is_told_if_that_is_near(  # noqa: PLR0913, PLR0917 - the table's columns
     store: ClickHouseStore, counted: Counted, progress: Progress, partitions: int, age_seconds: int, lag: int,
-    *, is_told: bool,
+    monkeypatch: pytest.MonkeyPatch, *, is_told: bool,
 ) -> None:  # fmt: skip
+    monkeypatch.setattr(freshness, "_RECENT_SECONDS", 60.0)
     now = int(Timestamp.now(UTC).timestamp() * 1000) - age_seconds * 1000
     await store.write_positions(
         [PartitionPosition(EVENTS_TOPIC, number, number - 1, number + lag, now) for number in range(partitions)]
@@ -166,6 +168,22 @@ async def test_questions_of_one_moment_ask_once(counted: Counted, progress: Prog
     assert await progress.freshness(None) == first, "an outage is not remembered"
 
 
+async def test_a_process_that_stood_still_has_not_waited(
+    store: ClickHouseStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Interrupted:
+        async def positions(self) -> Sequence[PartitionPosition]:
+            asyncio.get_running_loop().call_later(0.05, time.sleep, 1.5)
+            await asyncio.sleep(0.1)
+            return await store.positions()
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(store, name)
+
+    monkeypatch.setattr(freshness, "_ANSWER_SECONDS", 1.0)
+    assert (await TaskExecutionQueries(Interrupted(), PARTITIONS).stats()).total == 0
+
+
 async def test_a_read_model_that_hangs_is_refused_soon_and_told_of_once(
     store: ClickHouseStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,10 +203,11 @@ async def test_a_read_model_that_hangs_is_refused_soon_and_told_of_once(
     queries = TaskExecutionQueries(hanging, PARTITIONS)
     with capture_logs() as logs:
         for _ in range(3):
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(60):
                 with pytest.raises(RejectedError) as caught:
                     await queries.stats()
             assert caught.value.problem.code is Code.UNAVAILABLE
         hanging.hangs = False
+        monkeypatch.setattr(freshness, "_ANSWER_SECONDS", 60.0)
         assert (await queries.stats()).total == 0
     assert [entry["event"] for entry in logs] == ["read_model_unavailable", "read_model_available"]
