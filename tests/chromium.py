@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 
 CHROMIUM: Final = shutil.which("chromium")
 """Where it is, if it is installed."""
@@ -13,7 +13,8 @@ CHROMIUM: Final = shutil.which("chromium")
 
 @asynccontextmanager
 async def running_browser() -> AsyncIterator[Browser]:
-    """A browser, while the context is open."""
+    """A browser, while the context is open. What is expected of a page may take its time: machines are shared."""
+    expect.set_options(timeout=30_000)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser

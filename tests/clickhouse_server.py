@@ -158,4 +158,5 @@ if __name__ == "__main__":
     listener.bind(("127.0.0.1", 0))
     listener.listen()
     print(listener.getsockname()[1], flush=True)  # noqa: T201 - tells its parent
-    uvicorn.Server(uvicorn.Config(app, log_level="warning")).run([listener])
+    # A client does not repeat a write on a connection that is closed under it, and can't know whether it may.
+    uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_keep_alive=3600)).run([listener])

@@ -14,12 +14,18 @@ import pytest_asyncio
 
 from service.embedded.broker import EmbeddedBroker
 from service.embedded.ports import free_port
+from service.kafka import ends
 from service.kafka.connection import Kafka
 from service.kafka.provisioning import ensure_topics
+from service.live import following
+from service.queries import freshness
 from tests.clickhouse_server import running_server
 
-hypothesis.settings.register_profile("untimed", hypothesis.settings(), deadline=None)  # machines are shared
+# Machines are shared, and stand still for seconds: what must be quick elsewhere need not be in a test's own process.
+hypothesis.settings.register_profile("untimed", hypothesis.settings(), deadline=None)
 hypothesis.settings.load_profile("untimed")
+for module, limit in ((ends, "_ANSWER_SECONDS"), (freshness, "_ANSWER_SECONDS"), (following, "START_SECONDS")):
+    setattr(module, limit, 60.0)
 
 HERE = Path(__file__).parent
 LONGEST = ("e2e", "examples", "faults", "projection", "worker")

@@ -9,7 +9,6 @@ from tests.cli.page import PAGE, alike, on_a_terminal, rewritten
 from tests.e2e.process import up
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.skipif(shutil.which("jq") is None, reason="the page uses jq")
 def test_the_page_shows_what_the_commands_print(tmp_path: Path) -> None:
     text = PAGE.read_text(encoding="utf-8")

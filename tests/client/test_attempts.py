@@ -18,7 +18,8 @@ async def test_every_attempt_is_the_same_command(
 ) -> None:
     async def third_only(responder: Responder, asked: Asked) -> None:
         attempts.append(asked.correlation_id)
-        if len(attempts) == 3:
+        monkeypatch.setattr(retrying, "PATIENCE_SECONDS", 0.3 if len(attempts) < 2 else 15.0)
+        if len(attempts) >= 3:
             await responder.reply(asked.correlation_id, reply.model_dump_json(exclude_none=True).encode())
 
     attempts: list[bytes] = []
@@ -33,7 +34,7 @@ async def test_every_attempt_is_the_same_command(
         )
         await responder.has_received(3)
     assert answer.id == made.id
-    assert len(set(attempts)) == 3
+    assert len(set(attempts)) == len(attempts) >= 3
     sent = {
         (
             record.key,

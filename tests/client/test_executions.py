@@ -28,8 +28,6 @@ from tests.client.programs import run_strictly
 from tests.client.service import INPUTS, TASK, TRANSPORTS, VERSION, Service, a_service, forwarded
 from tests.handling.world import a_world, header
 
-pytestmark = pytest.mark.timeout(120)
-
 
 @pytest.fixture(scope="module")
 async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
@@ -120,8 +118,13 @@ async def test_many_can_be_waited_for_at_once(client: TaskExecutions) -> None:
 
 
 async def test_what_does_not_end_in_time_goes_on_and_can_be_watched(client: TaskExecutions) -> None:
-    with pytest.raises(NotFinishedError, match="goes on") as late:
-        await client.execute(TASK, VERSION, INPUTS, wait="finished", timeout=1.5)
+    for seconds in (1.5, 6, 24):  # a slow machine may need longer to begin it
+        with pytest.raises((NotFinishedError, CommandUnansweredError)) as late:
+            await client.execute(TASK, VERSION, INPUTS, wait="finished", timeout=seconds)
+        if isinstance(late.value, NotFinishedError):
+            break
+    assert isinstance(late.value, NotFinishedError)
+    assert "goes on" in str(late.value)
     id_ = late.value.execution.id
     watching = asyncio.create_task(all_events(client, id_))
     await finish(client, id_)

@@ -13,8 +13,6 @@ from service.domain.identity import command_id
 from tests.client.service import DEFINITION, INPUTS, TASK, VERSION, Service, a_service
 from tests.handling.world import a_world
 
-pytestmark = pytest.mark.timeout(120)
-
 LARGE = {
     "taskId": "client:large", "version": "1.0.0", "status": "PUBLISHED", "type": "sql",
     "inputVariables": [

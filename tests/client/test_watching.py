@@ -94,12 +94,15 @@ async def test_a_question_that_is_refused_is_not_asked_again(service: StandIn, c
 async def test_what_is_away_for_too_long_is_told(
     service: StandIn, client: TaskExecutions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(over_http, "_OUTAGE_SECONDS", 0.3)
     service.history = [kept(*CREATED)]
     service.streams = [[BROKEN], AWAY, [BROKEN], AWAY]
+    watching = asyncio.create_task(watched(client))
+    while len(service.connections) < 6:
+        await asyncio.sleep(0.01)
+    assert not watching.done(), "it is not away for too long yet"
+    monkeypatch.setattr(over_http, "_OUTAGE_SECONDS", 0.3)
     with pytest.raises(ServiceUnavailableError, match="unavailable"):
-        await watched(client)
-    assert len(service.connections) >= 6
+        await watching
     async with TaskExecutions.over_http("http://127.0.0.1:1") as nobody:
         with pytest.raises(ServiceUnavailableError, match="can't be reached"):
             await watched(nobody)

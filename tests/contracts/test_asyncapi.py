@@ -6,6 +6,7 @@ import subprocess
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import jsonschema
@@ -56,7 +57,9 @@ def official_schema() -> dict[str, Any]:
     archive = cache / "asyncapi-specs-6.11.1.tgz"
     with FileLock(cache / "asyncapi.lock"):
         if not archive.exists():
-            subprocess.run(["npm", "pack", SPECS, "--silent", "--pack-destination", cache], check=True, timeout=90)
+            with TemporaryDirectory(dir=cache) as half:
+                subprocess.run(["npm", "pack", SPECS, "--silent", "--pack-destination", half], check=True, timeout=300)
+                Path(half, archive.name).rename(archive)
     with tarfile.open(archive) as files:
         schema = files.extractfile("package/schemas/3.0.0-without-$id.json")
         assert schema

@@ -16,8 +16,6 @@ from service.runtime.running import Running
 from service.settings import Settings
 from tests.recorded import below, each_recording, places, recorded, tasks_in
 
-pytestmark = pytest.mark.timeout(240)
-
 
 @pytest_asyncio.fixture(scope="module")
 async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:

@@ -142,7 +142,7 @@ async def test_with_nothing_to_do_it_ends_in_time(dispatcher: Dispatcher) -> Non
     await knows_the_task(dispatcher)
     began = asyncio.get_running_loop().time()
     assert await dispatcher.claim(wanted(wait=0.1), "/s") is None
-    assert 0.1 <= asyncio.get_running_loop().time() - began < 2
+    assert 0.1 <= asyncio.get_running_loop().time() - began < 10
     assert dispatcher._board.waiting == 0
 
 

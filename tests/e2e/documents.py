@@ -43,8 +43,10 @@ def run(shown: Iterable[tuple[str, str]], service: Up, directory: Path) -> Itera
 def settle(url: str) -> None:
     """Return when the read side has all that was published until now: a reader is slower than it."""
     began = datetime.now(UTC)
-    for attempt in stamina.retry_context(on=AssertionError, attempts=None, timeout=30, wait_max=0.2):
+    for attempt in stamina.retry_context(
+        on=(AssertionError, httpx2.TransportError), attempts=None, timeout=60, wait_max=0.2
+    ):
         with attempt:
-            answer = httpx2.get(f"{url}/api/v1/task-execution-stats", trust_env=False).json()
+            answer = httpx2.get(f"{url}/api/v1/task-execution-stats", trust_env=False, timeout=30).json()
             assert answer.get("lag") == 0  # absent until the projector has begun
             assert datetime.fromisoformat(answer["asOf"]) > began

@@ -4,13 +4,10 @@ import json
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.e2e.documents import blocks, run
 from tests.e2e.process import up
 
 
-@pytest.mark.timeout(200)
 def test_the_examples_of_the_api_work_from_top_to_bottom(tmp_path: Path) -> None:
     (tmp_path / ".venv").symlink_to(sys.prefix)
     publish = next(text for kind, text in blocks("README.md") if "definitions publish" in text)

@@ -13,8 +13,6 @@ import pytest
 from tests.e2e.process import FREE_PORTS, Up, taskexec, up
 from tests.recorded import FILES, below, places, tasks_in
 
-pytestmark = pytest.mark.timeout(480)
-
 DEFINITION = {
     "taskId": "demo:hello", "version": "1.0.0", "status": "PUBLISHED", "type": "pyspark_operator",
     "inputVariables": [{"name": "n", "type": "number", "validation": {"minValue": 1}}],

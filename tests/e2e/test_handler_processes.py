@@ -60,7 +60,7 @@ def workers(running: psutil.Popen) -> list[psutil.Process]:
 
 
 def metric(port: int, name: str) -> float:
-    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
         lines: list[str] = answer.read().decode().splitlines()
     return float(next(line.split()[-1] for line in lines if line.startswith(f"{name} ")))
 

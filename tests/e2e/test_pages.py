@@ -26,8 +26,6 @@ from tests.client.service import DEFINITION, INPUTS, TASK, VERSION
 from tests.e2e.process import TASKEXEC, clean_environment
 from tests.engines import new_database
 
-pytestmark = pytest.mark.timeout(120)
-
 SOON = 15_000
 """In milliseconds: machines are shared."""
 

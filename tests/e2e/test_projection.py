@@ -10,8 +10,6 @@ from service.read_model.clickhouse.connecting import connect
 from tests.e2e.process import Up, clean_environment, taskexec, up
 from tests.engines import new_database
 
-pytestmark = pytest.mark.timeout(480)
-
 DEFINITION = {"taskId": "demo:hello", "version": "1.0.0", "status": "PUBLISHED", "type": "sql"}
 EXECUTIONS = 5
 

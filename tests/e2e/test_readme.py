@@ -19,7 +19,6 @@ UP: Final = ".venv/bin/taskexec up"
 DOCUMENTS: Final = ["README.md", "CONTRIBUTING.md", *(str(d.relative_to(ROOT)) for d in ROOT.glob("docs/**/*.md"))]
 
 
-@pytest.mark.timeout(600)
 def test_the_examples_work_from_top_to_bottom(tmp_path: Path) -> None:
     (tmp_path / ".venv").symlink_to(sys.prefix)
     assert ("sh", f"{UP}\n") in BLOCKS

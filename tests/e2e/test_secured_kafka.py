@@ -66,7 +66,7 @@ async def test_from_command_to_answer(
         assert published.returncode == 0, published.stderr
         reply = await client.submit(ExecuteTask(task_id="a:task", task_version="1.0.0", inputs={}))
         assert reply.outcome == Outcome.ACCEPTED
-        async with AsyncClient(base_url=running.url or "") as http:
+        async with AsyncClient(base_url=running.url or "", timeout=60) as http:
             executions = "/api/v1/task-executions"
             refused = await http.post(executions, json=EXECUTE | {"taskId": "no:task"})
             executed = await http.post(executions, json=EXECUTE)

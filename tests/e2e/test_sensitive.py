@@ -26,8 +26,6 @@ from service.read_model.clickhouse.connecting import connect
 from tests.e2e.process import Up, up
 from tests.handling.world import World, a_world, execution_id, id_owned_by
 
-pytestmark = pytest.mark.timeout(480)
-
 EXECUTIONS = "/api/v1/task-executions"
 KEYS = {"keys": [{"kty": "oct", "kid": "a", "k": "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE"}]}
 RING = KeyRing(json.dumps(KEYS).encode())

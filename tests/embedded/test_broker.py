@@ -202,6 +202,7 @@ async def test_the_first_stop_leaves_an_archive_that_speeds_up_the_next_start(
     for jar in (await resolve_jars(cache_directory())).glob("*.jar"):
         (jars / jar.name).symlink_to(jar)
     monkeypatch.setattr(broker_module, "cache_directory", lambda: cache)
+    monkeypatch.setattr(broker_module, "_STOP_SECONDS", 90)
     async with EmbeddedBroker(tmp_path, port=0):
         pass
     (archive,) = jars.glob("java-*.jsa*")

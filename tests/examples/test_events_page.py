@@ -87,7 +87,6 @@ def fail(service: Up, execution: str, why: str) -> None:
         assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.timeout(300)
 def test_programs_in_other_languages_publish_and_consume(definition: Up, clone: Path) -> None:
     """Each sends a command; each of the two consumers sees both fail."""
     run(definition, clone, *command("compiler:compile"))
@@ -105,7 +104,6 @@ def test_programs_in_other_languages_publish_and_consume(definition: Up, clone: 
                 missing.discard(re.sub(r" 2\d{3}-.+?(?= sales:)", "", next(lines)))
 
 
-@pytest.mark.timeout(300)
 def test_the_programs_in_python_work(definition: Up, clone: Path) -> None:
     execute = ("execute", "sales:daily_report", "1.2.0", "--input", "day=2026-03-01", "--json")
     created = definition.run(*execute)

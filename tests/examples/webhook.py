@@ -35,14 +35,15 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         assert self.headers["Idempotency-Key"] == body["id"]
-        if self.server.status == 200:
+        status = self.server.status
+        if status == 200:
             self.server.taken.append(body)
         else:
             self.server.refused += 1
         if len(self.server.taken) == self.server.hold:
             self.server.held.set()
             self.server.released.wait()
-        self.send_response(self.server.status)
+        self.send_response(status)
         self.send_header("Content-Length", "0")
         self.end_headers()
 

@@ -103,7 +103,7 @@ async def test_a_header_name_that_is_not_utf8_does_not_hide_definitions(world: W
 
 async def test_an_error_out_of_getmany_stalls_and_loses_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """FastStream would sleep 5 s for all partitions; and what getmany() had fetched, its positions have passed."""
-    errors = [KafkaError("injected")] * 3
+    errors = [KafkaError("injected")] * 5
 
     class Failing(AIOKafkaConsumer):  # type: ignore[misc]
         async def getmany(self, *partitions: Any, **options: Any) -> Any:
@@ -116,7 +116,7 @@ async def test_an_error_out_of_getmany_stalls_and_loses_nothing(world: World, mo
     async with world.handler() as running:
         await running.all_open()
         executions = [await execute(world, partition) for partition in range(4)]
-        await world.settled(seconds=4)
+        await world.settled(seconds=20)
     assert not errors
     for execution in executions:
         assert len(await world.events(execution)) == 1

@@ -27,7 +27,7 @@ async def test_the_callback_opens_nothing_itself(world: World, monkeypatch: pyte
     monkeypatch.setattr(opened, "start_producer", slow)
     async with world.handler() as running:
         await eventually(lambda: len(running.owners) == PARTITIONS, "the partitions are assigned")
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(20):
             await running.group.on_partitions_revoked(ALL)
             await running.group.on_partitions_assigned(ALL)
             consumer = running.group._consumer

@@ -66,7 +66,6 @@ async def ask(client: CommandClient) -> None:
             await client.submit(TASK, timeout=5)
 
 
-@pytest.mark.timeout(150)
 async def test_a_broker_that_dies_again_and_again_makes_no_noise(
     world: World, broker: EmbeddedBroker, caplog: pytest.LogCaptureFixture
 ) -> None:

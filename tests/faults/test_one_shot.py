@@ -36,7 +36,9 @@ async def proxy(world: World, monkeypatch: pytest.MonkeyPatch) -> Any:
         yield proxy
 
 
-async def a_delayed_request(world: World, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, api_key: int) -> None:
+async def a_delayed_request(
+    world: World, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, api_key: int, seconds: float = 60
+) -> None:
     """Hold a request of the first command's transaction; deliver it before the replies of the second one's."""
     send_replies, late = transaction._send_replies, asyncio.Event()
 
@@ -55,12 +57,12 @@ async def a_delayed_request(world: World, proxy: Proxy, monkeypatch: pytest.Monk
         ids = [id_owned_by(PARTITION), id_owned_by(PARTITION)]
         _, first_offset = await world.command(TASK, id_=ids[0], reply=True, partition=PARTITION)
         second_offset = first_offset + 1
-        await asyncio.wait_for(proxy.held.wait(), 10)
+        await asyncio.wait_for(proxy.held.wait(), 60)
         await world.settled()
         monkeypatch.setattr(transaction, "_send_replies", interrupted)
         await world.command(TASK, id_=ids[1], reply=True, partition=PARTITION)
-        await asyncio.wait_for(late.wait(), 10)
-        await world.settled(seconds=5)
+        await asyncio.wait_for(late.wait(), 60)
+        await world.settled(seconds)
     assert [len(await world.events(execution_id(id_))) for id_ in ids] == [1, 1]
     assert [len(await world.replies(id_)) for id_ in ids] == [1, 1]
     assert await world.committed(PARTITION) == second_offset + 1
@@ -79,7 +81,7 @@ async def test_without_the_guard_it_does(
 ) -> None:
     monkeypatch.setattr(producer, "send_once", lambda _: None)
     with pytest.raises((AssertionError, TimeoutError)):
-        await a_delayed_request(world, proxy, monkeypatch, api_key)
+        await a_delayed_request(world, proxy, monkeypatch, api_key, seconds=5)
     monkeypatch.undo()
     async with world.handler():  # the offset that was set back is put right
         await world.command(TASK, id_=id_owned_by(PARTITION), partition=PARTITION)

@@ -24,7 +24,7 @@ from service.handling.batches import Batches, Outgoing
 from service.handling.partition import PartitionOwner
 from service.handling.producer import MAX_SENT_BATCH_BYTES, start_producer, stop_producer
 from service.kafka.internals.single_send import UnknownOutcomeError
-from tests.handling.world import QUICK, World, eventually
+from tests.handling.world import QUICK, SECONDS, World, eventually
 
 PARTITION = 3
 ONCE = [EndTxnRequest, TxnOffsetCommitRequest, AddOffsetsToTxnRequest, AddPartitionsToTxnRequest]
@@ -93,7 +93,7 @@ async def producer(world: World) -> AsyncIterator[AIOKafkaProducer]:
     producer = await start_producer(world.kafka, "stopped", QUICK)
     sender, connections = producer._sender.sender_task, producer.client._conns.values()
     yield producer
-    await eventually(sender.done, "the sender has ended", 1)
+    await eventually(sender.done, "the sender has ended")
     assert not any(connection.connected() for connection in connections)
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
@@ -162,7 +162,7 @@ async def test_what_nobody_waits_for_any_more_fails_in_silence(producer: AIOKafk
 
 async def test_a_stop_that_hangs_has_a_deadline(producer: AIOKafkaProducer) -> None:
     await write_into_the_void(producer)
-    async with asyncio.timeout(2 * QUICK.stop + 1):
+    async with asyncio.timeout(SECONDS):
         await stop_producer(producer, QUICK)
 
 
@@ -180,7 +180,7 @@ async def test_connections_that_do_not_close_have_a_deadline(producer: AIOKafkaP
     """A frozen broker does not take what they still have to send. aiokafka cancels itself then, which is not us."""
     for connection in producer.client._conns.values():
         connection._closed_fut = asyncio.get_running_loop().create_future()
-    async with asyncio.timeout(2 * QUICK.stop + 1):
+    async with asyncio.timeout(SECONDS):
         await stop_producer(producer, QUICK)
 
 

@@ -21,7 +21,7 @@ from service.kafka.connection import Kafka
 from service.kafka.internals.fetching import bound_fetching
 from service.kafka.provisioning import ensure_topics
 from service.kafka.records import Record
-from tests.handling.world import PARTITIONS, World, a_world, body, execution_id, fetch, id_owned_by
+from tests.handling.world import PARTITIONS, World, a_world, body, eventually, execution_id, fetch, id_owned_by
 
 EAGER = {"segment.ms": "50", "min.cleanable.dirty.ratio": "0.0001", "max.compaction.lag.ms": "100"}
 
@@ -175,7 +175,20 @@ async def test_of_what_two_handlers_found_first_the_log_chooses_one(
         assert default(later, task_id) == 2
 
 
-async def test_many_handlers_that_see_it_at_once_agree(world: World, task_id: str) -> None:
+async def test_many_handlers_that_see_it_at_once_agree(
+    world: World, task_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writing, write_published = 0, definitions_table.write_published
+
+    async def counted(*arguments: Any) -> None:
+        nonlocal writing
+        writing += 1
+        try:
+            await write_published(*arguments)
+        finally:
+            writing -= 1
+
+    monkeypatch.setattr(definitions_table, "write_published", counted)
     async with a_table(world) as one, a_table(world) as two, a_table(world) as three:
         tables = (one, two, three)
         await world.define(definition(task_id, 1))
@@ -183,6 +196,7 @@ async def test_many_handlers_that_see_it_at_once_agree(world: World, task_id: st
         await world.define(definition(task_id, 2), definition(task_id, 3, status="DRAFT"))
         await asyncio.gather(*(table.catch_up() for table in tables))
         assert [default(table, task_id) for table in tables] == [1, 1, 1]
+        await eventually(lambda: writing == 0, "nobody writes any more")
         copies = await recorded(world, task_id)
         assert 1 <= len(copies) <= len(tables)
         async with a_table(world) as later:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 from aiokafka import TopicPartition
@@ -9,7 +10,7 @@ from aiokafka.errors import KafkaError
 
 from service.contracts.topics import COMMANDS_TOPIC, HANDLER_GROUP
 from service.handling.producer import start_producer, stop_producer
-from tests.handling.world import PARTITIONS, QUICK, Running, World, eventually
+from tests.handling.world import PARTITIONS, QUICK, SECONDS, Running, World, eventually
 
 ALL = [TopicPartition(COMMANDS_TOPIC, number) for number in range(PARTITIONS)]
 
@@ -108,7 +109,7 @@ async def test_what_comes_straight_back_keeps_producer_state_and_place(world: Wo
 
 
 async def test_a_revocation_lets_the_transaction_in_flight_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with world.handler() as running:
+    async with world.handler(timeouts=replace(QUICK, revoke=20)) as running:
         owner = (await running.all_open()).owners[1]
         commit = Gate(monkeypatch, owner._opened._producer, "commit_transaction")
         place = await refused(world, 1)
@@ -127,12 +128,12 @@ async def test_a_revocation_lets_the_transaction_in_flight_end(world: World, mon
 async def test_a_transaction_that_does_not_end_in_time_loses_its_partition(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with world.handler() as running:
+    async with world.handler(timeouts=replace(QUICK, transaction=600)) as running:
         owner = (await running.all_open()).owners[1]
         commit = Gate(monkeypatch, owner._opened._producer, "commit_transaction")
         place = await refused(world, 1)
         await commit.reached.wait()
-        async with asyncio.timeout(QUICK.revoke + 2):
+        async with asyncio.timeout(SECONDS):
             await comes_straight_back(running)
         assert running.owners[1] is not owner
         await assert_handled_once(world, [place])

@@ -45,7 +45,6 @@ async def stand_still(broker: EmbeddedBroker) -> None:
     os.kill(broker.pid, signal.SIGCONT)
 
 
-@pytest.mark.timeout(120)
 async def test_whoever_has_a_reply_topic_waits_for_a_slow_broker_and_is_answered(
     world: World, broker: EmbeddedBroker
 ) -> None:

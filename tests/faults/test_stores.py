@@ -120,18 +120,18 @@ async def test_a_restore_takes_as_long_as_it_takes_but_silence_ends_it(
     async with world.handler() as running:
         await running.all_open()
         ids = await executed(world, 20)
-    original, slow_reads = AIOKafkaConsumer.getmany, iter(range(14))
+    original, slow_reads = AIOKafkaConsumer.getmany, iter(range(12))
     ours = {TopicPartition(STATE_TOPIC, PARTITION)}
 
     async def slowly(self: Any, *tps: Any, **options: Any) -> Any:
         restores = options.get("max_records") == restoring.CHUNK and self.assignment() == ours
         if restores and next(slow_reads, None) is not None:
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(1)
             options["max_records"] = 1
         return await original(self, *tps, **options)
 
     monkeypatch.setattr(AIOKafkaConsumer, "getmany", slowly)
-    timeouts = replace(QUICK, opening=5)
+    timeouts = replace(QUICK, opening=10)
     with capture_logs() as logs:
         async with world.handler(state_dir=tmp_path, timeouts=timeouts) as running:
             await running.all_open({0, 2, 3})

@@ -20,8 +20,6 @@ ALONE: Final[dict[str, Any]] = {"brokers": (3,)}
 IN_TWOS: Final[dict[str, Any]] = {"brokers": (2, 3), "min_insync_replicas": "2"}
 """One that has a leader then, which takes nothing."""
 
-pytestmark = pytest.mark.timeout(180)
-
 
 @pytest.fixture(scope="module")
 async def nodes(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[list[Node]]:

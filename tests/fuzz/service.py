@@ -4,12 +4,12 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Thread
-from typing import Final
+from typing import Final, NamedTuple
 
 import httpx2
 import psutil
@@ -20,6 +20,7 @@ _START_SECONDS: Final = 90.0
 _STOP_SECONDS: Final = 40.0
 _HEALTH_SECONDS: Final = 30.0
 _PERIOD_SECONDS: Final = 0.25
+_STALL_SECONDS: Final = 0.5
 
 
 def slowness() -> float:
@@ -27,14 +28,43 @@ def slowness() -> float:
     return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
+class Span(NamedTuple):
+    """A time, in seconds since the epoch."""
+
+    began: float
+    ended: float
+
+    def beside(self, others: Iterable["Span"]) -> float:
+        """How many of its seconds are in none of these, which do not overlap."""
+        shared = (min(self.ended, other.ended) - max(self.began, other.began) for other in others)
+        return self.ended - self.began - sum(max(0.0, seconds) for seconds in shared)
+
+
 @dataclass
 class Samples:
-    """`memory` in MB; the slowest /healthz in seconds, and as on an idle machine; what was wrong with its answers."""
+    """`memory` in MB; /healthz: how long it took, how slow the machine was, and what was wrong with its answers.
+
+    `stalls` are when nothing ran on this machine: what takes longer then is no flaw.
+    """
 
     memory: list[float] = field(default_factory=list)
-    slowest_health: float = 0.0
-    slowest_alone: float = 0.0
+    health: list[tuple[Span, float]] = field(default_factory=list)
     unhealthy: list[str] = field(default_factory=list)
+    stalls: list[Span] = field(default_factory=list)
+
+    @property
+    def slowest_health(self) -> float:
+        """In seconds."""
+        return max((asked.ended - asked.began for asked, _ in self.health), default=0.0)
+
+    @property
+    def slowest_alone(self) -> float:
+        """In seconds, as on an idle machine that never stalls."""
+        return max((asked.beside(self.stalls) / slowness for asked, slowness in self.health), default=0.0)
+
+    def has_stalled(self, within: Span) -> bool:
+        """Whether it did in this time."""
+        return within.beside(self.stalls) < within.ended - within.began
 
 
 @dataclass(frozen=True)
@@ -68,7 +98,7 @@ def running(directory: Path) -> Iterator[Service]:
     stopping, samples = Event(), Samples()
     try:
         service = Service(process, *_addresses(process, log_file), log_file, samples)
-        threads = [Thread(target=work, args=(service, stopping), daemon=True) for work in (_weigh, _ask)]
+        threads = [Thread(target=work, args=(service, stopping), daemon=True) for work in (_weigh, _ask, _watch)]
         for thread in threads:
             thread.start()
         yield service
@@ -100,7 +130,7 @@ def _weigh(service: Service, stopping: Event) -> None:
 def _ask(service: Service, stopping: Event) -> None:
     samples = service.samples
     while not stopping.wait(_PERIOD_SECONDS):
-        began = time.monotonic()
+        began = time.time()
         try:
             answer = httpx2.get(f"{service.url}/healthz", timeout=_HEALTH_SECONDS)
             if answer.status_code != httpx2.codes.OK:
@@ -108,6 +138,13 @@ def _ask(service: Service, stopping: Event) -> None:
         except httpx2.HTTPError as error:
             if not stopping.is_set():
                 samples.unhealthy.append(repr(error))
-        seconds = time.monotonic() - began
-        samples.slowest_health = max(samples.slowest_health, seconds)
-        samples.slowest_alone = max(samples.slowest_alone, seconds / slowness())
+        samples.health.append((Span(began, time.time()), slowness()))
+
+
+def _watch(service: Service, stopping: Event) -> None:
+    before = time.time()
+    while not stopping.wait(_PERIOD_SECONDS):
+        now = time.time()
+        if now - before > _PERIOD_SECONDS + _STALL_SECONDS:
+            service.samples.stalls.append(Span(before, now))
+        before = now

@@ -3,14 +3,11 @@
 import asyncio
 from pathlib import Path
 
-import pytest
-
 from tests.fuzz.run import Summary, run_fuzz
 
 SEED = 20261125
 
 
-@pytest.mark.timeout(300)
 async def test_nothing_that_a_client_sends_stops_or_fools_the_service(
     tmp_path: Path, fuzz_summaries: list[Summary]
 ) -> None:

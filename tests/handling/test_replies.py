@@ -7,12 +7,11 @@ from uuid_utils.compat import uuid7
 
 from service.contracts.commands import ExecuteTask
 from service.contracts.topics import COMMANDS_TOPIC, EVENTS_TOPIC, REPLIES_TOPIC, STATE_TOPIC
-from tests.handling.world import HeaderPairs, Running, World, body, execution_id, header, id_owned_by
+from tests.handling.world import QUICK, HeaderPairs, Running, World, body, execution_id, header, id_owned_by
 
 pytestmark = pytest.mark.usefixtures("running", "definition")
 
 TASK = ExecuteTask(task_id="replies:task", task_version="1.0.0", inputs={})
-SECONDS_OF_A_TRANSACTION = 4
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +74,7 @@ async def test_a_reply_topic_that_does_not_exist_is_refused_and_holds_nobody_up(
     epochs = {number: owner.epoch for number, owner in running.owners.items()}
     id_, place = await ask(world, f"{REPLIES_TOPIC}.nobody-made-this")
     good, _ = await ask(world, REPLIES_TOPIC)
-    await world.settled(SECONDS_OF_A_TRANSACTION)
+    await world.settled(QUICK.transaction)
     assert await codes(world, place) == ["invalid_reply_to"]
     assert not await world.events(execution_id(id_))
     assert [reply["outcome"] for reply in await world.replies(good)] == ["accepted"]

@@ -42,10 +42,10 @@ from service.kafka.murmur2 import partition_of
 from service.kafka.records import Record
 
 PARTITIONS = 4
-SECONDS = 30.0
+SECONDS = 60.0
 _FETCH_BYTES = 4 << 20
-QUICK = Timeouts(  # in the same order as the real ones
-    heartbeat=0.2, transaction=4, request=5, opening=20, revoke=1, stop=1, max_pause=0.4
+QUICK = Timeouts(  # in the same order as the real ones; a machine may stand still for seconds
+    heartbeat=0.2, transaction=10, request=12, opening=20, revoke=1, stop=1, max_pause=0.4
 )
 HeaderPairs = list[tuple[str, bytes | None]]
 

@@ -79,7 +79,7 @@ async def messages(response: httpx2.Response) -> AsyncIterator[Message]:
 
 
 async def next_told(stream: AsyncIterator[Message]) -> Message:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while "data" not in (message := await anext(stream)):
             pass
     return message

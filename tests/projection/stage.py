@@ -30,7 +30,10 @@ ALL = [TopicPartition(topic, number) for topic in (EVENTS_TOPIC, REJECTIONS_TOPI
 
 @dataclass
 class Stage:
-    """`published` has the offsets of all committed events, by partition; `kafka` says in which topics."""
+    """`published` has the offsets of all committed events, by partition; `kafka` says in which topics.
+
+    `newest` is the last offset of each partition that has been written, events or not.
+    """
 
     bootstrap_servers: str
     driver: Driver
@@ -38,6 +41,7 @@ class Stage:
     producer: AIOKafkaProducer
     kafka: Kafka
     published: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
+    newest: dict[TopicPartition, int] = field(default_factory=dict)
 
     @classmethod
     @asynccontextmanager
@@ -75,11 +79,13 @@ class Stage:
         await self.producer.commit_transaction()
         for place in places:
             self.published[place.partition].append(place.offset)
+            self.newest[TopicPartition(EVENTS_TOPIC, place.partition)] = place.offset
 
     async def publish_raw(self, topic: str, value: bytes, sent: Headers, partition: int) -> int:
         """Write any record; returns its offset."""
         async with self.producer.transaction():
             place = await self.producer.send_and_wait(self.kafka.topic(topic), value, headers=sent, partition=partition)
+        self.newest[TopicPartition(topic, partition)] = place.offset
         return int(place.offset)
 
     async def ends(self) -> Mapping[TopicPartition, int]:
@@ -97,9 +103,7 @@ class Stage:
     async def visible(self) -> bool:
         """Whether all that was published can be read: a commit is acknowledged a moment before."""
         ends = await self.ends()
-        return all(
-            ends[TopicPartition(EVENTS_TOPIC, number)] > offsets[-1] for number, offsets in self.published.items()
-        )
+        return all(ends[place] > offset for place, offset in self.newest.items())
 
     @asynccontextmanager
     async def projecting(self, store: ProjectionStore | None = None) -> AsyncIterator[asyncio.Task[None]]:
@@ -157,7 +161,7 @@ def whole(lives: Iterable[Sequence[Event]]) -> dict[str, TaskExecution]:
     return {events[0].execution_id: view(events) for events in lives}
 
 
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 30) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 90) -> None:
     """Wait for a condition."""
     async with asyncio.timeout(seconds):
         while not await condition():

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pytest
@@ -86,6 +87,7 @@ async def test_while_kafka_is_down_answers_grow_old_and_afterwards_nothing_is_mi
         await stage.producer.stop()
         async with Stage.prepared(broker.bootstrap_servers, stage.driver) as again:
             await again.publish(second[0])
+            await until(again.visible)
         await stage.caught_up()
     assert await stage.projected() == whole(first + second)
 
@@ -142,17 +144,18 @@ async def test_a_record_that_cannot_be_read_stops_its_partition_loudly_and_no_ot
                 async def alarmed(wanted: int = alarms) -> bool:
                     return [entry["event"] for entry in logs].count("partition_blocked") == wanted
 
+                async def others_go_on(since: int) -> bool:
+                    now = await stage.positions()
+                    return all(now[partition].as_of > since for partition in ALL if partition != poisoned)
+
                 await until(alarmed)
+                await until(partial(others_go_on, round(time.time() * 1000)))  # what was under way then is written
                 await stage.caught_up([partition for partition in ALL if partition != poisoned])
                 blocked = (await stage.positions())[poisoned]
                 assert (blocked.offset, blocked.lag > 0) == (offset - 1, True)
                 assert metric("taskexec_projector_blocked", topic=EVENTS_TOPIC, partition="0") == 1
 
-                async def others_go_on(since: int = blocked.as_of) -> bool:
-                    now = await stage.positions()
-                    return all(now[partition].as_of > since + 1000 for partition in ALL if partition != poisoned)
-
-                await until(others_go_on)
+                await until(partial(others_go_on, blocked.as_of + 1000))
                 later = [life(("later", alarms, number)) for number in range(30)]
                 await stage.publish(event for events in later for event in events)
                 await stage.caught_up([partition for partition in ALL if partition != poisoned])

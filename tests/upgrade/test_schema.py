@@ -122,7 +122,6 @@ def dying(driver: Driver, monkeypatch: pytest.MonkeyPatch, before: int) -> None:
     monkeypatch.setattr(driver, "command", command)
 
 
-@pytest.mark.timeout(600)  # each statement is a start more
 @pytest.mark.parametrize("driver", ["chdb"], indirect=True)  # the order of the steps is the same over HTTP
 async def test_killed_before_any_statement_it_is_begun_again(driver: Driver, version: Path) -> None:
     for before in count():

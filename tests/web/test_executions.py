@@ -11,6 +11,8 @@ from service.contracts.problems import Code, FieldError, problem, reject
 from service.contracts.replies import CommandReply, CommandUnansweredError, Outcome
 from service.contracts.status import Status
 from service.contracts.timestamps import Timestamp
+from service.queries.projection import is_stalled
+from service.web import wording
 from service.web.wording import moment, rfc3339
 from tests.api.scripted import FAILURE, FRESH, ID, PENDING, RUNNING, ScriptedCommands, ScriptedQueries
 from tests.web.served import HOSTILE, Page, serving
@@ -199,8 +201,10 @@ async def test_what_the_service_refuses_stands_beside_the_form() -> None:
 async def test_a_stalled_projection_is_told_by_what_the_answer_says(
     monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
-    for age, is_told in ((14, False), (16, True)):
-        as_of = Timestamp.now(UTC) - timedelta(seconds=age)
+    now = Timestamp.now(UTC).replace(microsecond=0)
+    monkeypatch.setattr(wording, "is_stalled", lambda as_of, _: is_stalled(as_of, now))
+    for age, is_told in ((15, False), (15.001, True)):
+        as_of = now - timedelta(seconds=age)
         monkeypatch.setitem(FRESH, "asOf", rfc3339(as_of))
         queries = ScriptedQueries()
         shown = await get(place, queries)

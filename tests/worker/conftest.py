@@ -38,14 +38,14 @@ class Client:
         found: dict[str, Any] = answer.json() if answer.is_success else {"status": "unknown"}
         return found
 
-    def until(self, id_: str, *statuses: str, seconds: float = 30) -> dict[str, Any]:
+    def until(self, id_: str, *statuses: str, seconds: float = 60) -> dict[str, Any]:
         ends = time.monotonic() + seconds
         while (found := self.get(id_))["status"] not in statuses:
             assert time.monotonic() < ends, found
             time.sleep(0.02)
         return found
 
-    def ended(self, id_: str, seconds: float = 30) -> dict[str, Any]:
+    def ended(self, id_: str, seconds: float = 60) -> dict[str, Any]:
         return self.until(id_, "SUCCESS", "FAILURE", "STOPPED", "SKIPPED", seconds=seconds)
 
 
@@ -59,7 +59,7 @@ class File:
         text = self.path.read_text("utf-8") if self.path.exists() else ""
         return [line.split(maxsplit=1)[1] for line in text.splitlines() if line.startswith(id_)]
 
-    def until(self, id_: str, what: str, seconds: float = 30) -> str:
+    def until(self, id_: str, what: str, seconds: float = 60) -> str:
         ends = time.monotonic() + seconds
         while not (found := [line for line in self.lines(id_) if line.startswith(what)]):
             assert time.monotonic() < ends, (what, self.lines(id_))

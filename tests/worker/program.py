@@ -11,7 +11,7 @@ from service.worker import Run, Worker
 
 worker = Worker(
     concurrency=int(os.environ.get("CONCURRENCY", "4")),
-    lease=timedelta(seconds=float(os.environ.get("LEASE", "3"))),
+    lease=timedelta(seconds=float(os.environ.get("LEASE", "30"))),
     drain=timedelta(seconds=float(os.environ.get("DRAIN", "20"))),
 )
 

@@ -11,8 +11,6 @@ import pytest
 from tests.e2e.process import Up
 from tests.worker.conftest import Client, File, worker
 
-pytestmark = pytest.mark.timeout(240)
-
 WAYS = ("coroutine", "thread", "process")
 
 
@@ -47,17 +45,17 @@ def test_a_stop_is_honoured_soon(client: Client, file: File, way: str) -> None:
         assert not child.is_running()
     else:
         file.until(id_, "cancelled")
-    assert time.monotonic() - stopped < 2
+    assert time.monotonic() - stopped < 8, "sooner than the next heartbeat would"
     assert client.ended(id_)["status"] == "STOPPED"
     assert "ended" not in file.lines(id_)
 
 
 @pytest.mark.usefixtures("one")
 def test_progress_is_told_now_and_then(client: Client) -> None:
-    id_ = client.execute("run:progress", {"seconds": 2.5})
+    id_ = client.execute("run:progress", {"seconds": 7})
     assert client.ended(id_)["status"] == "SUCCESS"
     events = [item for item in client.get(id_, "/history")["items"] if item["type"] == "TaskExecutionProgressed"]
-    assert 2 <= len(events) <= 6, "ten were told, and a heartbeat comes every half second"
+    assert 2 <= len(events) <= 6, "ten were told, and what is told comes every two seconds"
     told = [(event["data"]["progress"], event["data"]["message"]) for event in events]
     assert told == sorted(told)
     assert all(message == f"part {round(progress * 10)}" for progress, message in told)

@@ -16,8 +16,6 @@ from service.embedded.ports import free_port
 from tests.e2e.process import TASKEXEC, clean_environment, taskexec
 from tests.worker.conftest import Client, File, worker
 
-pytestmark = pytest.mark.timeout(240)
-
 
 @contextmanager
 def role(name: str, environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
@@ -102,7 +100,7 @@ def test_of_two_apis_each_execution_comes_from_one(apis: Apis, file: File) -> No
 def test_workers_go_on_when_their_api_is_started_again(apis: Apis, file: File, number: int) -> None:
     url, other = apis.start("one"), Client(apis.start("other"))
     running: list[str] = []
-    with worker(url, CONCURRENCY="4", LEASE="20"):
+    with worker(url, CONCURRENCY="4", LEASE="60"):
         long = other.execute("run:coroutine", {"file": str(file.path), "seconds": 4})
         file.until(long, "began")
         running += [_execute(other, file) for _ in range(10)]
@@ -119,11 +117,11 @@ def test_workers_go_on_when_their_api_is_started_again(apis: Apis, file: File, n
 
 def test_a_worker_that_hears_nothing_ends_its_run_before_another_may_begin(apis: Apis, file: File) -> None:
     url, other = apis.start("one"), Client(apis.start("other"))
-    with worker(url):
+    with worker(url, LEASE="15"):
         id_ = other.execute("run:coroutine", {"file": str(file.path), "seconds": 30}, retry={"maxAttempts": 2})
         file.until(id_, "began")
         apis.stop("one", signal.SIGKILL)
-        file.until(id_, "cancelled", seconds=10)
+        file.until(id_, "cancelled", seconds=30)
         assert other.get(id_)["status"] == "RUNNING", "the lease has not ended yet"
         assert other.ended(id_)["errorMessage"].startswith("worker lost")
 
@@ -135,5 +133,5 @@ def _execute(client: Client, file: File) -> str:
 
 
 def _last_attempt(client: Client, id_: str) -> dict[str, Any]:
-    found = client.ended(id_, seconds=60)
+    found = client.ended(id_, seconds=120)
     return _last_attempt(client, found["retriedBy"]) if "retriedBy" in found else found
