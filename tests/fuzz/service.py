@@ -34,7 +34,7 @@ class Span(NamedTuple):
     began: float
     ended: float
 
-    def beside(self, others: Iterable["Span"]) -> float:
+    def outside(self, others: Iterable["Span"]) -> float:
         """How many of its seconds are in none of these, which do not overlap."""
         shared = (min(self.ended, other.ended) - max(self.began, other.began) for other in others)
         return self.ended - self.began - sum(max(0.0, seconds) for seconds in shared)
@@ -60,11 +60,11 @@ class Samples:
     @property
     def slowest_alone(self) -> float:
         """In seconds, as on an idle machine that never stalls."""
-        return max((asked.beside(self.stalls) / slowness for asked, slowness in self.health), default=0.0)
+        return max((asked.outside(self.stalls) / slowness for asked, slowness in self.health), default=0.0)
 
     def has_stalled(self, within: Span) -> bool:
         """Whether it did in this time."""
-        return within.beside(self.stalls) < within.ended - within.began
+        return within.outside(self.stalls) < within.ended - within.began
 
 
 @dataclass(frozen=True)
@@ -142,6 +142,7 @@ def _ask(service: Service, stopping: Event) -> None:
 
 
 def _watch(service: Service, stopping: Event) -> None:
+    """Who only waits, and waits for too long, has stood still with the machine."""
     before = time.time()
     while not stopping.wait(_PERIOD_SECONDS):
         now = time.time()

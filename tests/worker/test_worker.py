@@ -24,7 +24,7 @@ def test_what_was_there_before_the_worker_is_run_the_oldest_first(running: Up, c
 def test_a_killed_worker_is_lost_once_and_another_goes_on(running: Up, client: Client, file: File, way: str) -> None:
     retry = {"maxAttempts": 2}
     with worker(running.url, LEASE="5") as killed:
-        id_ = client.execute(f"run:{way}", {"file": str(file.path), "seconds": 1}, retry=retry)
+        id_ = client.execute(f"run:{way}", {"file": str(file.path), "seconds": 4}, retry=retry)
         began = file.until(id_, "began")
         killed.kill()
         if way == "process":
