@@ -60,6 +60,7 @@ def own_row(type_: str, record: Record) -> EventRow | None:
             if hasattr(event, name):
                 _values.decode(getattr(event, name))  # bytes alone could be what nobody can read
         created, started, completed = parsed_ms(event.createdAt), _ms(event.startedAt), _ms(event.completedAt)
+        _ms(getattr(event, "notBefore", UNSET))  # no column has it, but nobody could read it later
         status, previous = event.status.value, event.previousStatus.value if event.previousStatus else None
         row = (
             event.executionId, event.sequence, type_, status, previous, event.taskId, event.taskVersion,

@@ -103,6 +103,20 @@ def test_what_nobody_could_read_later_is_refused(value: bytes) -> None:
         any_event_row("TaskExecutionCreated", as_record(body))
 
 
+@pytest.mark.parametrize("name", ["occurredAt", "createdAt", "startedAt", "completedAt", "notBefore"])
+def test_what_is_no_time_is_refused(name: str) -> None:
+    having = [event for event in life("a", Status.SUCCESS) if name in event.__struct_encode_fields__]
+    assert having
+    for event in having:
+        type_, record = (
+            type(event).__name__,
+            as_record(json.dumps(json.loads(encode_event(event)) | {name: "soon"}).encode()),
+        )
+        assert own_row(type_, record) is None
+        with pytest.raises(UnreadableRecordError):
+            any_event_row(type_, record)
+
+
 def test_what_a_later_version_adds_and_what_is_sealed_is_left_to_the_slow_way() -> None:
     body = encode_event(life("a")[0])
     assert own_row("TaskExecutionCreated", as_record(body)) is not None
