@@ -16,7 +16,7 @@ from tests.client.responder import Asked, Responder, Responding
 async def test_every_attempt_is_the_same_command(
     kafka: str, responding: Responding, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def third_only(responder: Responder, asked: Asked) -> None:
+    async def from_the_third_on(responder: Responder, asked: Asked) -> None:
         attempts.append(asked.correlation_id)
         monkeypatch.setattr(retrying, "PATIENCE_SECONDS", 0.3 if len(attempts) < 2 else 15.0)
         if len(attempts) >= 3:
@@ -28,7 +28,7 @@ async def test_every_attempt_is_the_same_command(
     reply = CommandReply(outcome=Outcome.ACCEPTED, task_execution=made, position=Position(partition=0, offset=1))
     monkeypatch.setattr(retrying, "PATIENCE_SECONDS", 0.3)
     client = TaskExecutions.over_kafka(kafka, "/billing", own_replies=False)
-    async with responding(third_only) as responder, client:
+    async with responding(from_the_third_on) as responder, client:
         answer = await client.execute(
             "a:b", "1.0.0", {"number": 7}, idempotency_key="monday", trace={"traceparent": "00"}
         )

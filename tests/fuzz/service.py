@@ -60,7 +60,7 @@ class Samples:
     @property
     def slowest_alone(self) -> float:
         """In seconds, as on an idle machine that never stalls."""
-        return max((asked.outside(self.stalls) / slowness for asked, slowness in self.health), default=0.0)
+        return max((asked.outside(self.stalls) / slower for asked, slower in self.health), default=0.0)
 
     def has_stalled(self, within: Span) -> bool:
         """Whether it did in this time."""

@@ -108,10 +108,8 @@ def test_what_is_no_time_is_refused(name: str) -> None:
     having = [event for event in life("a", Status.SUCCESS) if name in event.__struct_encode_fields__]
     assert having
     for event in having:
-        type_, record = (
-            type(event).__name__,
-            as_record(json.dumps(json.loads(encode_event(event)) | {name: "soon"}).encode()),
-        )
+        fields = json.loads(encode_event(event)) | {name: "soon"}
+        type_, record = type(event).__name__, as_record(json.dumps(fields).encode())
         assert own_row(type_, record) is None
         with pytest.raises(UnreadableRecordError):
             any_event_row(type_, record)
